@@ -1,0 +1,283 @@
+//! The small group trait that redistribution stands on.
+//!
+//! The engines bring group libraries of different generations that share no bound, so redistribution has a
+//! trait of its own and engines are handed bytes. Nothing here knows which values are secret: operations that
+//! may take time that depends on their arguments say `public` in their name.
+
+mod edwards;
+mod multiply;
+mod secp256k1;
+#[cfg(feature = "simulation")]
+mod transparent;
+
+pub use edwards::Edwards25519;
+pub use secp256k1::Secp256k1;
+#[cfg(feature = "simulation")]
+pub use transparent::Transparent;
+
+use crate::wallet::Scheme;
+use minicbor::{Decode, Encode};
+use std::fmt;
+use std::ops::{Add, Mul, Sub};
+
+/// The length of a scalar's canonical bytes in every group.
+pub const SCALAR_BYTES: usize = 32;
+
+/// The longest canonical form of an element.
+pub const POINT_BYTES_MAX: usize = 33;
+
+/// A group element in its canonical bytes: compressed SEC1 (33 bytes) on secp256k1, RFC 8032 (32 bytes) on
+/// edwards25519. A `Point` is text; only [`Group::decode`] says whether it stands for an element.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    length: u8,
+    bytes: [u8; POINT_BYTES_MAX],
+}
+
+impl Point {
+    /// Wraps canonical bytes, none if they are too long for any group.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let length = u8::try_from(bytes.len()).ok()?;
+        let mut padded = [0; POINT_BYTES_MAX];
+        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self { length, bytes: padded })
+    }
+
+    /// The canonical bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl<C> Encode<C> for Point {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.bytes(self.as_bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Point {
+    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Self::from_bytes(decoder.bytes()?)
+            .ok_or_else(|| minicbor::decode::Error::message("a point has at most 33 bytes"))
+    }
+}
+
+/// A scalar of a group of prime order.
+pub trait Scalar:
+    Copy + PartialEq + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + 'static
+{
+    /// The neutral element of addition.
+    const ZERO: Self;
+    /// The neutral element of multiplication.
+    const ONE: Self;
+
+    /// A small number.
+    fn from_u64(value: u64) -> Self;
+    /// Reads canonical bytes, none if they are not below the order.
+    fn decode(bytes: &[u8; SCALAR_BYTES]) -> Option<Self>;
+    /// The canonical bytes: big-endian on secp256k1, little-endian on edwards25519.
+    fn encode(&self) -> [u8; SCALAR_BYTES];
+    /// Reduces 64 bytes; uniform bytes give a uniform scalar.
+    fn reduce(bytes: &[u8; 64]) -> Self;
+    /// The multiplicative inverse, none for zero. Constant time.
+    fn invert(&self) -> Option<Self>;
+    /// The number as little-endian bytes, for bit-by-bit algorithms over public scalars.
+    fn public_bits(&self) -> [u8; SCALAR_BYTES];
+}
+
+/// A group of prime order with a fixed generator `G`.
+pub trait Group: Copy + fmt::Debug + Send + Sync + 'static {
+    /// Its scalars.
+    type Scalar: Scalar;
+    /// Its elements.
+    type Element: Copy
+        + PartialEq
+        + Send
+        + Sync
+        + Add<Output = Self::Element>
+        + Sub<Output = Self::Element>
+        + fmt::Debug
+        + 'static;
+
+    /// The neutral element.
+    fn identity() -> Self::Element;
+    /// `scalar · G` in constant time.
+    fn generate(scalar: &Self::Scalar) -> Self::Element;
+    /// `scalar · element` in variable time, for public values only.
+    fn multiply_public(scalar: &Self::Scalar, element: &Self::Element) -> Self::Element;
+    /// `element + element`.
+    fn double(element: &Self::Element) -> Self::Element;
+    /// `Σ scalars_i · elements_i` in variable time, for public values only.
+    fn sum_public(scalars: &[Self::Scalar], elements: &[Self::Element]) -> Self::Element {
+        multiply::sum_public::<Self>(scalars, elements)
+    }
+    /// The canonical bytes of elements, normalised together.
+    fn encode_all(elements: &[Self::Element]) -> Vec<Point>;
+    /// Reads canonical bytes; none for the identity, for bytes that are not canonical, and for elements
+    /// outside the subgroup of prime order.
+    fn decode(point: &Point) -> Option<Self::Element>;
+    /// Reads bytes that this process has checked with [`Group::decode`] or made before (its own records);
+    /// skips the check for the subgroup.
+    fn decode_own(point: &Point) -> Option<Self::Element> {
+        Self::decode(point)
+    }
+
+    /// The canonical bytes of one element.
+    fn encode(element: &Self::Element) -> Point {
+        Self::encode_all(std::slice::from_ref(element))[0]
+    }
+}
+
+/// Runs a generic expression in the group of a scheme: `with_group!(scheme, G => function::<G>(…))`.
+#[macro_export]
+macro_rules! with_group {
+    ($scheme:expr, $group:ident => $body:expr) => {
+        match $crate::group::Curve::of($scheme) {
+            $crate::group::Curve::Secp256k1 => {
+                type $group = $crate::group::Secp256k1;
+                $body
+            }
+            $crate::group::Curve::Edwards25519 => {
+                type $group = $crate::group::Edwards25519;
+                $body
+            }
+            #[cfg(feature = "simulation")]
+            $crate::group::Curve::Transparent => {
+                type $group = $crate::group::Transparent;
+                $body
+            }
+        }
+    };
+}
+
+/// Which group a scheme lives in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Curve {
+    /// secp256k1 (SEC 2).
+    Secp256k1,
+    /// The subgroup of prime order of edwards25519 (RFC 7748).
+    Edwards25519,
+    /// The integers modulo a prime, where the logarithm is no secret; for the simulator alone.
+    #[cfg(feature = "simulation")]
+    Transparent,
+}
+
+impl Curve {
+    /// The group of a scheme.
+    pub fn of(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Ecdsa | Scheme::Taproot => Self::Secp256k1,
+            Scheme::Ed25519 => Self::Edwards25519,
+            #[cfg(feature = "simulation")]
+            Scheme::Transparent => Self::Transparent,
+        }
+    }
+}
+
+/// The Lagrange coefficient of the share at `index` for the value at zero, among the shares at `indices`.
+///
+/// Returns none when `indices` does not hold `index` exactly once, or repeats an index.
+pub fn lagrange_at_zero<S: Scalar>(index: u8, indices: &[u8]) -> Option<S> {
+    if indices.iter().filter(|&&other| other == index).count() != 1 {
+        return None;
+    }
+    let own = S::from_u64(index.into());
+    let mut numerator = S::ONE;
+    let mut denominator = S::ONE;
+    for &other in indices.iter().filter(|&&other| other != index) {
+        let other = S::from_u64(other.into());
+        numerator = numerator * other;
+        denominator = denominator * (other - own);
+    }
+    Some(numerator * denominator.invert()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalars<S: Scalar>(count: u64) -> Vec<S> {
+        let seed = S::reduce(&[0xa7; 64]);
+        (1..=count).map(|n| seed * S::from_u64(n * n + 1) + S::from_u64(n)).collect()
+    }
+
+    fn group_holds_together<G: Group>() {
+        let numbers = scalars::<G::Scalar>(40);
+        let elements: Vec<_> = numbers.iter().map(G::generate).collect();
+        for (number, element) in numbers.iter().zip(&elements) {
+            assert!(G::Scalar::decode(&number.encode()) == Some(*number));
+            assert_eq!(G::decode(&G::encode(element)), Some(*element));
+            assert_eq!(G::double(element), *element + *element);
+            assert_eq!(G::multiply_public(number, &G::generate(&G::Scalar::ONE)), *element);
+            let inverse = number.invert().expect("not zero");
+            assert!(inverse * *number == G::Scalar::ONE);
+        }
+        for length in [0, 1, 2, 7, 40] {
+            let expected = numbers[..length]
+                .iter()
+                .zip(&elements)
+                .fold(G::identity(), |sum, (number, element)| sum + G::multiply_public(number, element));
+            assert_eq!(G::sum_public(&numbers[..length], &elements[..length]), expected);
+        }
+        assert_eq!(G::encode_all(&elements), elements.iter().map(G::encode).collect::<Vec<_>>());
+        assert_eq!(G::decode(&G::encode(&G::identity())), None, "the identity is no share of anything");
+    }
+
+    #[test]
+    fn every_group_keeps_the_laws_that_redistribution_uses() {
+        group_holds_together::<Secp256k1>();
+        group_holds_together::<Edwards25519>();
+        #[cfg(feature = "simulation")]
+        group_holds_together::<Transparent>();
+    }
+
+    #[test]
+    fn an_edwards_point_with_a_torsion_part_is_refused() {
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        for torsion in &EIGHT_TORSION[1..] {
+            let mixed = (ED25519_BASEPOINT_POINT + torsion).compress();
+            let point = Point::from_bytes(mixed.as_bytes()).expect("32 bytes");
+            assert_eq!(Edwards25519::decode(&point), None);
+        }
+    }
+
+    #[test]
+    fn scalars_at_or_above_the_order_are_refused() {
+        // The order of secp256k1 (SEC 2, section 2.4.1).
+        let mut order = [0; 32];
+        let digits = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+        hex::decode_to_slice(digits, &mut order).expect("digits");
+        assert!(<Secp256k1 as Group>::Scalar::decode(&order).is_none());
+        assert!(<Edwards25519 as Group>::Scalar::decode(&[0xff; 32]).is_none());
+    }
+
+    #[test]
+    fn lagrange_coefficients_open_a_polynomial_at_zero() {
+        type S = <Secp256k1 as Group>::Scalar;
+        let (free, slope) = (S::from_u64(11), S::from_u64(5));
+        let value = |at: u8| free + slope * S::from_u64(at.into());
+        let seats = [2, 7];
+        let opened = seats.iter().fold(S::ZERO, |sum, &seat| {
+            sum + lagrange_at_zero::<S>(seat, &seats).expect("a seat of the set") * value(seat)
+        });
+        assert!(opened == free);
+        assert!(lagrange_at_zero::<S>(3, &seats).is_none());
+        assert!(lagrange_at_zero::<S>(2, &[2, 2]).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! secp256k1 on the `k256` crate.
+
+use super::{Group, Point, SCALAR_BYTES, Scalar};
+use k256::elliptic_curve::BatchNormalize;
+use k256::elliptic_curve::PrimeField;
+use k256::elliptic_curve::group::GroupEncoding;
+use k256::elliptic_curve::ops::{MulVartime, Reduce};
+use k256::{AffinePoint, ProjectivePoint};
+
+/// The group of ECDSA and BIP-340 wallets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secp256k1;
+
+impl Scalar for k256::Scalar {
+    const ZERO: Self = k256::Scalar::ZERO;
+    const ONE: Self = k256::Scalar::ONE;
+
+    fn from_u64(value: u64) -> Self {
+        value.into()
+    }
+
+    fn decode(bytes: &[u8; SCALAR_BYTES]) -> Option<Self> {
+        Self::from_repr((*bytes).into()).into()
+    }
+
+    fn encode(&self) -> [u8; SCALAR_BYTES] {
+        self.to_bytes().into()
+    }
+
+    fn reduce(bytes: &[u8; 64]) -> Self {
+        <Self as Reduce<k256::WideBytes>>::reduce(&(*bytes).into())
+    }
+
+    fn invert(&self) -> Option<Self> {
+        k256::Scalar::invert(self).into()
+    }
+
+    fn public_bits(&self) -> [u8; SCALAR_BYTES] {
+        let mut bits = self.encode();
+        bits.reverse();
+        bits
+    }
+}
+
+impl Group for Secp256k1 {
+    type Scalar = k256::Scalar;
+    type Element = ProjectivePoint;
+
+    fn identity() -> ProjectivePoint {
+        ProjectivePoint::IDENTITY
+    }
+
+    fn generate(scalar: &k256::Scalar) -> ProjectivePoint {
+        ProjectivePoint::mul_by_generator(scalar)
+    }
+
+    fn multiply_public(scalar: &k256::Scalar, element: &ProjectivePoint) -> ProjectivePoint {
+        element.mul_vartime(scalar)
+    }
+
+    fn double(element: &ProjectivePoint) -> ProjectivePoint {
+        element.double()
+    }
+
+    fn encode_all(elements: &[ProjectivePoint]) -> Vec<Point> {
+        ProjectivePoint::batch_normalize(elements)
+            .iter()
+            .map(|affine| Point::from_bytes(&affine.to_bytes()).expect("33 bytes"))
+            .collect()
+    }
+
+    fn decode(point: &Point) -> Option<ProjectivePoint> {
+        let bytes: [u8; 33] = point.as_bytes().try_into().ok()?;
+        if bytes[0] != 2 && bytes[0] != 3 {
+            return None;
+        }
+        let affine: Option<AffinePoint> = AffinePoint::from_bytes(&bytes.into()).into();
+        affine.map(ProjectivePoint::from)
+    }
+}
