@@ -1,14 +1,32 @@
 //! The words that every part of Perennial shares, the rules that anyone can check, and the public half of
 //! redistribution. There is no secret here, no I/O, no clock and no randomness.
 //!
-//! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`].
+//! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
+//! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
+//! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
+//! [`certificate`], [`receipt`] (what signers promise), [`session`] and [`mail`] (how it travels).
 
+pub mod approval;
+pub mod certificate;
 pub mod committee;
+pub mod dealing;
 pub mod derivation;
 pub mod encoding;
 pub mod epoch;
 pub mod error;
+pub mod governance;
 pub mod group;
+pub mod identity;
+pub mod mail;
+pub mod mutant;
+pub mod plan;
+pub mod probe;
+pub mod receipt;
+pub mod refusal;
+pub mod session;
+pub mod share_set;
+pub mod transcript;
+pub mod vote;
 pub mod wallet;
 
 pub use error::Error;

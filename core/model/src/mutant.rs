@@ -1,0 +1,85 @@
+//! Planted faults, for the simulator alone: each breaks one rule of the protocol in one place, and the
+//! simulator has to notice. Without the feature `simulation`, [`planted!`](crate::planted) is the word `false`.
+
+/// A marker that only a build with planted faults carries; shipped binaries are searched for it.
+#[cfg(feature = "simulation")]
+pub const MARKER: &str = "perennial-simulation-only";
+
+/// One broken rule.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum Mutant {
+    DestroyEarly,
+    AcknowledgeBeforeSync,
+    DealAgainAfterCrash,
+    SkipVerification,
+    ActivateBelowA,
+    CountVotesWithoutTranscript,
+    CountOneVoterTwice,
+    SinglePendingSlot,
+    NoEpochFloor,
+    DecisionNotPersisted,
+    OverlapNeverClosed,
+    SignAfterRetirement,
+    NonceReused,
+    KeepBeforeActivation,
+    SkipErasure,
+}
+
+#[cfg(feature = "simulation")]
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::DestroyEarly,
+        Self::AcknowledgeBeforeSync,
+        Self::DealAgainAfterCrash,
+        Self::SkipVerification,
+        Self::ActivateBelowA,
+        Self::CountVotesWithoutTranscript,
+        Self::CountOneVoterTwice,
+        Self::SinglePendingSlot,
+        Self::NoEpochFloor,
+        Self::DecisionNotPersisted,
+        Self::OverlapNeverClosed,
+        Self::SignAfterRetirement,
+        Self::NonceReused,
+        Self::KeepBeforeActivation,
+        Self::SkipErasure,
+    ];
+}
+
+#[cfg(feature = "simulation")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants one fault, or none, for this thread.
+#[cfg(feature = "simulation")]
+pub fn plant(mutant: Option<Mutant>) {
+    PLANTED.with(|planted| planted.set(mutant));
+}
+
+/// Whether this fault is planted in this thread.
+#[cfg(feature = "simulation")]
+pub fn is_planted(mutant: Mutant) -> bool {
+    PLANTED.with(|planted| planted.get()) == Some(mutant)
+}
+
+/// Whether a fault is planted: `planted!(DestroyEarly)`.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! planted {
+    ($mutant:ident) => {
+        $crate::mutant::is_planted($crate::mutant::Mutant::$mutant)
+    };
+}
+
+/// Whether a fault is planted: never, in this build.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! planted {
+    ($mutant:ident) => {
+        false
+    };
+}

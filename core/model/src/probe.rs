@@ -1,0 +1,214 @@
+//! Probes: signatures under a prepared epoch, made before anybody relies on it.
+//!
+//! Which wallets are probed, by whom, and what they sign follows from the chunk root and the plan; the
+//! coordinator chooses nothing. A probe uses the raw root key: no derivation, no tweak.
+
+use crate::committee::{Committee, SignerId};
+use crate::encoding::Digest;
+use crate::epoch::Epoch;
+use crate::group::Point;
+use crate::plan::ProbeRate;
+use crate::wallet::{Scheme, WalletId};
+use minicbor::{Decode, Encode};
+
+/// One probe that an Activation needs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+pub struct ProbeTask {
+    /// The place of the wallet in the chunk.
+    #[n(0)]
+    pub wallet: u32,
+    /// The number of the probe of this wallet, from 0; each has its own group of signers.
+    #[n(1)]
+    pub counter: u32,
+}
+
+/// A signature of one probe.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ProbeSignature {
+    /// Which probe.
+    #[n(0)]
+    pub task: ProbeTask,
+    /// The signature.
+    #[n(1)]
+    pub signature: RawSignature,
+}
+
+/// A signature in the wire form of its scheme.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct RawSignature {
+    /// ECDSA: `r ‖ s` with low `s`; BIP-340 and Ed25519: 64 bytes as they are.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub bytes: [u8; 64],
+    /// ECDSA only: the recovery id, 0 or 1.
+    #[n(1)]
+    pub recovery_id: Option<u8>,
+}
+
+/// The places in a chunk of `count` wallets that are probed: all of them, or the one that the root points at.
+pub fn sampled(root: &Digest, count: u32, rate: ProbeRate) -> Vec<u32> {
+    match rate {
+        ProbeRate::Every => (0..count).collect(),
+        ProbeRate::OnePerChunk => {
+            let (head, _) = root.0.split_first_chunk::<8>().expect("32 bytes hold 8");
+            let point = u64::from_be_bytes(*head) % u64::from(count.max(1));
+            vec![point as u32]
+        }
+    }
+}
+
+/// The groups of `t` signers that probe a wallet. Together they cover every holder; for ECDSA, whose engine
+/// has state per pair, every pair of holders.
+pub fn probing_groups(scheme: Scheme, committee: &Committee, holders: &[SignerId]) -> Vec<Vec<SignerId>> {
+    let threshold = usize::from(committee.threshold());
+    if holders.len() < threshold {
+        return Vec::new();
+    }
+    let groups = if scheme == Scheme::Ecdsa {
+        cover_pairs(holders.len(), threshold)
+    } else {
+        cover_each(holders.len(), threshold)
+    };
+    groups.into_iter().map(|group| group.into_iter().map(|at| holders[at].clone()).collect()).collect()
+}
+
+/// Runs of `size` places that cover `0..count`; the last run overlaps the one before it.
+fn cover_each(count: usize, size: usize) -> Vec<Vec<usize>> {
+    (0..count.div_ceil(size))
+        .map(|run| {
+            let start = (run * size).min(count - size);
+            (start..start + size).collect()
+        })
+        .collect()
+}
+
+/// Groups of `size` places such that every pair of places is in one; greedy, deterministic.
+fn cover_pairs(count: usize, size: usize) -> Vec<Vec<usize>> {
+    let mut open: Vec<(usize, usize)> =
+        (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+    let mut groups = Vec::new();
+    while let Some(&(first, second)) = open.first() {
+        let mut group = vec![first, second];
+        while group.len() < size {
+            let gain = |candidate: usize| {
+                open.iter()
+                    .filter(|(a, b)| {
+                        (*a == candidate && group.contains(b)) || (*b == candidate && group.contains(a))
+                    })
+                    .count()
+            };
+            let next = (0..count)
+                .filter(|candidate| !group.contains(candidate))
+                .max_by_key(|candidate| (gain(*candidate), count - candidate));
+            let Some(next) = next else { break };
+            group.push(next);
+        }
+        group.sort_unstable();
+        open.retain(|(a, b)| !(group.contains(a) && group.contains(b)));
+        groups.push(group);
+    }
+    groups
+}
+
+/// The 32 bytes that a probe signs.
+pub fn probe_digest(wallet: &WalletId, epoch: Epoch, transcript: &Digest, counter: u32) -> Digest {
+    Digest::of_parts(
+        "perennial/probe/v1",
+        &[
+            wallet.as_str().as_bytes(),
+            &epoch.rank.to_be_bytes(),
+            &epoch.count.to_be_bytes(),
+            &transcript.0,
+            &counter.to_be_bytes(),
+        ],
+    )
+}
+
+/// Whether a signature verifies under a raw key: ECDSA with low `s` over a 32-byte digest, BIP-340 under the
+/// x coordinate, Ed25519 (strict) over the message.
+pub fn verifies(scheme: Scheme, key: &Point, message: &[u8], signature: &RawSignature) -> bool {
+    match scheme {
+        Scheme::Ecdsa => ecdsa_verifies(key, message, signature),
+        Scheme::Taproot => {
+            use k256::schnorr::{Signature, VerifyingKey};
+            let x_only = key.as_bytes().get(1..);
+            x_only.and_then(|x| VerifyingKey::from_slice(x).ok()).is_some_and(|key| {
+                Signature::try_from(signature.bytes.as_slice())
+                    .is_ok_and(|signature| key.verify_raw(message, &signature).is_ok())
+            })
+        }
+        Scheme::Ed25519 => key.as_bytes().try_into().is_ok_and(|bytes: &[u8; 32]| {
+            ed25519_dalek::VerifyingKey::from_bytes(bytes).is_ok_and(|key| {
+                key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.bytes)).is_ok()
+            })
+        }),
+        #[cfg(feature = "simulation")]
+        Scheme::Transparent => transparent_verifies(key, message, signature),
+    }
+}
+
+fn ecdsa_verifies(key: &Point, message: &[u8], signature: &RawSignature) -> bool {
+    use k256::ecdsa::signature::hazmat::PrehashVerifier;
+    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+    let Ok(key) = VerifyingKey::from_sec1_bytes(key.as_bytes()) else { return false };
+    let Ok(parsed) = Signature::from_slice(&signature.bytes) else { return false };
+    let Some(recovery_id) = signature.recovery_id.and_then(RecoveryId::from_byte) else { return false };
+    parsed == parsed.normalize_s()
+        && message.len() == 32
+        && key.verify_prehash(message, &parsed).is_ok()
+        && VerifyingKey::recover_from_prehash(message, &parsed, recovery_id).is_ok_and(|found| found == key)
+}
+
+/// `z · G = R + c · X` with `R` and `z` of 8 and 32 bytes, `c = H(X, R, message)`.
+#[cfg(feature = "simulation")]
+fn transparent_verifies(key: &Point, message: &[u8], signature: &RawSignature) -> bool {
+    use crate::group::{Group, Scalar, Transparent};
+    let (left, right) = signature.bytes.split_at(32);
+    let scalar = |bytes: &[u8]| {
+        bytes.try_into().ok().and_then(|bytes: &[u8; 32]| <Transparent as Group>::Scalar::decode(bytes))
+    };
+    let (Some(commitment), Some(response), Some(key)) =
+        (scalar(left), scalar(right), Transparent::decode(key))
+    else {
+        return false;
+    };
+    let challenge = transparent_challenge(&Transparent::encode(&key), left, message);
+    response == commitment + challenge * key
+}
+
+/// The challenge of a transparent signature; `commitment` is the group commitment as scalar bytes.
+#[cfg(feature = "simulation")]
+pub fn transparent_challenge(
+    key: &Point,
+    commitment: &[u8],
+    message: &[u8],
+) -> <crate::group::Transparent as crate::group::Group>::Scalar {
+    crate::dealing::hash_to_scalar::<crate::group::Transparent>(
+        "transparent/challenge",
+        &[key.as_bytes(), commitment, message],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_leave_no_holder_and_no_ecdsa_pair_out() {
+        for count in 2..=16 {
+            for size in 2..=count {
+                let each = cover_each(count, size);
+                assert!((0..count).all(|at| each.iter().any(|group| group.contains(&at))));
+                let pairs = cover_pairs(count, size);
+                for a in 0..count {
+                    for b in a + 1..count {
+                        assert!(pairs.iter().any(|group| group.contains(&a) && group.contains(&b)));
+                    }
+                }
+                for group in each.iter().chain(&pairs) {
+                    assert_eq!(group.len(), size);
+                    assert!(group.windows(2).all(|pair| pair[0] < pair[1]));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The public face of one epoch of one wallet.
+
+use crate::committee::{Committee, Seat};
+use crate::encoding::{Digest, Document};
+use crate::epoch::Epoch;
+use crate::group::{Group, Point, lagrange_at_zero};
+use crate::wallet::{Scheme, WalletId};
+use crate::with_group;
+use minicbor::{Decode, Encode};
+
+/// Epoch, committee, verification shares, transcript and parent: what `(wallet, epoch, T)` names.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ShareSet {
+    /// The wallet.
+    #[n(0)]
+    pub wallet: WalletId,
+    /// The epoch's number.
+    #[n(1)]
+    pub epoch: Epoch,
+    /// Who holds a share at which seat, and how many sign.
+    #[n(2)]
+    pub committee: Committee,
+    /// `X_j = x_j · G` for each member, in the order of the committee.
+    #[n(3)]
+    pub verification_shares: Vec<Point>,
+    /// `T`, the digest of the transcript that made this epoch.
+    #[n(4)]
+    pub transcript: Digest,
+    /// The digest of the share set that was redistributed; none after key generation.
+    #[n(5)]
+    pub parent: Option<Digest>,
+    /// The highest seat that this wallet ever used.
+    #[n(6)]
+    pub highest_seat: Seat,
+}
+
+impl Document for ShareSet {
+    const KIND: &'static str = "share-set";
+}
+
+impl ShareSet {
+    /// The verification share of a seat.
+    pub fn verification_share(&self, seat: Seat) -> Option<&Point> {
+        let at = self.committee.seats().position(|held| held == seat)?;
+        self.verification_shares.get(at)
+    }
+
+    /// The public key that the first `t` verification shares open to; none if they are no elements or are too
+    /// few. In an honest share set every choice of `t` gives the wallet's key.
+    pub fn opens_to(&self, scheme: Scheme) -> Option<Point> {
+        let count = usize::from(self.committee.threshold());
+        let seats: Vec<u8> = self.committee.seats().map(Seat::get).collect();
+        with_group!(scheme, G => {
+            let chosen = seats.get(..count)?;
+            let shares = self.verification_shares.get(..count)?;
+            let elements = shares.iter().map(G::decode_own).collect::<Option<Vec<_>>>()?;
+            let weights = chosen
+                .iter()
+                .map(|&seat| lagrange_at_zero::<<G as Group>::Scalar>(seat, chosen))
+                .collect::<Option<Vec<_>>>()?;
+            Some(G::encode(&G::sum_public(&weights, &elements)))
+        })
+    }
+}
+
+/// The value at `seat` of the polynomial with these coefficients in the exponent: `Σ A_k · seat^k`.
+pub fn evaluate_in_exponent<G: Group>(coefficients: &[G::Element], seat: Seat) -> G::Element {
+    coefficients
+        .iter()
+        .rev()
+        .fold(G::identity(), |sum, coefficient| small_multiple::<G>(seat, &sum) + *coefficient)
+}
+
+/// `seat · element` by doubling; a seat has eight bits, so this beats a general multiplication.
+fn small_multiple<G: Group>(seat: Seat, element: &G::Element) -> G::Element {
+    let mut multiple = G::identity();
+    for bit in (0..8 - seat.get().leading_zeros()).rev() {
+        multiple = G::double(&multiple);
+        if seat.get() >> bit & 1 == 1 {
+            multiple = multiple + *element;
+        }
+    }
+    multiple
+}
