@@ -19,6 +19,7 @@ use crate::wallet::Scheme;
 use minicbor::{Decode, Encode};
 use std::fmt;
 use std::ops::{Add, Mul, Sub};
+use zeroize::Zeroize;
 
 /// The length of a scalar's canonical bytes in every group.
 pub const SCALAR_BYTES: usize = 32;
@@ -80,7 +81,15 @@ impl<'b, C> Decode<'b, C> for Point {
 
 /// A scalar of a group of prime order.
 pub trait Scalar:
-    Copy + PartialEq + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + 'static
+    Copy
+    + PartialEq
+    + Send
+    + Sync
+    + Zeroize
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + 'static
 {
     /// The neutral element of addition.
     const ZERO: Self;

@@ -14,6 +14,7 @@ use crate::plan::Chunk;
 use crate::receipt::Receipt;
 use crate::refusal::Refusal;
 use crate::session::{Blame, SessionMessage, SessionReport, SessionRequest};
+use crate::share_set::ShareSet;
 use crate::vote::Vote;
 use minicbor::{Decode, Encode};
 
@@ -25,7 +26,15 @@ pub enum Request {
     Plan(#[n(0)] Box<ApprovedPlan>),
     /// Make one-time keys for a chunk.
     #[n(1)]
-    Open(#[n(0)] Chunk),
+    Open {
+        /// The chunk.
+        #[n(0)]
+        chunk: Chunk,
+        /// The parent share sets that the plan names, in its order, for a signer that said it holds none;
+        /// empty for all others.
+        #[n(1)]
+        parents: Vec<ShareSet>,
+    },
     /// Make a dealing and promise it.
     #[n(2)]
     Commit {

@@ -16,6 +16,9 @@ use minicbor::{Decode, Encode};
 /// The longest that a session lives at a signer, in milliseconds.
 pub const SESSION_MS_MAX: u64 = 10_000;
 
+/// How far a session's time may lie from a signer's clock, in milliseconds.
+pub const SESSION_SKEW_MS_MAX: u64 = 60_000;
+
 /// The largest transaction, in bytes.
 pub const TRANSACTION_BYTES_MAX: usize = 128 << 10;
 
@@ -65,15 +68,29 @@ pub struct SessionRequest {
     /// Its random name, new for every session.
     #[n(0)]
     pub session: Digest,
-    /// Exactly `t` signers by rising seat. The first combines and posts the result.
+    /// When it was asked for, in milliseconds since 1970. A signer begins no session that is older or newer
+    /// than [`SESSION_SKEW_MS_MAX`], so it need not remember for ever which it has begun.
     #[n(1)]
+    pub asked_at_ms: u64,
+    /// Exactly `t` signers by rising seat. The first combines and posts the result.
+    #[n(2)]
     pub signers: Vec<SignerId>,
     /// What is signed.
-    #[n(2)]
+    #[n(3)]
     pub purpose: Purpose,
 }
 
 impl SessionRequest {
+    /// What the engines of all signers bind: the whole request but for the Activation that rides along.
+    pub fn binding(&self) -> Digest {
+        let mut bound = self.clone();
+        if let Purpose::Transaction { activation, .. } = &mut bound.purpose {
+            *activation = None;
+        }
+        let bytes = minicbor::to_vec(&bound).expect("writing to memory does not fail");
+        Digest::of_parts("perennial/session/v1", &[&bytes])
+    }
+
     /// Who combines the signature shares and posts the result.
     pub fn combiner(&self) -> Option<&SignerId> {
         self.signers.first()

@@ -4,33 +4,38 @@ use crate::committee::{Committee, Seat};
 use crate::encoding::{Digest, Document};
 use crate::epoch::Epoch;
 use crate::group::{Group, Point, lagrange_at_zero};
-use crate::wallet::{Scheme, WalletId};
+use crate::wallet::{Scheme, Wallet, WalletKey};
 use crate::with_group;
 use minicbor::{Decode, Encode};
 
-/// Epoch, committee, verification shares, transcript and parent: what `(wallet, epoch, T)` names.
+/// Wallet, epoch, committee, verification shares, transcript and parent: what `(wallet, epoch, T)` names.
+///
+/// It stands for itself: whoever has its digest from an approved plan can take the rest from anybody.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct ShareSet {
     /// The wallet.
     #[n(0)]
-    pub wallet: WalletId,
-    /// The epoch's number.
+    pub wallet: Wallet,
+    /// Its key, the same in every epoch.
     #[n(1)]
+    pub key: WalletKey,
+    /// The epoch's number.
+    #[n(2)]
     pub epoch: Epoch,
     /// Who holds a share at which seat, and how many sign.
-    #[n(2)]
+    #[n(3)]
     pub committee: Committee,
     /// `X_j = x_j · G` for each member, in the order of the committee.
-    #[n(3)]
+    #[n(4)]
     pub verification_shares: Vec<Point>,
     /// `T`, the digest of the transcript that made this epoch.
-    #[n(4)]
+    #[n(5)]
     pub transcript: Digest,
     /// The digest of the share set that was redistributed; none after key generation.
-    #[n(5)]
+    #[n(6)]
     pub parent: Option<Digest>,
     /// The highest seat that this wallet ever used.
-    #[n(6)]
+    #[n(7)]
     pub highest_seat: Seat,
 }
 
@@ -39,6 +44,11 @@ impl Document for ShareSet {
 }
 
 impl ShareSet {
+    /// How the wallet signs.
+    pub fn scheme(&self) -> Scheme {
+        self.wallet.chain.scheme()
+    }
+
     /// The verification share of a seat.
     pub fn verification_share(&self, seat: Seat) -> Option<&Point> {
         let at = self.committee.seats().position(|held| held == seat)?;
@@ -47,10 +57,10 @@ impl ShareSet {
 
     /// The public key that the first `t` verification shares open to; none if they are no elements or are too
     /// few. In an honest share set every choice of `t` gives the wallet's key.
-    pub fn opens_to(&self, scheme: Scheme) -> Option<Point> {
+    pub fn opens_to(&self) -> Option<Point> {
         let count = usize::from(self.committee.threshold());
         let seats: Vec<u8> = self.committee.seats().map(Seat::get).collect();
-        with_group!(scheme, G => {
+        with_group!(self.scheme(), G => {
             let chosen = seats.get(..count)?;
             let shares = self.verification_shares.get(..count)?;
             let elements = shares.iter().map(G::decode_own).collect::<Option<Vec<_>>>()?;

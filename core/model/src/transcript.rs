@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::group::{Group, Point};
 use crate::plan::PlannedWallet;
 use crate::share_set::{ShareSet, evaluate_in_exponent};
-use crate::wallet::{WalletId, WalletKey};
+use crate::wallet::{Wallet, WalletId, WalletKey};
 use minicbor::{Decode, Encode};
 
 /// What one wallet's share set will be, without the names that depend on the whole chunk.
@@ -84,16 +84,41 @@ impl Transcript {
     }
 
     /// The share set of the wallet at place `at` in the chunk.
-    pub fn share_set(&self, at: usize) -> ShareSet {
+    pub fn share_set(&self, at: usize, wallet: Wallet, chain_code: Digest) -> ShareSet {
         let leaf = &self.leaves[at];
         ShareSet {
-            wallet: leaf.wallet.clone(),
+            wallet,
+            key: WalletKey { public_key: leaf.public_key, chain_code },
             epoch: self.inputs.chunk.epoch,
             committee: leaf.committee.clone(),
             verification_shares: leaf.verification_shares.clone(),
             transcript: self.of_wallet(at),
             parent: leaf.parent,
             highest_seat: leaf.highest_seat,
+        }
+    }
+
+    /// Puts a transcript together again from a root that was computed before and the share sets that came of
+    /// it; none if their `T` does not fit the root.
+    pub fn restored(inputs: Inputs, root: Digest, share_sets: &[&ShareSet]) -> Option<Self> {
+        let leaves: Vec<Leaf> = share_sets.iter().map(|share_set| Leaf::of(share_set)).collect();
+        let leaf_digests = leaves.iter().map(encoding::digest).collect();
+        let transcript = Self { root, leaves, leaf_digests, inputs };
+        let fits = share_sets.iter().enumerate().all(|(at, set)| transcript.of_wallet(at) == set.transcript);
+        fits.then_some(transcript)
+    }
+}
+
+impl Leaf {
+    /// The leaf that a share set came of.
+    pub fn of(share_set: &ShareSet) -> Self {
+        Self {
+            wallet: share_set.wallet.id.clone(),
+            parent: share_set.parent,
+            public_key: share_set.key.public_key,
+            committee: share_set.committee.clone(),
+            verification_shares: share_set.verification_shares.clone(),
+            highest_seat: share_set.highest_seat,
         }
     }
 }
@@ -161,9 +186,9 @@ pub fn leaves<G: Group>(
     Ok(leaves)
 }
 
-/// The key of a new wallet: its public key, and the chain code from all dealers' entropy in seat order and `T`.
-pub fn new_wallet_key(public_key: Point, entropies: &[[u8; 32]], transcript: &Digest) -> WalletKey {
+/// The chain code of a new wallet: from all dealers' entropy in seat order and `T`.
+pub fn new_chain_code(entropies: &[[u8; 32]], transcript: &Digest) -> Digest {
     let mut parts: Vec<&[u8]> = entropies.iter().map(<[u8; 32]>::as_slice).collect();
     parts.push(&transcript.0);
-    WalletKey { public_key, chain_code: Digest::of_parts("perennial/chain-code/v1", &parts) }
+    Digest::of_parts("perennial/chain-code/v1", &parts)
 }

@@ -12,8 +12,10 @@ const PRIME: u64 = (1 << 61) - 1;
 pub struct Transparent;
 
 /// A number modulo 2^61 - 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Residue(u64);
+
+impl zeroize::DefaultIsZeroes for Residue {}
 
 impl Add for Residue {
     type Output = Self;
