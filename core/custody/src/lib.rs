@@ -1,1 +1,5 @@
-//! Not written yet.
+//! Everything that touches a secret scalar.
+
+pub mod engine;
+pub mod pairing;
+pub mod share;
