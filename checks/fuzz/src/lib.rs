@@ -39,8 +39,9 @@ pub struct Target {
 }
 
 /// Every target, in the order of the layers.
-pub const TARGETS: [Target; 4] = [
-    Target { name: "model_document", feed: model::document, samples: model::samples },
+pub const TARGETS: [Target; 5] = [
+    Target { name: "model_element", feed: model::element, samples: model::element_samples },
+    Target { name: "model_document", feed: model::document, samples: model::document_samples },
     Target { name: "ledger_entry", feed: ledger::entry, samples: ledger::entry_samples },
     Target { name: "ledger_proof", feed: ledger::proof, samples: ledger::proof_samples },
     Target { name: "ledger_checkpoint", feed: ledger::checkpoint, samples: ledger::checkpoint_samples },
