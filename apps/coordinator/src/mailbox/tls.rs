@@ -1,0 +1,195 @@
+//! TLS 1.3 with pinned identities, the server's half. A client is exactly the signer whose pin its key has,
+//! or nobody: certificate authorities, names and dates are not looked at, and sessions are not resumed,
+//! because a resumed session would not be checked again.
+
+use crate::identity::{Identity, Pin};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    ServerConfig, ServerConnection, SignatureScheme,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The only application protocol that is spoken (RFC 9113, section 3.2).
+const HTTP_2: &[u8] = b"h2";
+
+/// What the server proves itself with and whom it lets in.
+#[derive(Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    signers: Arc<BTreeMap<Pin, Arc<str>>>,
+    own_pin: Pin,
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").field("signers", &self.signers).finish_non_exhaustive()
+    }
+}
+
+/// Two signers cannot share an identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("signers `{first}` and `{second}` have the same pin {pin}: give each signer its own identity")]
+pub struct SharedPin {
+    /// One of them.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// Their pin.
+    pub pin: Pin,
+}
+
+impl ServerTls {
+    /// A server with this identity, for these signers (name and pin).
+    ///
+    /// # Errors
+    /// [`SharedPin`] when two names have one pin.
+    pub fn new(identity: &Identity, signers: &BTreeMap<String, Pin>) -> Result<Self, SharedPin> {
+        let mut names: BTreeMap<Pin, Arc<str>> = BTreeMap::new();
+        for (name, pin) in signers {
+            if let Some(first) = names.insert(*pin, name.as_str().into()) {
+                return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
+            }
+        }
+        let signers = Arc::new(names);
+        let provider = Arc::new(ring::default_provider());
+        let verifier = PinnedSigners { signers: Arc::clone(&signers), provider: Arc::clone(&provider) };
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("ring speaks TLS 1.3")
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key())));
+        config.alpn_protocols = vec![HTTP_2.to_vec()];
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self { config: Arc::new(config), signers, own_pin: identity.pin() })
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Who is at the other end of a finished handshake.
+    pub(super) fn peer(&self, connection: &ServerConnection) -> Result<Arc<str>, Error> {
+        if connection.alpn_protocol() != Some(HTTP_2) {
+            return Err(Error::General("the client did not ask for HTTP/2 (ALPN `h2`)".into()));
+        }
+        let certificate = connection
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .ok_or(Error::NoCertificatesPresented)?;
+        name_of(&self.signers, certificate).cloned()
+    }
+
+    /// Why a handshake failed, whose fault it is, and what to do.
+    pub(super) fn explain(&self, error: &io::Error) -> String {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(Error::InvalidCertificate(CertificateError::Other(refusal))) => refusal.to_string(),
+            Some(Error::NoCertificatesPresented) => "a client showed no identity".into(),
+            Some(Error::AlertReceived(
+                AlertDescription::CertificateUnknown | AlertDescription::BadCertificate,
+            )) => format!(
+                "a client expected another coordinator; if it is one of the signers, put this coordinator's pin \
+                 {} into its configuration",
+                self.own_pin
+            ),
+            _ => format!("the TLS handshake of a client failed: {error}"),
+        }
+    }
+}
+
+/// A client whose pin no signer has.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a client showed the pin {came}, but only these signers are expected here: {expected}. If it is one of \
+     them with a new identity, or a new signer, register its pin under its name; otherwise somebody unknown is \
+     knocking"
+)]
+struct UnknownPin {
+    came: Pin,
+    expected: String,
+}
+
+fn name_of<'a>(
+    signers: &'a BTreeMap<Pin, Arc<str>>,
+    certificate: &CertificateDer<'_>,
+) -> Result<&'a Arc<str>, Error> {
+    let came = Pin::of_certificate(certificate)?;
+    signers.get(&came).ok_or_else(|| {
+        let expected: Vec<String> = signers.iter().map(|(pin, name)| format!("{name} ({pin})")).collect();
+        let refusal = UnknownPin { came, expected: expected.join(", ") };
+        Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal))))
+    })
+}
+
+#[derive(Debug)]
+struct PinnedSigners {
+    signers: Arc<BTreeMap<Pin, Arc<str>>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for PinnedSigners {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        name_of(&self.signers, end_entity).map(|_| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only TLS 1.3 is spoken here".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_pin_is_refused_with_the_expected_pins_and_what_to_do() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let identity = |name| Identity::load_or_create(&place.path().join(name)).expect("an identity");
+        let (known, stranger) = (identity("known"), identity("stranger"));
+        let signers = BTreeMap::from([("alice".to_owned(), known.pin())]);
+        let tls = ServerTls::new(&identity("coordinator"), &signers).expect("distinct pins");
+        let certificate = |identity: &Identity| identity.certified_key().cert[0].clone();
+        assert_eq!(name_of(&tls.signers, &certificate(&known)).expect("known").as_ref(), "alice");
+        let refusal = name_of(&tls.signers, &certificate(&stranger)).expect_err("refused");
+        let refusal = tls.explain(&io::Error::other(refusal));
+        assert!(refusal.contains(&format!("showed the pin {}", stranger.pin())), "{refusal}");
+        assert!(refusal.contains(&format!("alice ({})", known.pin())), "{refusal}");
+        assert!(refusal.contains("register its pin under its name"), "{refusal}");
+    }
+}

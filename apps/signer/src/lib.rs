@@ -1,0 +1,4 @@
+//! The signer: fetches mail, lets the keeper decide, saves, and posts. It never listens.
+
+pub mod identity;
+pub mod mailbox;

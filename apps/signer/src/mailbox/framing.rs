@@ -1,0 +1,205 @@
+//! How several items travel in one HTTP body: deterministic CBOR (RFC 8949, 4.2.1) in the product's document
+//! form.
+//!
+//! - delivery, to a signer: `["perennial", "delivery", 1, [incarnation, first number, [item, …]]]`
+//! - parcel, from a signer: `["perennial", "parcel", 1, [item, …]]`
+//!
+//! Items are byte strings, and nobody looks into them here. Reading refuses everything that writing would not
+//! produce. Large items are sent as they lie in memory; only the bytes around them are made.
+
+use super::{ITEM_BYTES_MAX, ITEMS_MAX};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use minicbor::{Decoder, Encoder};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The head of every delivery: an array of four, the domain label, the kind, the format version.
+const DELIVERY_HEAD: &[u8] = b"\x84\x69perennial\x68delivery\x01";
+/// The head of every parcel.
+const PARCEL_HEAD: &[u8] = b"\x84\x69perennial\x66parcel\x01";
+/// Items up to this size are copied beside their neighbours, because a frame of their own would cost more.
+const COPIED_BYTES_MAX: usize = 4 << 10;
+const MEMORY: &str = "writing to memory does not fail";
+
+/// An HTTP body of known length, made of pieces that are sent without copying them together.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    remaining: u64,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.remaining += piece.len() as u64;
+            self.pieces.push_back(piece);
+        }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.pop_front();
+        self.remaining -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+/// The body of a post.
+pub(super) fn write_parcel(items: &[Bytes]) -> Pieces {
+    let mut encoder = Encoder::new(PARCEL_HEAD.to_vec());
+    let mut pieces = Pieces::default();
+    encoder.array(items.len() as u64).expect(MEMORY);
+    for item in items {
+        encoder.bytes_len(item.len() as u64).expect(MEMORY);
+        if item.len() <= COPIED_BYTES_MAX {
+            encoder.writer_mut().extend_from_slice(item);
+        } else {
+            pieces.push(std::mem::take(encoder.writer_mut()).into());
+            pieces.push(item.clone());
+        }
+    }
+    pieces.push(encoder.into_writer().into());
+    pieces
+}
+
+/// The answer to a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    /// Which run of the coordinator counts here.
+    pub incarnation: [u8; 16],
+    /// The number of the first item.
+    pub first: u64,
+    pub items: Vec<Vec<u8>>,
+}
+
+/// Why a body is no delivery.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotADelivery {
+    #[error("the answer is no delivery of version 1: it begins otherwise")]
+    OtherKind,
+    #[error("the delivery is broken or cut short: {0}")]
+    Unreadable(String),
+    #[error("the delivery is not in canonical form: trailing bytes, or lengths longer than needed")]
+    NotCanonical,
+    #[error("the delivery has {0} items; the limit is {ITEMS_MAX}")]
+    TooManyItems(u64),
+    #[error("an item of the delivery has {0} bytes; the limit is {ITEM_BYTES_MAX}")]
+    ItemTooLarge(usize),
+    #[error("the delivery begins with the item number {0}, from which its items cannot be counted")]
+    ImpossibleNumber(u64),
+}
+
+impl From<minicbor::decode::Error> for NotADelivery {
+    fn from(reason: minicbor::decode::Error) -> Self {
+        Self::Unreadable(reason.to_string())
+    }
+}
+
+/// Reads the answer to a poll.
+pub(super) fn read_delivery(body: &[u8]) -> Result<Delivery, NotADelivery> {
+    let rest = body.strip_prefix(DELIVERY_HEAD).ok_or(NotADelivery::OtherKind)?;
+    let mut decoder = Decoder::new(rest);
+    if decoder.array()? != Some(3) {
+        return Err(NotADelivery::OtherKind);
+    }
+    let incarnation: [u8; 16] = decoder.bytes()?.try_into().map_err(|_| NotADelivery::OtherKind)?;
+    let first = decoder.u64()?;
+    if first == 0 || first > u64::MAX - ITEMS_MAX as u64 {
+        return Err(NotADelivery::ImpossibleNumber(first));
+    }
+    let count = decoder.array()?.ok_or(NotADelivery::NotCanonical)?;
+    if count > ITEMS_MAX as u64 {
+        return Err(NotADelivery::TooManyItems(count));
+    }
+    let mut canonical_bytes = head_bytes(3) + head_bytes(16) + 16 + head_bytes(first) + head_bytes(count);
+    let mut items = Vec::new();
+    for _ in 0..count {
+        let item = decoder.bytes()?;
+        if item.len() > ITEM_BYTES_MAX {
+            return Err(NotADelivery::ItemTooLarge(item.len()));
+        }
+        canonical_bytes += head_bytes(item.len() as u64) + item.len();
+        items.push(item.to_vec());
+    }
+    if canonical_bytes != rest.len() {
+        return Err(NotADelivery::NotCanonical);
+    }
+    Ok(Delivery { incarnation, first, items })
+}
+
+/// How long the shortest CBOR head (major type and argument) is for this argument.
+fn head_bytes(argument: u64) -> usize {
+    match argument {
+        0..=0x17 => 1,
+        0x18..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(rest: &[u8]) -> Vec<u8> {
+        [DELIVERY_HEAD, rest].concat()
+    }
+
+    #[test]
+    fn a_delivery_is_read_and_every_shortened_or_longer_one_is_refused() {
+        let whole = delivery(b"\x83\x50IIIIIIIIIIIIIIII\x19\x01\x2c\x82\x41a\x42bc");
+        let items = vec![b"a".to_vec(), b"bc".to_vec()];
+        assert_eq!(read_delivery(&whole), Ok(Delivery { incarnation: [b'I'; 16], first: 300, items }));
+        for length in 0..whole.len() {
+            assert!(read_delivery(&whole[..length]).is_err(), "{length} bytes");
+        }
+        assert_eq!(read_delivery(&[whole.as_slice(), b"\0"].concat()), Err(NotADelivery::NotCanonical));
+    }
+
+    #[test]
+    fn long_lengths_wrong_shapes_and_impossible_numbers_are_refused() {
+        let read = |rest: &[u8]| {
+            read_delivery(&delivery(&[b"\x83\x50IIIIIIIIIIIIIIII", rest].concat())).expect_err("refused")
+        };
+        assert_eq!(read(b"\x18\x01\x80"), NotADelivery::NotCanonical);
+        assert_eq!(read(b"\x01\x9f\xff"), NotADelivery::NotCanonical);
+        assert_eq!(read(b"\x01\x81\x58\x01a"), NotADelivery::NotCanonical);
+        assert_eq!(read(b"\x00\x80"), NotADelivery::ImpossibleNumber(0));
+        assert_eq!(
+            read(b"\x1b\xff\xff\xff\xff\xff\xff\xff\xff\x80"),
+            NotADelivery::ImpossibleNumber(u64::MAX)
+        );
+        assert_eq!(read(b"\x01\x9a\xff\xff\xff\xff"), NotADelivery::TooManyItems(0xffff_ffff));
+        assert_eq!(read_delivery(&delivery(b"\x83\x41I\x01\x80")), Err(NotADelivery::OtherKind));
+        assert_eq!(read_delivery(&delivery(b"\x82\x41I\x01")), Err(NotADelivery::OtherKind));
+    }
+
+    #[test]
+    fn the_bytes_of_a_parcel_are_fixed_and_a_large_item_is_not_copied() {
+        let large = Bytes::from(vec![7; COPIED_BYTES_MAX + 1]);
+        let parcel = write_parcel(&[Bytes::from_static(b"a"), large.clone(), Bytes::from_static(b"bc")]);
+        assert_eq!(parcel.pieces[1].as_ptr(), large.as_ptr());
+        let expected = [PARCEL_HEAD, b"\x83\x41a\x59\x10\x01", &large, b"\x42bc"].concat();
+        assert_eq!(parcel.size_hint().exact(), Some(expected.len() as u64));
+        assert_eq!(parcel.pieces.iter().flatten().copied().collect::<Vec<u8>>(), expected);
+    }
+}
