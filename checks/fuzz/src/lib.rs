@@ -8,6 +8,7 @@
 //! A new target needs a function and samples here, a program in `targets/` with its lines in `Cargo.toml`, and
 //! `cargo run --release -p perennial-fuzz --bin seeds`.
 
+pub mod chain;
 pub mod ledger;
 pub mod model;
 
@@ -39,9 +40,12 @@ pub struct Target {
 }
 
 /// Every target, in the order of the layers.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "model_element", feed: model::element, samples: model::element_samples },
     Target { name: "model_document", feed: model::document, samples: model::document_samples },
+    Target { name: "chain_ethereum", feed: chain::ethereum, samples: chain::ethereum_samples },
+    Target { name: "chain_bitcoin", feed: chain::bitcoin, samples: chain::bitcoin_samples },
+    Target { name: "chain_solana", feed: chain::solana, samples: chain::solana_samples },
     Target { name: "ledger_entry", feed: ledger::entry, samples: ledger::entry_samples },
     Target { name: "ledger_proof", feed: ledger::proof, samples: ledger::proof_samples },
     Target { name: "ledger_checkpoint", feed: ledger::checkpoint, samples: ledger::checkpoint_samples },

@@ -13,8 +13,8 @@ pub const MOST_LINES_OF_A_FILE: usize = 500;
 pub const MOST_LINES_OF_A_FUNCTION: usize = 70;
 
 /// Words that say nothing about what a file is for.
-const EMPTY_WORDS: [&str; 9] =
-    ["util", "utils", "common", "helper", "helpers", "manager", "managers", "misc", "shared"];
+const EMPTY_WORDS: [&str; 8] =
+    ["util", "utils", "common", "helper", "helpers", "manager", "managers", "misc"];
 
 /// Names that are empty as a whole, though fine as a part of a longer one.
 const EMPTY_NAMES: [&str; 2] = ["data", "info"];

@@ -48,8 +48,18 @@ const WORLD: [&str; 7] = ["tokio", "async-std", "smol", "mio", "hyper", "socket2
 /// its own dependency.)
 const RANDOMNESS: [&str; 4] = ["getrandom", "rand", "fastrand", "oorandom"];
 
-/// What the tests of core may use beyond what core itself uses.
-const TEST_CRATES: [&str; 5] = ["proptest", "rand_chacha", "rand_core", "hex", "serde_json"];
+/// What the tests of core may use beyond what core itself uses: properties, fixed randomness, and the reference
+/// readers that judge ours.
+const TEST_CRATES: [&str; 8] = [
+    "proptest",
+    "rand_chacha",
+    "rand_core",
+    "hex",
+    "serde_json",
+    "alloy-consensus",
+    "solana-transaction",
+    "wincode",
+];
 
 /// What the signer never links: it holds shares, so every line it runs is a line to trust.
 #[rustfmt::skip]
