@@ -62,6 +62,7 @@ impl Message {
         let account = |index: usize| instruction.accounts.get(index).map(|&place| self.written(place));
         let number = instruction.data.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
         let lamports = instruction.data.get(4..12).and_then(<[u8]>::first_chunk::<8>);
+        let start: Vec<u8> = instruction.data.iter().take(SELECTOR_BYTES).copied().collect();
         let kind = match (self.program(instruction) == &SYSTEM_PROGRAM, number) {
             (true, Some(0)) => EffectKind::Creation,
             (true, Some(2)) => EffectKind::Payment,
@@ -78,11 +79,7 @@ impl Message {
                 from: None,
                 to: Some(base58(self.program(instruction))),
                 amount: None,
-                selector: instruction
-                    .data
-                    .get(..instruction.data.len().min(SELECTOR_BYTES))
-                    .filter(|data| !data.is_empty())
-                    .map(<[u8]>::to_vec),
+                selector: (!start.is_empty()).then_some(start),
             },
         }
     }
