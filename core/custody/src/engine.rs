@@ -148,8 +148,7 @@ impl Terms {
         Ok(())
     }
 
-    /// Checks the own records before anybody is blamed on their ground: `Σ λ_j·X_j = X`, and the own share
-    /// fits its `X_j` (`own_share_fits`, asked only if that share is still at hand).
+    /// Checks the own records before anybody is blamed on their ground: `Σ λ_j·X_j = X`.
     fn check_own_records(&self) -> Result<(), EngineError> {
         with_group!(self.scheme, G => self.check_records_in::<G>())
     }

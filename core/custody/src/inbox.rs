@@ -27,7 +27,7 @@ pub trait FindPlan {
 #[derive(Debug)]
 pub enum Checked {
     /// A plan with a quorum, and its bytes for the record.
-    Plan(Approved, ApprovedPlan),
+    Plan(Box<Approved>, Box<ApprovedPlan>),
     /// A chunk to open.
     Open(Chunk, Vec<ShareSet>),
     /// Inputs and the openings that they name.
@@ -72,14 +72,24 @@ pub struct About {
     pub session: Option<Digest>,
 }
 
+/// A request that did not pass the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// What it was about, as far as it could be read.
+    pub about: About,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
 /// Reads and checks one request.
 ///
 /// # Errors
-/// What is wrong with it, and what it was about as far as it could be read.
-pub fn open(bytes: &[u8], pinned: &Pinned, plans: &dyn FindPlan) -> Result<Checked, (About, Error)> {
-    let request: Request = encoding::decode(bytes).map_err(|e| (About::default(), e.into()))?;
+/// What is wrong with it, and what it was about.
+pub fn open(bytes: &[u8], pinned: &Pinned, plans: &dyn FindPlan) -> Result<Checked, Box<Rejected>> {
+    let rejected = |about, error| Box::new(Rejected { about, error });
+    let request: Request = encoding::decode(bytes).map_err(|e| rejected(About::default(), e.into()))?;
     let about = about(&request);
-    check(request, pinned, plans).map_err(|error| (about, error))
+    check(request, pinned, plans).map_err(|error| rejected(about, error))
 }
 
 fn about(request: &Request) -> About {
@@ -99,7 +109,7 @@ fn about(request: &Request) -> About {
 fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Checked, Error> {
     let governance = pinned.governance();
     Ok(match request {
-        Request::Plan(plan) => Checked::Plan(plan.clone().check(governance)?, *plan),
+        Request::Plan(plan) => Checked::Plan(Box::new(plan.clone().check(governance)?), plan),
         Request::Open { chunk, parents } => Checked::Open(chunk, parents),
         Request::Commit { inputs, openings } => Checked::Commit(inputs, check_all(&openings, pinned)?),
         Request::Deal { inputs, commitments } => {
@@ -159,7 +169,10 @@ fn check_commitments(inputs: &Inputs, commitments: &[Said<Commitment>]) -> Resul
     let digest = inputs.digest();
     for commitment in commitments {
         if commitment.body.inputs != digest || commitment.body.chunk != inputs.chunk {
-            return Err(Error::stale(format!("{}: {} promised for other inputs", inputs.chunk, commitment.signer)));
+            return Err(Error::stale(format!(
+                "{}: {} promised for other inputs",
+                inputs.chunk, commitment.signer
+            )));
         }
     }
     Ok(())

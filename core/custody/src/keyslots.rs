@@ -93,7 +93,8 @@ pub struct Cabinet {
 impl Cabinet {
     /// Takes over the slots found on disk.
     pub fn new(wrapping: Arc<WrappingKey>, slots: Vec<SlotBytes>) -> Self {
-        let free = (0..).zip(&slots).filter(|(_, slot)| **slot == SlotBytes::EMPTY).map(|(at, _)| at).collect();
+        let free =
+            (0..).zip(&slots).filter(|(_, slot)| **slot == SlotBytes::EMPTY).map(|(at, _)| at).collect();
         Self { wrapping, slots, free }
     }
 
@@ -114,10 +115,9 @@ impl Cabinet {
     /// # Errors
     /// `Bug` when the slot is empty or was not wrapped here: the store is damaged or another signer's.
     pub fn get(&self, at: SlotIndex) -> Result<Zeroizing<[u8; 32]>, Error> {
-        self.slots
-            .get(at.0 as usize)
-            .and_then(|slot| self.wrapping.open(at, slot))
-            .ok_or_else(|| Error::Bug(format!("key slot {} does not open with this signer's wrapping key", at.0)))
+        self.slots.get(at.0 as usize).and_then(|slot| self.wrapping.open(at, slot)).ok_or_else(|| {
+            Error::Bug(format!("key slot {} does not open with this signer's wrapping key", at.0))
+        })
     }
 
     /// The content of a slot as it is on disk.
@@ -191,6 +191,9 @@ mod tests {
         let locked = lock(&[1; 32], b"wallet a", b"secret");
         assert!(unlock(&[1; 32], b"wallet b", &locked).is_none());
         assert!(unlock(&[2; 32], b"wallet a", &locked).is_none());
-        assert_eq!(unlock(&[1; 32], b"wallet a", &locked).as_deref().map(Vec::as_slice), Some(&b"secret"[..]));
+        assert_eq!(
+            unlock(&[1; 32], b"wallet a", &locked).as_deref().map(Vec::as_slice),
+            Some(&b"secret"[..])
+        );
     }
 }

@@ -11,6 +11,7 @@ use perennial_model::epoch::Epoch;
 use perennial_model::identity::Signed;
 use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
+use perennial_model::refusal::Refusal;
 use perennial_model::share_set::ShareSet;
 use perennial_model::vote::Vote;
 use perennial_model::wallet::WalletId;
@@ -54,6 +55,12 @@ pub enum ChunkState {
     /// Shares are held; nothing but probes is signed under them.
     #[n(1)]
     Prepared,
+    /// Dealt from without being a new holder.
+    #[n(5)]
+    Dealt,
+    /// Left after a refusal; kept so that the number is not opened again.
+    #[n(6)]
+    Left,
     /// Signed under since this time, in milliseconds since 1970 by this signer's clock.
     #[n(2)]
     Active(#[n(0)] u64),
@@ -76,6 +83,8 @@ impl ChunkState {
         match self {
             Self::Opened(_) => "opened",
             Self::Prepared => "prepared",
+            Self::Dealt => "dealt",
+            Self::Left => "left",
             Self::Active(_) => "active",
             Self::Kept(_) => "kept",
             Self::Retired(_) => "retired",
@@ -95,9 +104,9 @@ pub struct ChunkRecord {
     /// Parents handed over at opening, where this signer holds none.
     #[n(2)]
     pub parents: Vec<ShareSet>,
-    /// The opening sent.
+    /// The opening sent, by a new holder.
     #[n(3)]
-    pub opening: Signed<Opening>,
+    pub opening: Option<Signed<Opening>>,
     /// The inputs dealt or prepared for.
     #[n(4)]
     pub inputs: Option<Inputs>,
@@ -125,10 +134,35 @@ pub struct ChunkRecord {
     /// The receipt for what was erased under it.
     #[n(12)]
     pub receipt: Option<Signed<Receipt>>,
+    /// The refusal sent, if a dealer's sub-shares were bad.
+    #[n(13)]
+    pub refusal: Option<Signed<Refusal>>,
 }
 
 impl Document for ChunkRecord {
     const KIND: &'static str = "chunk-record";
+}
+
+impl ChunkRecord {
+    /// A chunk about which nothing was said yet.
+    pub fn new(state: ChunkState, wallets: Vec<WalletId>, parents: Vec<ShareSet>) -> Self {
+        Self {
+            state,
+            wallets,
+            parents,
+            opening: None,
+            inputs: None,
+            commitment: None,
+            root: None,
+            prepared: None,
+            probe_sessions: 0,
+            activation: None,
+            keep: None,
+            retirement: None,
+            receipt: None,
+            refusal: None,
+        }
+    }
 }
 
 /// This signer's own dealing of one chunk, so that it sends the same bytes again.
@@ -166,21 +200,21 @@ pub(crate) fn wallet_key(wallet: &WalletId) -> Vec<u8> {
 mod shared {
     //! An `Arc` is written as what it holds.
 
-    use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+    use minicbor::{Decode, Decoder, Encode, Encoder};
     use std::sync::Arc;
 
-    pub fn encode<T: Encode<C>, C, W: encode::Write>(
+    pub fn encode<T: Encode<C>, C, W: minicbor::encode::Write>(
         value: &Arc<T>,
         encoder: &mut Encoder<W>,
         context: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
         (**value).encode(encoder, context)
     }
 
     pub fn decode<'b, T: Decode<'b, C>, C>(
         decoder: &mut Decoder<'b>,
         context: &mut C,
-    ) -> Result<Arc<T>, decode::Error> {
+    ) -> Result<Arc<T>, minicbor::decode::Error> {
         T::decode(decoder, context).map(Arc::new)
     }
 }

@@ -88,7 +88,10 @@ pub fn deal<G: Group>(
     let mut proofs = proofs.into_iter();
     let wallets = points
         .chunks(threshold)
-        .map(|coefficients| WalletDealing { coefficients: coefficients.to_vec(), contribution: proofs.next() })
+        .map(|coefficients| WalletDealing {
+            coefficients: coefficients.to_vec(),
+            contribution: proofs.next(),
+        })
         .collect();
     let sub_shares = seal_all(terms, &plaintexts, rng)?;
     Ok(Dealing { chunk: terms.inputs.chunk, inputs: terms.inputs.digest(), wallets, sub_shares })
@@ -195,7 +198,8 @@ pub fn receive<G: Group>(
             .find(|sealed| &sealed.receiver == me)
             .and_then(|sealed| seed.open(&checked.dealer, &context.0, &sealed.sealed))
             .ok_or_else(|| refused(Fault::DoesNotOpen))?;
-        let values = scalars::<G>(&plaintext, checked.coefficients.len()).ok_or_else(|| refused(Fault::NotScalars))?;
+        let values =
+            scalars::<G>(&plaintext, checked.coefficients.len()).ok_or_else(|| refused(Fault::NotScalars))?;
         if !perennial_model::planted!(SkipVerification)
             && !on_polynomials::<G>(&values, &checked.coefficients, seat, rng)
         {
@@ -244,10 +248,15 @@ fn on_polynomials<G: Group>(
 }
 
 /// Whether `shares_w · G = X_w` for every wallet, as one equation with random coefficients.
-pub fn shares_fit<G: Group>(shares: &[G::Scalar], verification: &[G::Element], rng: &mut dyn CryptoRng) -> bool {
+pub fn shares_fit<G: Group>(
+    shares: &[G::Scalar],
+    verification: &[G::Element],
+    rng: &mut dyn CryptoRng,
+) -> bool {
     let random = small_random::<G::Scalar>(shares.len(), rng);
     let mut left = random.iter().zip(shares).fold(G::Scalar::ZERO, |sum, (r, share)| sum + *r * *share);
-    let fits = shares.len() == verification.len() && G::generate(&left) == G::sum_public(&random, verification);
+    let fits =
+        shares.len() == verification.len() && G::generate(&left) == G::sum_public(&random, verification);
     left.zeroize();
     fits
 }

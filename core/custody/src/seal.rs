@@ -84,17 +84,18 @@ impl fmt::Debug for OneTimeSeed {
 const INFO: &[u8] = b"perennial/seal/v1";
 
 /// Seals for the owner of a one-time key; `context` is authenticated with it. None if the key is no good.
-pub fn seal(public: &[u8; 32], context: &[u8], plaintext: &[u8], mut rng: &mut dyn CryptoRng) -> Option<Sealed> {
+pub fn seal(
+    public: &[u8; 32],
+    context: &[u8],
+    plaintext: &[u8],
+    mut rng: &mut dyn CryptoRng,
+) -> Option<Sealed> {
     let public = PublicKey::from_bytes(public).ok()?;
-    let (encapsulated, ciphertext) =
-        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeS::Base,
-            &public,
-            INFO,
-            plaintext,
-            context,
-            &mut rng,
-        )
-        .ok()?;
+    let (encapsulated, ciphertext) = hpke::single_shot_seal_with_rng::<
+        ChaCha20Poly1305,
+        HkdfSha256,
+        X25519HkdfSha256,
+    >(&OpModeS::Base, &public, INFO, plaintext, context, &mut rng)
+    .ok()?;
     Some(Sealed { encapsulated: encapsulated.to_bytes().into(), ciphertext: Bytes(ciphertext) })
 }

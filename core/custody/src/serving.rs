@@ -51,7 +51,9 @@ pub(crate) fn unlock_share(
     share_set: &ShareSet,
     me: &SignerId,
 ) -> Result<Share, Error> {
-    let broken = || Error::Bug(format!("the share of {} epoch {} does not open", share_set.wallet.id, share_set.epoch));
+    let broken = || {
+        Error::Bug(format!("the share of {} epoch {} does not open", share_set.wallet.id, share_set.epoch))
+    };
     let plain = unlock(key, &share_context(share_set, me).0, &ciphertext.0).ok_or_else(broken)?;
     let mut bytes = Zeroizing::new([0; 32]);
     if plain.len() != bytes.len() {
@@ -68,8 +70,10 @@ pub struct ServedEpoch {
     pub share_set: Arc<ShareSet>,
     /// This signer's seat.
     pub seat: Seat,
-    /// The attempt that made it; the pair bases of that attempt belong to it.
+    /// The chunk that made it.
     pub chunk: Chunk,
+    /// The attempt whose pair bases it stands on.
+    pub base: Attempt,
     /// This signer's share.
     pub locked: LockedShare,
     /// The wrapped key from the slot.

@@ -49,6 +49,9 @@ pub struct Stepped {
     pub ban: Option<SignerId>,
 }
 
+/// For each item, one message of each other signer.
+type Inputs = Vec<BTreeMap<Seat, Vec<u8>>>;
+
 type Waiting = BTreeMap<(u8, SignerId), Vec<Bytes>>;
 
 struct Running {
@@ -224,9 +227,13 @@ enum Step {
 impl Running {
     /// The messages of the present round, one per item, once all others have sent theirs. The error names a
     /// signer that sent too few or too many.
-    fn take_round(&mut self) -> Option<Result<Vec<BTreeMap<Seat, Vec<u8>>>, SignerId>> {
-        let others: Vec<(Seat, SignerId)> =
-            self.seats.iter().filter(|(_, id)| **id != self.me).map(|(seat, id)| (*seat, id.clone())).collect();
+    fn take_round(&mut self) -> Option<Result<Inputs, SignerId>> {
+        let others: Vec<(Seat, SignerId)> = self
+            .seats
+            .iter()
+            .filter(|(_, id)| **id != self.me)
+            .map(|(seat, id)| (*seat, id.clone()))
+            .collect();
         if !others.iter().all(|(_, id)| self.waiting.contains_key(&(self.round, id.clone()))) {
             return None;
         }
@@ -245,7 +252,7 @@ impl Running {
 
     fn step(
         mut self,
-        inputs: Vec<BTreeMap<Seat, Vec<u8>>>,
+        inputs: Inputs,
         rng: &mut dyn CryptoRng,
     ) -> Result<Step, (BTreeMap<Seat, SignerId>, EngineError)> {
         let mut next = Vec::with_capacity(self.engines.len());

@@ -41,6 +41,9 @@ impl Table {
     }
 }
 
+/// A key with its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// One change of the records. It holds no secret: shares are ciphertext here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Write {
@@ -61,7 +64,9 @@ impl fmt::Debug for Write {
 
 /// The disk did not do what it was asked. The process has to end: what is durable is no longer known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this signer's disk failed while it {doing}: {reason}; the signer stops: free or repair the disk, then start it again")]
+#[error(
+    "this signer's disk failed while it {doing}: {reason}; the signer stops: free or repair the disk, then start it again"
+)]
 pub struct StoreFailed {
     /// What was being done.
     pub doing: &'static str,
@@ -105,5 +110,5 @@ pub trait Store {
     ///
     /// # Errors
     /// [`StoreFailed`] ends the process.
-    fn all(&mut self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreFailed>;
+    fn all(&mut self, table: Table) -> Result<Vec<Row>, StoreFailed>;
 }

@@ -1,0 +1,166 @@
+//! A dealer makes its dealing once, promises it, and publishes it when all promises are in.
+
+use crate::keeper::Keeper;
+use crate::record::{ChunkRecord, ChunkState, DealingRecord, chunk_key, put};
+use crate::redistribution::{Constants, DealTerms, deal};
+use crate::serving::unlock_share;
+use crate::store::Table;
+use crate::turn::{Draft, Effect};
+use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
+use perennial_model::error::Error;
+use perennial_model::group::{Group, lagrange_at_zero};
+use perennial_model::identity::{Said, Signed};
+use perennial_model::mail::Reply;
+use perennial_model::plan::{Action, Plan, PlannedWallet};
+use perennial_model::planted;
+use perennial_model::share_set::ShareSet;
+use perennial_model::with_group;
+use rand_core::CryptoRng;
+use std::sync::Arc;
+
+impl Keeper {
+    /// Makes this dealer's dealing of a chunk and promises it, or sends the promise again.
+    pub(crate) fn commit(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        inputs: &Inputs,
+        openings: &[Said<Opening>],
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let chunk = inputs.chunk;
+        if let Some(record) = self.chunks.get(&chunk)
+            && let Some(promised) = &record.commitment
+        {
+            if record.inputs.as_ref() != Some(inputs) {
+                return Err(Error::stale(format!(
+                    "{chunk}: this signer dealt for other inputs; open the next number"
+                )));
+            }
+            draft.mail.push(Reply::Committed(promised.clone()));
+            return Ok(());
+        }
+        let approved = self.known_plan(&chunk.plan)?;
+        let plan = approved.plan();
+        let wallets = plan.wallets_of(&chunk)?;
+        let handed = self.chunks.get(&chunk).map(|record| record.parents.clone()).unwrap_or_default();
+        let parents = self.parents(wallets, &handed)?;
+        inputs.check(plan, parents.first().and_then(|p| p.as_ref()).map(|parent| &parent.committee))?;
+        inputs.check_openings(openings)?;
+        if !inputs.dealers.contains(self.own.pinned.me()) {
+            return Err(Error::denied(format!("{chunk}: this signer is not among the dealers")));
+        }
+        for wallet in wallets {
+            self.check_floor(wallet.id(), chunk.epoch)?;
+        }
+        let scheme = scheme_of(wallets, &parents)?;
+        let dealing =
+            with_group!(scheme, G => self.make_dealing::<G>(rng, inputs, plan, wallets, &parents, openings))?;
+        let dealing = Signed::new(&*self.own.identity, &dealing);
+        let body = Commitment { chunk, inputs: inputs.digest(), dealing: dealing.body_digest() };
+        let commitment = Signed::new(&*self.own.identity, &body);
+
+        let ids = || wallets.iter().map(|wallet| wallet.id().clone()).collect();
+        let mut record = match self.chunks.remove(&chunk) {
+            Some(record) => record,
+            None => ChunkRecord::new(ChunkState::Dealt, ids(), Vec::new()),
+        };
+        record.inputs = Some(inputs.clone());
+        record.commitment = Some(commitment.clone());
+        if !planted!(DealAgainAfterCrash) {
+            draft.effects.push(Effect::Commit(vec![
+                put(Table::Chunk, chunk_key(&chunk), &record),
+                put(Table::Dealing, chunk_key(&chunk), &DealingRecord { dealing: dealing.clone() }),
+            ]));
+        }
+        draft.mail.push(Reply::Committed(commitment));
+        self.insert_chunk(chunk, record);
+        self.dealings.insert(chunk, dealing);
+        Ok(())
+    }
+
+    fn make_dealing<G: Group>(
+        &self,
+        rng: &mut dyn CryptoRng,
+        inputs: &Inputs,
+        plan: &Plan,
+        wallets: &[PlannedWallet],
+        parents: &[Option<Arc<ShareSet>>],
+        openings: &[Said<Opening>],
+    ) -> Result<Dealing, Error> {
+        let me = self.own.pinned.me();
+        let mut holders = Vec::with_capacity(openings.len());
+        for opening in openings {
+            let seat = plan.committee.seat_of(&opening.signer);
+            let seat =
+                seat.ok_or_else(|| Error::denied(format!("{} has no seat in the plan", opening.signer)))?;
+            holders.push((seat, opening));
+        }
+        let terms = DealTerms { inputs, wallets, threshold: plan.committee.threshold(), holders, dealer: me };
+        if plan.action == Action::Create {
+            return deal::<G>(&terms, &Constants::Fresh, rng);
+        }
+        let mut shares = Vec::with_capacity(wallets.len());
+        for parent in parents.iter().flatten() {
+            let weight = dealer_weight::<G>(inputs, parent, me)?;
+            let held = self.wallets.get(&parent.wallet.id).into_iter().flat_map(|record| &record.held);
+            let held = held
+                .into_iter()
+                .find(|held| Arc::ptr_eq(&held.share_set, parent) || held.share_set == *parent)
+                .ok_or_else(|| {
+                    Error::stale(format!("{}: this signer does not hold the parent share", parent.wallet.id))
+                })?;
+            let key = self.cabinet.get(held.locked.slot)?;
+            shares.push((weight, unlock_share(&key, &held.locked.ciphertext, parent, me)?));
+        }
+        deal::<G>(&terms, &Constants::Redealt(&shares), rng)
+    }
+
+    /// Publishes the dealing, now that every dealer has promised one.
+    pub(crate) fn deal(
+        &mut self,
+        inputs: &Inputs,
+        commitments: &[Said<Commitment>],
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let chunk = inputs.chunk;
+        let stale = |reason: &str| Error::stale(format!("{chunk}: {reason}"));
+        let record = self.chunks.get(&chunk).ok_or_else(|| stale("this signer has promised no dealing"))?;
+        if record.inputs.as_ref() != Some(inputs) {
+            return Err(stale("this signer promised a dealing for other inputs"));
+        }
+        let dealing = self.dealings.get(&chunk).ok_or_else(|| stale("the dealing is done with"))?;
+        let me = self.own.pinned.me();
+        let promised = commitments.iter().find(|commitment| &commitment.signer == me);
+        if promised.is_none_or(|promised| promised.body.dealing != dealing.body_digest()) {
+            return Err(stale("the promise shown is not this signer's"));
+        }
+        draft.mail.push(Reply::Dealt(dealing.clone()));
+        Ok(())
+    }
+}
+
+/// The Lagrange coefficient of a dealer among the dealers, at their seats in the parent.
+pub(super) fn dealer_weight<G: Group>(
+    inputs: &Inputs,
+    parent: &ShareSet,
+    dealer: &perennial_model::committee::SignerId,
+) -> Result<G::Scalar, Error> {
+    let seat = |signer| parent.committee.seat_of(signer).map(perennial_model::committee::Seat::get);
+    let seats: Option<Vec<u8>> = inputs.dealers.iter().map(seat).collect();
+    let own = seat(dealer);
+    own.zip(seats)
+        .and_then(|(own, seats)| lagrange_at_zero(own, &seats))
+        .ok_or_else(|| Error::denied(format!("the dealers do not all hold {}", parent.wallet.id)))
+}
+
+/// The scheme of a chunk's wallets.
+pub(super) fn scheme_of(
+    wallets: &[PlannedWallet],
+    parents: &[Option<Arc<ShareSet>>],
+) -> Result<perennial_model::wallet::Scheme, Error> {
+    match (wallets.first(), parents.first()) {
+        (Some(PlannedWallet::New(wallet)), _) => Ok(wallet.chain.scheme()),
+        (_, Some(Some(parent))) => Ok(parent.scheme()),
+        _ => Err(Error::Bug("a chunk without wallets".into())),
+    }
+}

@@ -1,0 +1,277 @@
+//! A plan comes, and a chunk of it is opened: one-time keys are made, stored and published.
+
+use crate::keeper::Keeper;
+use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
+use crate::seal::OneTimeSeed;
+use crate::store::Table;
+use crate::turn::{Draft, Effect};
+use perennial_model::approval::{Approved, ApprovedPlan};
+use perennial_model::committee::SignerId;
+use perennial_model::dealing::{OneTimeKey, Opening};
+use perennial_model::encoding;
+use perennial_model::error::Error;
+use perennial_model::identity::Signed;
+use perennial_model::mail::Reply;
+use perennial_model::plan::{Chunk, PlannedWallet};
+use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::{Scheme, WalletId};
+use rand_core::CryptoRng;
+use std::sync::Arc;
+
+impl Keeper {
+    /// Keeps an approved plan. Plans past their last date that nothing refers to are forgotten with it.
+    pub(crate) fn take_plan(
+        &mut self,
+        now_ms: u64,
+        approved: Approved,
+        document: &ApprovedPlan,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let digest = approved.digest();
+        if !self.plans.contains_key(&digest) {
+            if now_ms > approved.plan().activation_deadline_ms {
+                return Err(Error::denied(format!("plan {} is past its last date", digest.short())));
+            }
+            let mut writes = vec![put(Table::Plan, digest.0.to_vec(), document)];
+            let used: Vec<_> = self.chunks.keys().map(|chunk| chunk.plan).collect();
+            let done = |plan: &Approved| {
+                now_ms > plan.plan().activation_deadline_ms && !used.contains(&plan.digest())
+            };
+            let forgotten: Vec<_> =
+                self.plans.iter().filter(|(_, plan)| done(plan)).map(|(digest, _)| *digest).collect();
+            for old in forgotten {
+                self.plans.remove(&old);
+                writes.push(delete(Table::Plan, old.0.to_vec()));
+            }
+            draft.effects.push(Effect::Commit(writes));
+            self.plans.insert(digest, Arc::new(approved));
+        }
+        draft.mail.push(Reply::Planned(digest));
+        Ok(())
+    }
+
+    /// Opens a chunk, or sends its opening again.
+    pub(crate) fn open(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        chunk: Chunk,
+        parents: Vec<ShareSet>,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        if let Some(opening) = self.chunks.get(&chunk).and_then(|record| record.opening.clone()) {
+            draft.mail.push(Reply::Opened(opening));
+            return Ok(());
+        }
+        let approved = self.known_plan(&chunk.plan)?;
+        let plan = approved.plan();
+        if now_ms < plan.not_before_ms {
+            return Err(Error::stale(format!(
+                "{chunk}: the plan begins later, at {} ms",
+                plan.not_before_ms
+            )));
+        }
+        if now_ms > plan.expiry_ms {
+            return Err(Error::denied(format!("{chunk}: the plan has expired")));
+        }
+        let wallets = plan.wallets_of(&chunk)?;
+        if plan.committee.seat_of(self.own.pinned.me()).is_none() {
+            return Err(Error::denied(format!("{chunk}: this signer is not in the new committee")));
+        }
+        let parents = self.needed_parents(wallets, parents)?;
+        self.check_chunk(&chunk, wallets, &parents)?;
+        for wallet in wallets {
+            self.check_unopened(wallet.id(), &chunk)?;
+        }
+        let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
+        let left = self.leave_lower(&ids, &chunk);
+
+        let seed = OneTimeSeed::random(rng);
+        let key = |counterparty: &SignerId| OneTimeKey {
+            counterparty: counterparty.clone(),
+            public: seed.public_key(counterparty),
+        };
+        let keys = self.counterparties(plan, &ids, &parents).iter().map(key).collect();
+        let opening = Signed::new(&*self.own.identity, &Opening { chunk, keys });
+        let (slot, wrapped) = self.cabinet.put(seed.danger_secret_bytes(), rng);
+        let mut record = ChunkRecord::new(ChunkState::Opened(slot), ids, parents);
+        record.opening = Some(opening.clone());
+
+        draft.effects.push(Effect::Slots(vec![(slot, wrapped)]));
+        let mut writes = vec![put(Table::Chunk, chunk_key(&chunk), &record)];
+        for (lower, _) in &left {
+            writes.push(delete(Table::Chunk, chunk_key(lower)));
+            writes.push(delete(Table::Dealing, chunk_key(lower)));
+        }
+        draft.effects.push(Effect::Commit(writes));
+        let erased = left.iter().filter_map(|(_, slot)| *slot).filter(|left| *left != slot).collect();
+        draft.effects.push(Effect::Erase(erased));
+        draft.mail.push(Reply::Opened(opening));
+        self.insert_chunk(chunk, record);
+        Ok(())
+    }
+
+    /// The parents that this signer does not hold and was handed; each must be the one that the plan names.
+    fn needed_parents(
+        &self,
+        wallets: &[PlannedWallet],
+        given: Vec<ShareSet>,
+    ) -> Result<Vec<ShareSet>, Error> {
+        let mut needed = Vec::new();
+        for wallet in wallets {
+            let Some(digest) = wallet.parent() else { continue };
+            if self.held_parent(wallet.id(), &digest).is_some() {
+                continue;
+            }
+            let parent = given.iter().find(|set| encoding::digest(*set) == digest).ok_or_else(|| {
+                Error::stale(format!(
+                    "unknown parent of {}: send the share set that the plan names",
+                    wallet.id()
+                ))
+            })?;
+            if parent.opens_to() != Some(parent.key.public_key) {
+                return Err(Error::denied(format!("the parent of {} does not open to its key", wallet.id())));
+            }
+            needed.push(parent.clone());
+        }
+        Ok(needed)
+    }
+
+    /// The share set of this digest, if it is held.
+    pub(crate) fn held_parent(&self, wallet: &WalletId, digest: &encoding::Digest) -> Option<&Arc<ShareSet>> {
+        let held = &self.wallets.get(wallet)?.held;
+        held.iter().map(|held| &held.share_set).find(|set| encoding::digest(&***set) == *digest)
+    }
+
+    /// The parent share sets of a chunk's wallets, in order; none for wallets being made.
+    pub(crate) fn parents(
+        &self,
+        wallets: &[PlannedWallet],
+        handed: &[ShareSet],
+    ) -> Result<Vec<Option<Arc<ShareSet>>>, Error> {
+        let find = |wallet: &PlannedWallet| {
+            let Some(digest) = wallet.parent() else { return Ok(None) };
+            if let Some(held) = self.held_parent(wallet.id(), &digest) {
+                return Ok(Some(held.clone()));
+            }
+            let handed =
+                handed.iter().find(|set| set.wallet.id == *wallet.id() && encoding::digest(*set) == digest);
+            handed.map(|set| Some(Arc::new(set.clone()))).ok_or_else(|| {
+                Error::stale(format!("unknown parent of {}: it is no longer held here", wallet.id()))
+            })
+        };
+        wallets.iter().map(find).collect()
+    }
+
+    /// Checks that the wallets of a chunk go together: one scheme, one parent committee, the same as the new
+    /// one; and that a wallet to be made does not exist.
+    fn check_chunk(
+        &self,
+        chunk: &Chunk,
+        wallets: &[PlannedWallet],
+        handed: &[ShareSet],
+    ) -> Result<(), Error> {
+        let approved = self.known_plan(&chunk.plan)?;
+        let parents = self.parents(wallets, handed)?;
+        let schemes: Vec<Scheme> = wallets
+            .iter()
+            .zip(&parents)
+            .filter_map(|(wallet, parent)| match (wallet, parent) {
+                (PlannedWallet::New(wallet), _) => Some(wallet.chain.scheme()),
+                (_, Some(parent)) => Some(parent.scheme()),
+                _ => None,
+            })
+            .collect();
+        if schemes.len() != wallets.len() || schemes.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(Error::denied(format!("{chunk}: a chunk has wallets of one scheme only")));
+        }
+        for parent in parents.iter().flatten() {
+            if parent.committee != approved.plan().committee {
+                return Err(Error::denied(format!(
+                    "{chunk}: a refresh keeps committee and threshold, {} has others",
+                    parent.wallet.id
+                )));
+            }
+            if parent.wallet.tenant != approved.plan().tenant || parent.wallet.tier > approved.plan().tier {
+                return Err(Error::denied(format!(
+                    "{chunk}: {} is another tenant's or of a higher tier than the plan",
+                    parent.wallet.id
+                )));
+            }
+        }
+        for wallet in wallets {
+            let exists = |record: &crate::record::WalletRecord| {
+                record
+                    .held
+                    .iter()
+                    .any(|held| self.chunks.get(&held.chunk).is_some_and(|c| c.state.is_served()))
+            };
+            if wallet.parent().is_none() && self.wallets.get(wallet.id()).is_some_and(exists) {
+                return Err(Error::denied(format!("{chunk}: wallet {} exists already", wallet.id())));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_unopened(&self, wallet: &WalletId, chunk: &Chunk) -> Result<(), Error> {
+        self.check_floor(wallet, chunk.epoch)?;
+        let highest = self.chunks_of.get(wallet).into_iter().flatten().map(|opened| opened.epoch).max();
+        match highest {
+            Some(highest) if chunk.epoch <= highest && !perennial_model::planted!(NoEpochFloor) => {
+                Err(Error::stale(format!(
+                    "{wallet}: epoch {} is not above {highest}, which was opened here",
+                    chunk.epoch
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves every lower attempt of these wallets that is only opened.
+    fn leave_lower(
+        &mut self,
+        wallets: &[WalletId],
+        above: &Chunk,
+    ) -> Vec<(Chunk, Option<crate::keyslots::SlotIndex>)> {
+        let mut lower: Vec<Chunk> = wallets
+            .iter()
+            .filter_map(|wallet| self.chunks_of.get(wallet))
+            .flatten()
+            .filter(|chunk| chunk.epoch < above.epoch)
+            .filter(|chunk| matches!(self.chunks.get(chunk).map(|r| r.state), Some(ChunkState::Opened(_))))
+            .copied()
+            .collect();
+        lower.sort_unstable();
+        lower.dedup();
+        lower
+            .into_iter()
+            .map(|chunk| {
+                let slot = self.remove_chunk(&chunk);
+                slot.into_iter().for_each(|slot| self.cabinet.forget(slot));
+                (chunk, slot)
+            })
+            .collect()
+    }
+
+    /// Everybody who may deal: the parents' holders, or all new holders where keys are made.
+    fn counterparties(
+        &self,
+        plan: &perennial_model::plan::Plan,
+        wallets: &[WalletId],
+        handed: &[ShareSet],
+    ) -> Vec<SignerId> {
+        let parent = wallets
+            .iter()
+            .find_map(|wallet| self.wallets.get(wallet).and_then(|record| record.held.last()))
+            .map(|held| held.share_set.committee.clone())
+            .or_else(|| handed.first().map(|set| set.committee.clone()));
+        let committee = parent.as_ref().unwrap_or(&plan.committee);
+        let mut signers: Vec<SignerId> = committee.signers().cloned().collect();
+        for signer in plan.committee.signers() {
+            if !signers.contains(signer) {
+                signers.push(signer.clone());
+            }
+        }
+        signers
+    }
+}

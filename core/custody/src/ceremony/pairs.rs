@@ -1,0 +1,446 @@
+//! One base of oblivious transfers per pair of signers and attempt: made before Prepared, erased with the
+//! epochs that it served.
+//!
+//! The signer whose name is the greater invites; all further messages are sealed to one-time keys of this run
+//! and never saved. A run cut short starts anew under a new name. A base never serves two epochs of one wallet:
+//! every attempt makes its own. When epochs retire, wallets outside the plan that still stood on the old base
+//! move to the fresh one, and the old one is erased.
+
+mod retire;
+
+use crate::inbox::ToVerify;
+use crate::keeper::{Keeper, LoadFailed, Own};
+use crate::keyslots::{Cabinet, SlotIndex, lock, unlock};
+use crate::pairing::{Base, PairingError, Setup, SetupProgress, SetupTerms, Side};
+use crate::record::put;
+use crate::seal::{OneTimeSeed, seal};
+use crate::serving::{Attempt, Change};
+use crate::store::{Store, Table};
+use crate::turn::{Draft, Effect};
+use minicbor::{Decode, Encode};
+use perennial_model::committee::SignerId;
+use perennial_model::dealing::{Inputs, Sealed};
+use perennial_model::encoding::{self, Bytes, Digest, Document};
+use perennial_model::error::Error;
+use perennial_model::identity::{Said, Signed};
+use perennial_model::mail::{PairingMessage, Reply};
+use perennial_model::plan::Chunk;
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A run that has not ended by then is given up, in milliseconds.
+const RUN_MS_MAX: u64 = 15_000;
+
+/// How many runs one attempt and counterparty may take before people have to look.
+const RUNS_MAX: u32 = 64;
+
+/// A base with the slot of its key.
+struct Stored {
+    base: Arc<Base>,
+    slot: SlotIndex,
+}
+
+/// One run of the set-up. Never saved.
+struct Run {
+    name: Digest,
+    began_at_ms: u64,
+    seed: OneTimeSeed,
+    peer_key: Option<Digest>,
+    setup: Option<Setup>,
+    sent: u8,
+    expected: u8,
+    early: BTreeMap<u8, Sealed>,
+}
+
+/// The bases of this signer's pairs, and the runs that make new ones.
+#[derive(Default)]
+pub(crate) struct Pairs {
+    bases: BTreeMap<(SignerId, Attempt), Stored>,
+    moved: BTreeMap<Attempt, Attempt>,
+    banned: BTreeSet<SignerId>,
+    runs: BTreeMap<(SignerId, Attempt), Run>,
+    run_counts: BTreeMap<(SignerId, Attempt), u32>,
+    waiting: BTreeMap<Chunk, ToVerify>,
+}
+
+/// A base at rest.
+#[derive(Encode, Decode)]
+struct BaseRecord {
+    #[n(0)]
+    counterparty: SignerId,
+    #[n(1)]
+    attempt: Attempt,
+    #[n(2)]
+    slot: SlotIndex,
+    #[n(3)]
+    ciphertext: Bytes,
+}
+
+impl Document for BaseRecord {
+    const KIND: &'static str = "base-record";
+}
+
+/// Epochs of one attempt that now stand on the base of another.
+#[derive(Encode, Decode)]
+struct MovedRecord {
+    #[n(0)]
+    from: Attempt,
+    #[n(1)]
+    to: Attempt,
+}
+
+impl Document for MovedRecord {
+    const KIND: &'static str = "moved-record";
+}
+
+/// A counterparty that is banned, and why.
+#[derive(Encode, Decode)]
+pub(crate) struct BanRecord {
+    #[n(0)]
+    pub(crate) counterparty: SignerId,
+    #[n(1)]
+    pub(crate) reason: String,
+}
+
+impl Document for BanRecord {
+    const KIND: &'static str = "ban-record";
+}
+
+impl Pairs {
+    /// Takes up what is on disk.
+    pub(crate) fn read(
+        &mut self,
+        store: &mut dyn Store,
+        own: &Own,
+        cabinet: &Cabinet,
+    ) -> Result<(), LoadFailed> {
+        let damaged = |e: encoding::Malformed| LoadFailed::Records(e.into());
+        for (key, bytes) in store.all(Table::Base)? {
+            if key.first() == Some(&MOVED_KEY) {
+                let record: MovedRecord = encoding::decode(&bytes).map_err(damaged)?;
+                self.moved.insert(record.from, record.to);
+                continue;
+            }
+            let record: BaseRecord = encoding::decode(&bytes).map_err(damaged)?;
+            let name = (record.counterparty.clone(), record.attempt);
+            let key = cabinet.get(record.slot).map_err(LoadFailed::Records)?;
+            let context = base_context(own, &record.counterparty, &record.attempt);
+            let base = unlock(&key, &context.0, &record.ciphertext.0)
+                .and_then(|bytes| Base::from_secret_bytes(&bytes).ok())
+                .ok_or_else(|| {
+                    LoadFailed::Records(Error::Bug(format!(
+                        "the base with {} does not open",
+                        record.counterparty
+                    )))
+                })?;
+            self.bases.insert(name, Stored { base: Arc::new(base), slot: record.slot });
+        }
+        for (_, bytes) in store.all(Table::Ban)? {
+            let record: BanRecord = encoding::decode(&bytes).map_err(damaged)?;
+            self.banned.insert(record.counterparty);
+        }
+        Ok(())
+    }
+
+    /// The slots that bases refer to.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        self.bases.values().map(|stored| stored.slot)
+    }
+
+    /// All bases and bans, for the desk.
+    pub(crate) fn published(&self) -> Vec<Change> {
+        let bases = self.bases.iter().map(|((counterparty, attempt), stored)| {
+            Change::Base(counterparty.clone(), *attempt, stored.base.clone())
+        });
+        bases.chain(self.banned.iter().cloned().map(Change::Banned)).collect()
+    }
+
+    /// Keeps what has to wait for a base.
+    pub(crate) fn wait(&mut self, dealings: ToVerify) {
+        self.waiting.insert(dealings.inputs.chunk, dealings);
+    }
+
+    /// The base of a pair for an attempt.
+    pub(crate) fn base(&self, counterparty: &SignerId, attempt: &Attempt) -> Option<&Arc<Base>> {
+        self.bases.get(&(counterparty.clone(), *attempt)).map(|stored| &stored.base)
+    }
+}
+
+const MOVED_KEY: u8 = b'm';
+
+fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {
+    let mut key = vec![b'b'];
+    key.extend(minicbor::to_vec((counterparty, attempt)).expect("writing to memory does not fail"));
+    key
+}
+
+fn moved_key(from: &Attempt) -> Vec<u8> {
+    let mut key = vec![MOVED_KEY];
+    key.extend(minicbor::to_vec(from).expect("writing to memory does not fail"));
+    key
+}
+
+fn base_context(own: &Own, counterparty: &SignerId, attempt: &Attempt) -> Digest {
+    let attempt = minicbor::to_vec(attempt).expect("writing to memory does not fail");
+    let me = own.pinned.me().as_str().as_bytes();
+    Digest::of_parts("perennial/locked-base/v1", &[me, counterparty.as_str().as_bytes(), &attempt])
+}
+
+/// What both sides of a run bind.
+fn run_context(pair: [&SignerId; 2], attempt: &Attempt, run: &Digest) -> Digest {
+    let attempt = minicbor::to_vec(attempt).expect("writing to memory does not fail");
+    let [first, second] = if pair[0] < pair[1] { pair } else { [pair[1], pair[0]] };
+    Digest::of_parts(
+        "perennial/pair-run/v1",
+        &[first.as_str().as_bytes(), second.as_str().as_bytes(), &attempt, &run.0],
+    )
+}
+
+fn message_context(run: &Digest, from: &SignerId, step: u8) -> Digest {
+    Digest::of_parts("perennial/pair-message/v1", &[&run.0, from.as_str().as_bytes(), &[step]])
+}
+
+impl Keeper {
+    /// Whether this signer has a base with every other holder of an attempt. If not, invitations go out.
+    pub(crate) fn pairs_ready(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        inputs: &Inputs,
+        draft: &mut Draft,
+    ) -> Result<bool, Error> {
+        let attempt = Attempt::from(&inputs.chunk);
+        let me = self.own.pinned.me().clone();
+        let mut ready = true;
+        for other in inputs.holders.iter().filter(|holder| **holder != me) {
+            if self.pairs.banned.contains(other) {
+                return Err(Error::denied(format!("the pair with {other} is banned; people have to decide")));
+            }
+            if self.pairs.base(other, &attempt).is_some() {
+                continue;
+            }
+            ready = false;
+            let name = (other.clone(), attempt);
+            let running = |run: &Run| now_ms.saturating_sub(run.began_at_ms) < RUN_MS_MAX;
+            if me > *other && !self.pairs.runs.get(&name).is_some_and(running) {
+                let mut run = [0; 32];
+                rng.fill_bytes(&mut run);
+                self.begin_run(now_ms, rng, &name, Digest(run))?;
+                self.say(&name, None, rng, draft)?;
+            }
+        }
+        Ok(ready)
+    }
+
+    fn begin_run(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        name: &(SignerId, Attempt),
+        run: Digest,
+    ) -> Result<(), Error> {
+        let count = self.pairs.run_counts.entry(name.clone()).or_default();
+        if *count >= RUNS_MAX {
+            return Err(Error::denied(format!("{} asked for a pair base too often in this attempt", name.0)));
+        }
+        *count += 1;
+        let run = Run {
+            name: run,
+            began_at_ms: now_ms,
+            seed: OneTimeSeed::random(rng),
+            peer_key: None,
+            setup: None,
+            sent: 0,
+            expected: 0,
+            early: BTreeMap::new(),
+        };
+        self.pairs.runs.insert(name.clone(), run);
+        Ok(())
+    }
+
+    /// Sends the next message of a run: the first carries this side's one-time key, and none is sealed before
+    /// the peer's is known.
+    fn say(
+        &mut self,
+        name: &(SignerId, Attempt),
+        message: Option<Vec<u8>>,
+        rng: &mut dyn CryptoRng,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let me = self.own.pinned.me().clone();
+        let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
+        let (to, attempt) = name;
+        let step = run.sent;
+        run.sent += 1;
+        let sealed = match (message, run.peer_key) {
+            (Some(message), Some(key)) => {
+                let context = message_context(&run.name, &me, step);
+                let sealed = seal(&key.0, &context.0, &message, rng);
+                Some(sealed.ok_or_else(|| Error::misbehaved(to, "sent a one-time key that is no key"))?)
+            }
+            _ => None,
+        };
+        let one_time_key = (step == 0).then(|| Digest(run.seed.public_key(to)));
+        let body = PairingMessage {
+            plan: attempt.plan,
+            epoch: attempt.epoch,
+            to: to.clone(),
+            run: run.name,
+            step,
+            one_time_key,
+            sealed,
+        };
+        draft.mail.push(Reply::PairingMail(Signed::new(&*self.own.identity, &body)));
+        Ok(())
+    }
+
+    /// Takes the peer's next message of a run.
+    pub(crate) fn pairing_mail(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        said: Said<PairingMessage>,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let peer = said.signer;
+        let message = said.body;
+        let attempt = Attempt { plan: message.plan, epoch: message.epoch };
+        self.check_pair(&peer, &attempt)?;
+        let name = (peer.clone(), attempt);
+        let invited = message.step == 0 && peer > *self.own.pinned.me();
+        let known = self.pairs.runs.get(&name).is_some_and(|run| run.name == message.run);
+        if invited && !known {
+            self.begin_run(now_ms, rng, &name, message.run)?;
+        } else if !known {
+            return Ok(());
+        }
+        if let Some(run) = self.pairs.runs.get_mut(&name) {
+            if let (0, Some(key), None) = (message.step, message.one_time_key, run.peer_key) {
+                run.peer_key = Some(key);
+            }
+            match message.sealed {
+                Some(sealed) => drop(run.early.insert(message.step, sealed)),
+                None if message.step == run.expected => run.expected += 1,
+                None => {}
+            }
+        }
+        let outcome = self.advance_run(now_ms, rng, &name, draft);
+        if outcome.is_err() {
+            self.pairs.runs.remove(&name);
+        }
+        outcome
+    }
+
+    /// Only members of an attempt that this signer has itself opened may ask for its pair base.
+    fn check_pair(&self, peer: &SignerId, attempt: &Attempt) -> Result<(), Error> {
+        if self.pairs.banned.contains(peer) {
+            return Err(Error::denied(format!("the pair with {peer} is banned; people have to decide")));
+        }
+        let plan = self.known_plan(&attempt.plan)?;
+        let open = self.chunks.iter().any(|(chunk, record)| {
+            Attempt::from(chunk) == *attempt && !record.state.is_served() && record.opening.is_some()
+        });
+        if !open || plan.plan().committee.seat_of(peer).is_none() {
+            return Err(Error::stale(format!("no open attempt {} with {peer}", attempt.epoch)));
+        }
+        Ok(())
+    }
+
+    fn advance_run(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        name: &(SignerId, Attempt),
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let me = self.own.pinned.me().clone();
+        let (peer, attempt) = name;
+        if self.pairs.runs.get(name).is_some_and(|run| run.peer_key.is_some() && run.setup.is_none()) {
+            let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
+            let terms = SetupTerms {
+                context: run_context([&me, peer], attempt, &run.name),
+                generation: (u64::from(attempt.epoch.rank) << 32) | u64::from(attempt.epoch.count),
+                side: if me < *peer { Side::First } else { Side::Second },
+            };
+            let (setup, opening) = Setup::begin(terms, rng);
+            run.setup = Some(setup);
+            self.say(name, Some(opening), rng, draft)?;
+        }
+        loop {
+            let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
+            let Some(sealed) = run.early.remove(&run.expected) else { return Ok(()) };
+            let Some(setup) = run.setup.take() else { return Ok(()) };
+            let context = message_context(&run.name, peer, run.expected);
+            run.expected += 1;
+            let opened = run.seed.open(peer, &context.0, &sealed);
+            let message =
+                opened.ok_or_else(|| Error::misbehaved(peer, "sealed a pairing message to another key"))?;
+            match setup.advance(&message, rng) {
+                Ok(SetupProgress::Continue { setup, outgoing }) => {
+                    run.setup = Some(setup);
+                    self.say(name, Some(outgoing), rng, draft)?;
+                }
+                Ok(SetupProgress::Done(base)) => {
+                    self.pairs.runs.remove(name);
+                    self.store_base(rng, name, base, draft);
+                    return self.go_on(now_ms, rng, attempt, draft);
+                }
+                Err(PairingError::Stale(reason)) => return Err(Error::stale(reason)),
+                Err(PairingError::Misbehaved(what)) => return Err(Error::misbehaved(peer, what)),
+                Err(PairingError::Damaged(reason) | PairingError::Bug(reason)) => {
+                    return Err(Error::Bug(reason));
+                }
+            }
+        }
+    }
+
+    fn store_base(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        name: &(SignerId, Attempt),
+        base: Base,
+        draft: &mut Draft,
+    ) {
+        let (counterparty, attempt) = name;
+        let mut key = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *key);
+        let (slot, wrapped) = self.cabinet.put(&key, rng);
+        let context = base_context(&self.own, counterparty, attempt);
+        let ciphertext = Bytes(lock(&key, &context.0, &base.to_secret_bytes()));
+        let record = BaseRecord { counterparty: counterparty.clone(), attempt: *attempt, slot, ciphertext };
+        let write = put(Table::Base, base_key(counterparty, attempt), &record);
+        let written = write.value.as_deref().map(Digest::of).unwrap_or_default();
+        let records = vec![(Table::Base, write.key.clone(), written)];
+        draft.effects.push(Effect::Slots(vec![(slot, wrapped)]));
+        draft.effects.push(Effect::Commit(vec![write]));
+        draft.effects.push(Effect::ReadBack { records, slots: vec![(slot, wrapped)] });
+        let base = Arc::new(base);
+        draft.changes.push(Change::Base(counterparty.clone(), *attempt, base.clone()));
+        if let Some(replaced) = self.pairs.bases.insert(name.clone(), Stored { base, slot }) {
+            self.cabinet.forget(replaced.slot);
+            draft.effects.push(Effect::Erase(vec![replaced.slot]));
+        }
+    }
+
+    /// Takes up the chunks that waited for the last base of an attempt.
+    fn go_on(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        attempt: &Attempt,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let chunks: Vec<Chunk> =
+            self.pairs.waiting.keys().filter(|chunk| Attempt::from(*chunk) == *attempt).copied().collect();
+        for chunk in chunks {
+            let Some(waiting) = self.pairs.waiting.remove(&chunk) else { continue };
+            if let Err(error) = self.verify(now_ms, rng, waiting, draft) {
+                let about = crate::inbox::About { chunk: Some(chunk), plan: Some(chunk.plan), session: None };
+                draft.mail.push(crate::keeper::decline(about, &error));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,367 @@
+//! HEART 1: one signer's decisions about its shares.
+//!
+//! The keeper takes a checked request and its own records, and decides: open, deal, prepare, activate, keep,
+//! erase, or decline. It trusts nothing but what is pinned. Every request may come again or late; what was
+//! answered once is answered again with the same bytes. The steps are in `ceremony/`, in their order.
+//!
+//! Rules it never breaks (protocol invariants I2, I5, I7, I8): a number at or below its floor is never opened,
+//! dealt or prepared; no number is opened twice; one transcript per number; nothing is erased but under a
+//! Retirement above it, or a candidate that was not activated by its date.
+
+use crate::begun::Begun;
+use crate::ceremony::pairs::Pairs;
+use crate::inbox::{About, Checked, FindPlan};
+use crate::keyslots::{Cabinet, SlotIndex, WrappingKey};
+use crate::pinned::Pinned;
+use crate::record::{ChunkRecord, ChunkState, DealingRecord, HeldEpoch, WalletRecord, wallet_key};
+use crate::serving::{Change, ServedEpoch};
+use crate::sessions::Sessions;
+use crate::store::{Store, StoreFailed, Table};
+use crate::turn::{Draft, Effect, Turn};
+use perennial_model::approval::{Approved, ApprovedPlan};
+use perennial_model::dealing::Dealing;
+use perennial_model::encoding::{self, Digest};
+use perennial_model::epoch::Epoch;
+use perennial_model::error::Error;
+use perennial_model::identity::{Sign, Signed};
+use perennial_model::mail::Reply;
+use perennial_model::plan::Chunk;
+use perennial_model::session::{Blame, SessionOutcome, SessionReport};
+use perennial_model::transcript::Transcript;
+use perennial_model::wallet::WalletId;
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Who this signer is: its identity key, the key of its slots, and what it trusts.
+#[derive(Clone)]
+pub struct Own {
+    /// Signs its statements.
+    pub identity: Arc<dyn Sign + Send + Sync>,
+    /// Wraps the keys in its slots.
+    pub wrapping: Arc<WrappingKey>,
+    /// What it trusts.
+    pub pinned: Arc<Pinned>,
+}
+
+/// One signer's state: all that it has decided and not yet erased.
+pub struct Keeper {
+    pub(crate) own: Own,
+    pub(crate) cabinet: Cabinet,
+    pub(crate) plans: BTreeMap<Digest, Arc<Approved>>,
+    pub(crate) wallets: HashMap<WalletId, WalletRecord>,
+    pub(crate) chunks: BTreeMap<Chunk, ChunkRecord>,
+    pub(crate) chunks_of: HashMap<WalletId, BTreeSet<Chunk>>,
+    pub(crate) dealings: BTreeMap<Chunk, Signed<Dealing>>,
+    pub(crate) transcripts: BTreeMap<Chunk, Arc<Transcript>>,
+    pub(crate) pairs: Pairs,
+    pub(crate) probes: Sessions,
+    pub(crate) begun: Begun,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Keeper({}, {} wallets, {} chunks)",
+            self.own.pinned.me(),
+            self.wallets.len(),
+            self.chunks.len()
+        )
+    }
+}
+
+/// Why a signer cannot start from what is on its disk.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFailed {
+    /// The disk does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
+    /// The records are not this signer's, or are damaged.
+    #[error("this store cannot be used: {0}; give the signer its own directory, or enrol it anew")]
+    Records(Error),
+}
+
+impl FindPlan for Keeper {
+    fn plan(&self, digest: &Digest) -> Option<Arc<Approved>> {
+        self.plans.get(digest).cloned()
+    }
+}
+
+impl Keeper {
+    /// Takes up what is on disk. The first turn finishes what a crash cut short and publishes what is served.
+    ///
+    /// # Errors
+    /// [`LoadFailed`] when the disk fails or the store is another signer's.
+    pub fn load(own: Own, now_ms: u64, store: &mut dyn Store) -> Result<Turn, LoadFailed> {
+        let cabinet = Cabinet::new(own.wrapping.clone(), store.all_slots()?);
+        let mut keeper = Self {
+            own,
+            cabinet,
+            plans: BTreeMap::new(),
+            wallets: HashMap::new(),
+            chunks: BTreeMap::new(),
+            chunks_of: HashMap::new(),
+            dealings: BTreeMap::new(),
+            transcripts: BTreeMap::new(),
+            pairs: Pairs::default(),
+            probes: Sessions::default(),
+            begun: Begun::read(store)?,
+        };
+        keeper.read(store)?;
+        let draft = keeper.resume(now_ms).map_err(LoadFailed::Records)?;
+        Ok(Turn::new(keeper, draft))
+    }
+
+    /// Decides on one checked request.
+    pub fn handle(mut self, now_ms: u64, rng: &mut dyn CryptoRng, checked: Checked) -> Turn {
+        let about = about(&checked);
+        let mut draft = Draft::default();
+        if let Err(error) = self.decide(now_ms, rng, checked, &mut draft) {
+            draft = Draft { mail: vec![decline(about, &error)], ..Draft::default() };
+        }
+        Turn::new(self, draft)
+    }
+
+    /// Does what is due by the clock alone: drops candidates past their date, ends old probe sessions.
+    pub fn tick(mut self, now_ms: u64) -> Turn {
+        let mut draft = Draft::default();
+        draft.mail.extend(self.probes.expire(now_ms).into_iter().map(Reply::Session));
+        self.drop_overdue(now_ms, &mut draft);
+        Turn::new(self, draft)
+    }
+
+    /// One step of the protocol. On an error nothing has changed.
+    fn decide(
+        &mut self,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+        checked: Checked,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        match checked {
+            Checked::Plan(approved, document) => self.take_plan(now_ms, *approved, &document, draft),
+            Checked::Open(chunk, parents) => self.open(now_ms, rng, chunk, parents, draft),
+            Checked::Commit(inputs, openings) => self.commit(rng, &inputs, &openings, draft),
+            Checked::Deal(inputs, commitments) => self.deal(&inputs, &commitments, draft),
+            Checked::Verify(dealings) => self.verify(now_ms, rng, *dealings, draft),
+            Checked::PairingMail(said) => self.pairing_mail(now_ms, rng, said, draft),
+            Checked::Session(request) => self.probe(now_ms, rng, *request, draft),
+            Checked::SessionMail(said) => self.probe_mail(now_ms, rng, said, draft),
+            Checked::Activate(confirmed) => self.activate(now_ms, rng, *confirmed, draft),
+            Checked::Keep(chunk) => self.keep(now_ms, &chunk, draft),
+            Checked::Retire(confirmed) => self.retire(now_ms, *confirmed, draft),
+        }
+    }
+
+    /// What this signer may be asked about itself: its chunks and their states.
+    pub fn chunks(&self) -> impl Iterator<Item = (&Chunk, &ChunkRecord)> {
+        self.chunks.iter()
+    }
+
+    /// The wallets that this signer holds anything of.
+    pub fn wallets(&self) -> impl Iterator<Item = (&WalletId, &WalletRecord)> {
+        self.wallets.iter()
+    }
+
+    /// This signer.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    pub(crate) fn known_plan(&self, digest: &Digest) -> Result<Arc<Approved>, Error> {
+        self.plans.get(digest).cloned().ok_or_else(|| crate::inbox::unknown_plan(digest))
+    }
+
+    /// Refuses a number that is not above what this signer has prepared, or seen Activated or Retired.
+    pub(crate) fn check_floor(&self, wallet: &WalletId, epoch: Epoch) -> Result<(), Error> {
+        match self.wallets.get(wallet) {
+            Some(record) if epoch <= record.floor && !perennial_model::planted!(NoEpochFloor) => {
+                Err(Error::stale(format!(
+                    "{wallet}: epoch {epoch} is not above {}, the highest seen here",
+                    record.floor
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a chunk's record and the index from wallets to chunks.
+    pub(crate) fn insert_chunk(&mut self, chunk: Chunk, record: ChunkRecord) {
+        for wallet in &record.wallets {
+            self.chunks_of.entry(wallet.clone()).or_default().insert(chunk);
+        }
+        self.chunks.insert(chunk, record);
+    }
+
+    /// Forgets a chunk; gives back the slot of its one-time keys if it still had one.
+    pub(crate) fn remove_chunk(&mut self, chunk: &Chunk) -> Option<SlotIndex> {
+        let record = self.chunks.remove(chunk)?;
+        for wallet in &record.wallets {
+            if let Some(chunks) = self.chunks_of.get_mut(wallet) {
+                chunks.remove(chunk);
+            }
+        }
+        self.dealings.remove(chunk);
+        self.transcripts.remove(chunk);
+        match record.state {
+            ChunkState::Opened(slot) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// The epochs of a wallet that may be served: the newest Activated that is held, and its parent.
+    pub(crate) fn served(&self, wallet: &WalletId) -> Vec<Arc<ServedEpoch>> {
+        let Some(record) = self.wallets.get(wallet) else { return Vec::new() };
+        let active =
+            |held: &&HeldEpoch| self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served());
+        let mut served: Vec<&HeldEpoch> = Vec::new();
+        if let Some(newest) = record.held.iter().rev().find(active) {
+            served.push(newest);
+            let parent = record.held.iter().rev().filter(active).find(|held| {
+                held.share_set.epoch < newest.share_set.epoch
+                    && newest.share_set.parent == Some(encoding::digest(&*held.share_set))
+            });
+            served.extend(parent);
+        }
+        served.into_iter().filter_map(|held| self.as_served(held)).collect()
+    }
+
+    fn as_served(&self, held: &HeldEpoch) -> Option<Arc<ServedEpoch>> {
+        Some(Arc::new(ServedEpoch {
+            seat: held.share_set.committee.seat_of(self.own.pinned.me())?,
+            share_set: held.share_set.clone(),
+            chunk: held.chunk,
+            base: self.base_of(held),
+            locked: held.locked.clone(),
+            wrapped: self.cabinet.wrapped(held.locked.slot),
+        }))
+    }
+
+    /// The change that tells the desk what is served of a wallet now.
+    pub(crate) fn published(&self, wallet: &WalletId) -> Change {
+        Change::Epochs(wallet.clone(), self.served(wallet))
+    }
+
+    fn read(&mut self, store: &mut dyn Store) -> Result<(), LoadFailed> {
+        let damaged = |e: encoding::Malformed| LoadFailed::Records(e.into());
+        for (_, bytes) in store.all(Table::Plan)? {
+            let document: ApprovedPlan = encoding::decode(&bytes).map_err(damaged)?;
+            let approved = document.check(self.own.pinned.governance()).map_err(LoadFailed::Records)?;
+            self.plans.insert(approved.digest(), Arc::new(approved));
+        }
+        for (key, bytes) in store.all(Table::Chunk)? {
+            let chunk: Chunk = minicbor::decode(&key)
+                .map_err(|e| LoadFailed::Records(Error::Bug(format!("an unreadable chunk key: {e}"))))?;
+            self.insert_chunk(chunk, encoding::decode(&bytes).map_err(damaged)?);
+        }
+        for (key, bytes) in store.all(Table::Wallet)? {
+            let record: WalletRecord = encoding::decode(&bytes).map_err(damaged)?;
+            let name = String::from_utf8_lossy(&key).parse::<WalletId>();
+            let wallet = name.map_err(|e| LoadFailed::Records(Error::Bug(e.to_string())))?;
+            self.wallets.insert(wallet, record);
+        }
+        for (_, bytes) in store.all(Table::Dealing)? {
+            let record: DealingRecord = encoding::decode(&bytes).map_err(damaged)?;
+            let chunk = record.dealing.read_unchecked().map_err(LoadFailed::Records)?.chunk;
+            self.dealings.insert(chunk, record.dealing);
+        }
+        self.pairs.read(store, &self.own, &self.cabinet)?;
+        Ok(())
+    }
+
+    /// Finishes what was cut short: scrubs slots that nothing refers to, ends erasures that were begun, checks
+    /// that this signer's shares open with its own key, and publishes what is served.
+    fn resume(&mut self, now_ms: u64) -> Result<Draft, Error> {
+        let mut draft = Draft::default();
+        let mut referred: BTreeSet<SlotIndex> = self.pairs.slots().collect();
+        for record in self.wallets.values() {
+            for held in &record.held {
+                self.cabinet.get(held.locked.slot)?;
+                referred.insert(held.locked.slot);
+            }
+        }
+        referred.extend(self.chunks.values().filter_map(|record| match record.state {
+            ChunkState::Opened(slot) => Some(slot),
+            _ => None,
+        }));
+        let orphans = self.cabinet.orphans(&referred);
+        orphans.iter().for_each(|slot| self.cabinet.forget(*slot));
+        draft.effects.push(Effect::Erase(orphans));
+        self.restore_transcripts();
+        let unfinished: Vec<Chunk> = self
+            .chunks
+            .iter()
+            .filter(|(_, record)| matches!(record.state, ChunkState::Retired(_)) && record.receipt.is_none())
+            .map(|(chunk, _)| *chunk)
+            .collect();
+        for chunk in unfinished {
+            self.erase_below(now_ms, &chunk, &mut draft);
+        }
+        draft.changes.extend(self.pairs.published());
+        draft.changes.extend(self.wallets.keys().map(|wallet| self.published(wallet)));
+        Ok(draft)
+    }
+
+    fn restore_transcripts(&mut self) {
+        let mut restored = Vec::new();
+        for (chunk, record) in &self.chunks {
+            if let (ChunkState::Prepared, Some(inputs), Some(root)) =
+                (record.state, &record.inputs, record.root)
+            {
+                let held: Option<Vec<_>> =
+                    record.wallets.iter().map(|wallet| self.held(wallet, chunk)).collect();
+                let sets: Option<Vec<_>> =
+                    held.map(|held| held.iter().map(|held| &*held.share_set).collect());
+                let transcript = sets.and_then(|sets| Transcript::restored(inputs.clone(), root, &sets));
+                restored.extend(transcript.map(|transcript| (*chunk, Arc::new(transcript))));
+            }
+        }
+        self.transcripts.extend(restored);
+    }
+
+    /// What is held of a wallet from this chunk.
+    pub(crate) fn held(&self, wallet: &WalletId, chunk: &Chunk) -> Option<&HeldEpoch> {
+        self.wallets.get(wallet)?.held.iter().find(|held| &held.chunk == chunk)
+    }
+
+    /// The change that stores a wallet's record as it is now.
+    pub(crate) fn wallet_write(&self, wallet: &WalletId) -> crate::store::Write {
+        match self.wallets.get(wallet) {
+            Some(record) => crate::record::put(Table::Wallet, wallet_key(wallet), record),
+            None => crate::record::delete(Table::Wallet, wallet_key(wallet)),
+        }
+    }
+}
+
+fn about(checked: &Checked) -> About {
+    let of = |chunk: &Chunk| About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
+    match checked {
+        Checked::Plan(approved, _) => About { plan: Some(approved.digest()), ..About::default() },
+        Checked::Open(chunk, _) | Checked::Keep(chunk) => of(chunk),
+        Checked::Commit(inputs, _) | Checked::Deal(inputs, _) => of(&inputs.chunk),
+        Checked::Verify(dealings) => of(&dealings.inputs.chunk),
+        Checked::Activate(confirmed) | Checked::Retire(confirmed) => of(&confirmed.certificate.inputs.chunk),
+        Checked::Session(request) => About { session: Some(request.session), ..About::default() },
+        Checked::SessionMail(said) => About { session: Some(said.body.session), ..About::default() },
+        Checked::PairingMail(said) => About { plan: Some(said.body.plan), ..About::default() },
+    }
+}
+
+/// The answer to a request that is not carried out.
+pub fn decline(about: About, error: &Error) -> Reply {
+    let blame = match error {
+        Error::Stale(_) => Blame::Stale,
+        Error::Denied(_) => Blame::Denied,
+        Error::Misbehaved { culprit, .. } => Blame::Signer(culprit.clone()),
+        Error::Malformed(_) => Blame::Asker,
+        Error::Bug(_) => Blame::Bug,
+    };
+    let reason = error.to_string();
+    match about.session {
+        Some(session) => {
+            Reply::Session(SessionReport { session, outcome: SessionOutcome::Failed { blame, reason } })
+        }
+        None => Reply::Declined { chunk: about.chunk, plan: about.plan, blame, reason },
+    }
+}
