@@ -280,7 +280,7 @@ pub enum Progress {
 /// }
 /// ```
 pub struct Session {
-    common: Common,
+    common: Box<Common>,
     round: u8,
     engine: Engine,
 }
@@ -308,7 +308,7 @@ enum Step<E> {
 }
 
 impl<E> Step<E> {
-    fn into_progress(self, common: Common, round: u8, engine: impl FnOnce(E) -> Engine) -> Progress {
+    fn into_progress(self, common: Box<Common>, round: u8, engine: impl FnOnce(E) -> Engine) -> Progress {
         match self {
             Self::Continue(state, outgoing) => {
                 let session = Session { common, round: round + 1, engine: engine(state) };
@@ -336,7 +336,7 @@ pub fn begin(
 ) -> Result<(Session, Outgoing), EngineError> {
     terms.check()?;
     let key = WorkingKey::of(&terms)?;
-    let common = Common { agreement: terms.agreement(), key, terms };
+    let common = Box::new(Common { agreement: terms.agreement(), key, terms });
     let (engine, outgoing) = match common.terms.scheme {
         Scheme::Ecdsa => {
             let (engine, outgoing) = ecdsa::Ecdsa::begin(&common, share, pairs)?;

@@ -124,7 +124,7 @@ fn combine<C: Ciphersuite>(
     let nobody_named =
         PublicKeyPackage::new(BTreeMap::new(), public_key, Some(common.terms.threshold.into()));
     let signature = frost_core::aggregate_custom(package, &shares, &nobody_named, CheaterDetection::Disabled)
-        .or_else(|_| Err(name_culprit(common, package, &shares, public_key)))?;
+        .map_err(|_| name_culprit(common, package, &shares, public_key))?;
     let signature = Signature { bytes: fixed(&signature.serialize().map_err(bug)?)?, recovery_id: None };
     verify::check(common, signature)
 }

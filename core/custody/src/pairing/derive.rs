@@ -110,7 +110,7 @@ impl Root {
         // One block of SHA-256 in front, so that every seed costs one more.
         let seeds = Sha256::new()
             .chain_update(Digest::of(b"perennial/pair-state/v1/seed").0)
-            .chain_update(&*self.secret);
+            .chain_update(self.secret.as_slice());
         let public = Digest::of_parts("perennial/pair-state/v1/public", &[&*self.secret]);
         let half = |number: u8| {
             let parts = [&self.base_id.0[..], &public.0, &byte, &[number]];

@@ -25,11 +25,13 @@ fn challenged() -> [(Setup, Vec<u8>); 2] {
     ]
 }
 
+type Change = fn(&mut Init, &mut Opening);
+
 #[test]
 fn an_altered_opening_leads_to_no_base() {
     let rng = &mut rng();
     let (_, message) = Setup::begin(terms(Side::Second, 1), rng);
-    let altered = |change: &dyn Fn(&mut Init, &mut Opening)| {
+    let altered = |change: Change| {
         let mut envelope: Envelope = encoding::decode(&message).expect("an envelope");
         let mut opening: Opening = encoding::decode(&envelope.body.0).expect("an opening");
         let mut init: Init = encoding::decode(&opening.init.0).expect("an init message");
@@ -38,14 +40,14 @@ fn an_altered_opening_leads_to_no_base() {
         envelope.body = Bytes(encoding::encode(&opening));
         encoding::encode(&envelope)
     };
-    let changes: [&dyn Fn(&mut Init, &mut Opening); 7] = [
-        &|init, _| init.key_commitments.0[1] ^= 1,
-        &|init, _| init.key_challenges.0[0] ^= 1,
-        &|init, _| init.key_responses.0[31] ^= 1,
-        &|init, _| init.transfer_seed[0] ^= 1,
-        &|init, _| init.transfer_points.0[0] ^= 1,
-        &|init, _| init.transfer_scalars.0[31] ^= 1,
-        &|init, _| init.transfer_scalars.0.truncate(64),
+    let changes: [Change; 7] = [
+        |init, _| init.key_commitments.0[1] ^= 1,
+        |init, _| init.key_challenges.0[0] ^= 1,
+        |init, _| init.key_responses.0[31] ^= 1,
+        |init, _| init.transfer_seed[0] ^= 1,
+        |init, _| init.transfer_points.0[0] ^= 1,
+        |init, _| init.transfer_scalars.0[31] ^= 1,
+        |init, _| init.transfer_scalars.0.truncate(64),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let (setup, _) = Setup::begin(terms(Side::First, 1), rng);
