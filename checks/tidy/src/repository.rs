@@ -41,9 +41,12 @@ impl TextFile {
     }
 }
 
-/// The root folder of the repository that this crate was built from.
+/// The root folder of the repository whose tests run.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).components().collect::<PathBuf>().join("../..")
+    // Cargo says it at run time too. What was compiled in could name another copy that shares the build folder.
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(manifest).join("../..")
 }
 
 /// Every text file under `root`, sorted by path. Files that are not UTF-8 or hold a zero byte are not text.
