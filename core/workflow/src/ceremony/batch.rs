@@ -1,0 +1,396 @@
+//! One plan's ceremony: its approvals, the cutting into chunks, the attempts, and which of them may start or
+//! retire now. Like an attempt it is moved by facts alone, and replaying them rebuilds it.
+//!
+//! It never goes on with an attempt of a wallet once a higher one is started: the wallets of an attempt that is
+//! left go back to those that wait, and only from there into the next.
+
+use crate::ceremony::inputs::Experience;
+use crate::ceremony::states::Terms;
+use crate::ceremony::status::{CeremonyStatus, ChunkStatus, Count, Phase, Stage};
+use crate::ceremony::{Attempt, Fact, Reason, State};
+use minicbor::{Decode, Encode};
+use perennial_model::Error;
+use perennial_model::approval::{Approval, Approved, ApprovedPlan};
+use perennial_model::committee::Committee;
+use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
+use perennial_model::governance::Governance;
+use perennial_model::plan::{CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
+use perennial_model::wallet::{Scheme, WalletId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Wallets that stand together in a plan and can share a chunk.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Portion {
+    /// The place of its first wallet in the plan.
+    #[n(0)]
+    pub first: u32,
+    /// How many wallets.
+    #[n(1)]
+    pub count: u32,
+    /// How they sign.
+    #[n(2)]
+    pub scheme: Scheme,
+    /// Who holds their parent share sets; none where keys are made.
+    #[n(3)]
+    pub parent: Option<Committee>,
+}
+
+/// What happened to a ceremony.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum CeremonyFact {
+    /// Somebody asked for it.
+    #[n(0)]
+    Submitted(#[n(0)] Box<Plan>),
+    /// Somebody approved it.
+    #[n(1)]
+    Approved(#[n(0)] Approval),
+    /// The plan was cut.
+    #[n(2)]
+    Cut(#[n(0)] Vec<Portion>),
+    /// The first of the waiting portions has its attempt.
+    #[n(3)]
+    Started(#[n(0)] Chunk),
+    /// Something happened to an attempt.
+    #[n(4)]
+    Chunk(#[n(0)] Chunk, #[n(1)] Fact),
+    /// No attempt is left for the wallets that wait.
+    #[n(5)]
+    GivenUp,
+    /// Nobody approved it in time.
+    #[n(6)]
+    Expired,
+    /// Nothing is left to do.
+    #[n(7)]
+    Finished,
+}
+
+/// A fact that does not fit the ceremony. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a fact that does not fit: {0}")]
+pub struct Unfit(pub String);
+
+/// What the ceremony as a whole has to do now; the attempts have steps of their own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next<'a> {
+    /// Wait for people.
+    AwaitApproval,
+    /// Cut the plan into portions.
+    Cut,
+    /// Start this attempt, when the plan's dates and the limits allow.
+    Start(&'a Portion, Chunk),
+    /// See to the attempts.
+    Attend,
+    /// Everything is done: say so.
+    Finish,
+    /// Nothing, ever.
+    Rest,
+}
+
+/// One plan's ceremony.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ceremony {
+    /// The plan's digest.
+    pub digest: Digest,
+    /// The plan with the approvals that came.
+    pub submitted: ApprovedPlan,
+    /// How many approvals it takes.
+    pub approvals_needed: u8,
+    /// The plan, once its quorum is complete.
+    pub approved: Option<Arc<Approved>>,
+    /// Where it is.
+    pub stage: Stage,
+    /// Every attempt, by number and place.
+    pub attempts: BTreeMap<Chunk, Attempt>,
+    /// What its attempts have shown.
+    pub experience: Experience,
+    cut: bool,
+    waiting: VecDeque<(u32, Portion)>,
+    wallets_given_up: u32,
+    submitted_ms: u64,
+    approved_ms: Option<u64>,
+    finished_ms: Option<u64>,
+}
+
+impl Ceremony {
+    /// A ceremony that nobody has approved yet.
+    pub fn submitted(at_ms: u64, plan: Plan, governance: &Governance) -> Self {
+        Self {
+            digest: plan.digest(),
+            approvals_needed: governance.approvals_for(plan.action).unwrap_or(u8::MAX),
+            submitted: ApprovedPlan { plan, approvals: Vec::new() },
+            approved: None,
+            stage: Stage::AwaitingApproval,
+            attempts: BTreeMap::new(),
+            experience: Experience::default(),
+            cut: false,
+            waiting: VecDeque::new(),
+            wallets_given_up: 0,
+            submitted_ms: at_ms,
+            approved_ms: None,
+            finished_ms: None,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.submitted.plan
+    }
+
+    /// Takes in a fact that came at `at_ms`, in milliseconds since 1970. Whether an approval is genuine is
+    /// checked here once more, with the quorum.
+    ///
+    /// # Errors
+    /// [`Unfit`], and nothing has changed.
+    pub fn apply(&mut self, at_ms: u64, fact: CeremonyFact, governance: &Governance) -> Result<(), Unfit> {
+        match (self.stage, fact) {
+            (Stage::AwaitingApproval, CeremonyFact::Approved(approval)) => {
+                if self.submitted.approvals.iter().any(|known| known.person == approval.person) {
+                    return Err(Unfit(format!("{} has approved already", approval.person)));
+                }
+                self.submitted.approvals.push(approval);
+                self.complete_quorum(at_ms, governance)
+            }
+            (Stage::AwaitingApproval, CeremonyFact::Expired) => {
+                self.stage = Stage::Expired;
+                self.finished_ms = Some(at_ms);
+                Ok(())
+            }
+            (Stage::Running, CeremonyFact::Cut(portions)) if !self.cut => {
+                self.cut = true;
+                self.waiting = portions.into_iter().map(|portion| (1, portion)).collect();
+                Ok(())
+            }
+            (Stage::Running, CeremonyFact::Started(chunk)) => self.start(at_ms, chunk),
+            (Stage::Running, CeremonyFact::Chunk(chunk, fact)) => self.apply_to(at_ms, chunk, fact),
+            (Stage::Running, CeremonyFact::GivenUp) => {
+                self.wallets_given_up +=
+                    self.waiting.drain(..).map(|(_, portion)| portion.count).sum::<u32>();
+                Ok(())
+            }
+            (Stage::Running, CeremonyFact::Finished) if self.next() == Next::Finish => {
+                self.stage = Stage::Done;
+                self.finished_ms = Some(at_ms);
+                Ok(())
+            }
+            (stage, _) => Err(Unfit(format!("ceremony {} is {stage}", self.digest.short()))),
+        }
+    }
+
+    /// What is to be done now, apart from the steps of the attempts.
+    pub fn next(&self) -> Next<'_> {
+        match self.stage {
+            Stage::AwaitingApproval => Next::AwaitApproval,
+            Stage::Done | Stage::Expired => Next::Rest,
+            Stage::Running if !self.cut => Next::Cut,
+            Stage::Running => match self.waiting.front() {
+                Some((count, portion)) => Next::Start(portion, self.chunk(*count, portion)),
+                None if self.attempts.values().all(Attempt::is_over) => Next::Finish,
+                None => Next::Attend,
+            },
+        }
+    }
+
+    /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and
+    /// attempt number, and the first Retirement moves every wallet of the pair to the fresh one; so all ECDSA
+    /// chunks of one number wait for each other.
+    pub fn may_retire(&self, chunk: &Chunk) -> bool {
+        let Some(attempt) = self.attempts.get(chunk) else { return false };
+        if attempt.terms.scheme != Scheme::Ecdsa {
+            return true;
+        }
+        let count = chunk.epoch.count;
+        let waits = |(number, portion): &(u32, Portion)| *number == count && portion.scheme == Scheme::Ecdsa;
+        let behind = |other: &Attempt| match &other.state {
+            State::Keeping(state) => !state.is_complete(),
+            State::Retiring(_) | State::Retired(_) | State::Left(_) => false,
+            _ => true,
+        };
+        !self.waiting.iter().any(waits)
+            && !self.attempts.values().any(|other| {
+                other.terms.scheme == Scheme::Ecdsa && other.terms.chunk.epoch.count == count && behind(other)
+            })
+    }
+
+    /// Whether some member may still be asked to open.
+    pub fn has_openings_ahead(&self) -> bool {
+        self.stage == Stage::Running
+            && (!self.cut
+                || !self.waiting.is_empty()
+                || self.attempts.values().any(|attempt| matches!(attempt.state, State::Opening(_))))
+    }
+
+    /// For people to look at.
+    pub fn status(&self) -> CeremonyStatus {
+        let wallets_retired = |attempt: &Attempt| match attempt.state {
+            State::Retiring(_) | State::Retired(_) => attempt.terms.chunk.count,
+            _ => 0,
+        };
+        CeremonyStatus {
+            ceremony: self.digest,
+            action: self.plan().action,
+            wallets: self.plan().wallets.len() as u32,
+            rank: self.plan().rank,
+            stage: self.stage,
+            approvals: self.approvals(),
+            submitted_ms: self.submitted_ms,
+            approved_ms: self.approved_ms,
+            finished_ms: self.finished_ms,
+            attempts: self.attempts.values().map(Attempt::status).collect(),
+            wallets_retired: self.attempts.values().map(wallets_retired).sum(),
+            wallets_given_up: self.wallets_given_up,
+            wallets_waiting: self.waiting.iter().map(|(_, portion)| portion.count).sum(),
+        }
+    }
+
+    /// Approvals, of those that governance asks for.
+    pub fn approvals(&self) -> Count {
+        Count { have: self.submitted.approvals.len() as u32, of: u32::from(self.approvals_needed) }
+    }
+
+    /// The wallets that wait for an attempt.
+    pub fn waiting_wallets(&self) -> Vec<WalletId> {
+        let range = |portion: &Portion| portion.first as usize..(portion.first + portion.count) as usize;
+        let planned = self.waiting.iter().filter_map(|(_, portion)| self.plan().wallets.get(range(portion)));
+        planned.flatten().map(PlannedWallet::id).cloned().collect()
+    }
+
+    /// How many attempts are before their Activation.
+    pub fn attempts_in_flight(&self) -> usize {
+        self.attempts.values().filter(|attempt| attempt.phase().is_before_activation()).count()
+    }
+
+    fn complete_quorum(&mut self, at_ms: u64, governance: &Governance) -> Result<(), Unfit> {
+        if self.submitted.approvals.len() < usize::from(self.approvals_needed) {
+            return Ok(());
+        }
+        match self.submitted.clone().check(governance) {
+            Ok(approved) => {
+                self.approved = Some(Arc::new(approved));
+                self.stage = Stage::Running;
+                self.approved_ms = Some(at_ms);
+                Ok(())
+            }
+            Err(error) => {
+                self.submitted.approvals.pop();
+                Err(Unfit(error.to_string()))
+            }
+        }
+    }
+
+    fn chunk(&self, count: u32, portion: &Portion) -> Chunk {
+        let epoch = Epoch::new(self.plan().rank, count);
+        Chunk { plan: self.digest, epoch, first: portion.first, count: portion.count }
+    }
+
+    fn start(&mut self, at_ms: u64, chunk: Chunk) -> Result<(), Unfit> {
+        let approved = self.approved.clone().ok_or_else(|| Unfit("not approved".into()))?;
+        match self.waiting.front() {
+            Some((count, portion)) if self.chunk(*count, portion) == chunk => {}
+            _ => return Err(Unfit(format!("{chunk} is not the next to start"))),
+        }
+        if let Some((_, portion)) = self.waiting.pop_front() {
+            let terms = Terms { chunk, scheme: portion.scheme, plan: approved, parent: portion.parent };
+            self.attempts.insert(chunk, Attempt::new(at_ms, terms));
+        }
+        Ok(())
+    }
+
+    fn apply_to(&mut self, at_ms: u64, chunk: Chunk, fact: Fact) -> Result<(), Unfit> {
+        let attempt =
+            self.attempts.remove(&chunk).ok_or_else(|| Unfit(format!("{chunk} was never started")))?;
+        let (attempt, result) = match attempt.apply(at_ms, fact) {
+            Ok(attempt) => (attempt, Ok(())),
+            Err(refused) => {
+                let unfit = Unfit(refused.to_string());
+                (*refused.attempt, Err(unfit))
+            }
+        };
+        if let (Ok(()), State::Left(reason)) = (&result, &attempt.state) {
+            self.experience.learn(reason);
+            self.try_again(&attempt, reason);
+        }
+        self.attempts.insert(chunk, attempt);
+        result
+    }
+
+    /// The wallets of an attempt that was left wait for the next number, in two halves.
+    fn try_again(&mut self, attempt: &Attempt, reason: &Reason) {
+        let chunk = attempt.terms.chunk;
+        let next = chunk.epoch.count + 1;
+        if next > self.plan().attempts || matches!(reason, Reason::Superseded(_) | Reason::TooLate) {
+            self.wallets_given_up += chunk.count;
+            return;
+        }
+        let portion = |first: u32, count: u32| Portion {
+            first,
+            count,
+            scheme: attempt.terms.scheme,
+            parent: attempt.terms.parent.clone(),
+        };
+        let half = chunk.count / 2;
+        self.waiting.push_back((next, portion(chunk.first, chunk.count - half)));
+        if half > 0 {
+            self.waiting.push_back((next, portion(chunk.first + chunk.count - half, half)));
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether nothing is left to do.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Retired(_) | State::Left(_))
+    }
+
+    /// When its Activation was put together, in milliseconds since 1970; 0 if it never was.
+    pub fn activated_ms(&self) -> u64 {
+        self.progress.entered_ms(Phase::Activating).unwrap_or(0)
+    }
+
+    /// When its Retirement was, in milliseconds since 1970; 0 if it never was.
+    pub fn retired_ms(&self) -> u64 {
+        let retired = || self.progress.entered_ms(Phase::Retired);
+        self.progress.entered_ms(Phase::Retiring).or_else(retired).unwrap_or(0)
+    }
+
+    fn status(&self) -> ChunkStatus {
+        let left = match &self.state {
+            State::Left(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        ChunkStatus {
+            chunk: self.terms.chunk,
+            scheme: self.terms.scheme,
+            phase: self.phase(),
+            counts: self.progress.counts,
+            entered_ms: self.progress.phases.clone(),
+            left,
+            declined: Vec::new(),
+        }
+    }
+}
+
+/// Cuts a plan: neighbours of one scheme under one parent committee share a portion of at most `limit` wallets.
+/// `known` gives scheme and parent committee of the wallet at a place.
+///
+/// # Errors
+/// What `known` says of the first wallet that cannot take part.
+pub fn cut(
+    plan: &Plan,
+    limit: u32,
+    known: &dyn Fn(usize) -> Result<(Scheme, Option<Committee>), Error>,
+) -> Result<Vec<Portion>, Error> {
+    let limit = limit.clamp(1, CHUNK_WALLETS_MAX);
+    let mut portions: Vec<Portion> = Vec::new();
+    for at in 0..plan.wallets.len() {
+        let (scheme, parent) = known(at)?;
+        match portions.last_mut() {
+            Some(last) if last.count < limit && last.scheme == scheme && last.parent == parent => {
+                last.count += 1
+            }
+            _ => portions.push(Portion { first: at as u32, count: 1, scheme, parent }),
+        }
+    }
+    Ok(portions)
+}

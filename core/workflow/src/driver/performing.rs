@@ -1,0 +1,188 @@
+//! Steps that the coordinator performs itself, and decisions that need the time, chance or what is known of
+//! wallets. Each comes back as a fact.
+
+use super::hearing::shortened;
+use super::recording::wallets_of;
+use super::{Driver, World};
+use crate::ceremony::batch::{CeremonyFact, Next, cut};
+use crate::ceremony::generation::{new_wallet, transcribe};
+use crate::ceremony::inputs::choose;
+use crate::ceremony::states::{Dealing, Opening};
+use crate::ceremony::{Attempt, Fact, Reason, State, Step};
+use perennial_model::Error;
+use perennial_model::committee::{Committee, SignerId};
+use perennial_model::encoding::Digest;
+use perennial_model::plan::{Chunk, PlannedWallet};
+use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::Scheme;
+use std::collections::BTreeSet;
+
+impl<J, W: World> Driver<J, W> {
+    /// Performs every step that can be performed now. Returns the attempts that were looked at.
+    pub(super) fn see_to_everything(&mut self) -> BTreeSet<Chunk> {
+        let mut seen = BTreeSet::new();
+        loop {
+            if let Some(chunk) = self.chunks_to_see.pop_first() {
+                if let Some(fact) = self.decide(&chunk) {
+                    self.record(chunk.plan, CeremonyFact::Chunk(chunk, fact));
+                }
+                self.bench_wants(&chunk);
+                seen.insert(chunk);
+            } else if let Some(digest) = self.ceremonies_to_see.pop_first() {
+                if let Some(fact) = self.decide_ceremony(&digest) {
+                    self.record(digest, fact);
+                }
+            } else {
+                return seen;
+            }
+        }
+    }
+
+    /// The next fact of a ceremony as a whole, if there is one now.
+    fn decide_ceremony(&self, digest: &Digest) -> Option<CeremonyFact> {
+        let ceremony = self.open.get(digest)?;
+        let plan = ceremony.plan();
+        match ceremony.next() {
+            Next::AwaitApproval if self.now_ms > plan.expiry_ms => Some(CeremonyFact::Expired),
+            Next::Cut => {
+                let known = |at: usize| self.scheme_and_parent(&plan.wallets[at]);
+                // A plan whose parents are gone has nothing to do: no portions, and so it is over.
+                Some(CeremonyFact::Cut(cut(plan, self.tuning.chunk_wallets, &known).unwrap_or_default()))
+            }
+            Next::Start(..) if self.now_ms > plan.expiry_ms => Some(CeremonyFact::GivenUp),
+            Next::Start(_, chunk)
+                if self.now_ms >= plan.not_before_ms
+                    && ceremony.attempts_in_flight() < self.tuning.attempts_in_flight =>
+            {
+                Some(CeremonyFact::Started(chunk))
+            }
+            Next::Finish => Some(CeremonyFact::Finished),
+            Next::AwaitApproval | Next::Start(..) | Next::Attend | Next::Rest => None,
+        }
+    }
+
+    fn scheme_and_parent(&self, wallet: &PlannedWallet) -> Result<(Scheme, Option<Committee>), Error> {
+        if let Some(wallet) = new_wallet(wallet) {
+            return Ok((wallet.chain.scheme(), None));
+        }
+        let parent = self.parent_of(wallet);
+        let parent = parent.ok_or_else(|| Error::stale(format!("{} has another parent", wallet.id())))?;
+        Ok((parent.scheme(), Some(parent.committee.clone())))
+    }
+
+    fn parent_of(&self, wallet: &PlannedWallet) -> Option<&ShareSet> {
+        self.heads.share_set(wallet.id(), &wallet.parent()?)
+    }
+
+    /// The next fact of an attempt that nobody has to say, if there is one now.
+    fn decide(&mut self, chunk: &Chunk) -> Option<Fact> {
+        let attempt = self.attempt(chunk)?;
+        if let Some(reason) = self.reason_to_leave(attempt) {
+            return Some(Fact::Left(reason));
+        }
+        match (&attempt.state, attempt.next()) {
+            (State::Opening(state), Step::Fix | Step::Ask(..)) => self.decide_opening(attempt, state),
+            (State::Dealing(state), Step::Transcribe) => {
+                let state = state.clone();
+                let terms = attempt.terms.clone();
+                Some(self.transcribe(chunk, &terms, &state))
+            }
+            (State::Keeping(state), Step::Retire) => {
+                let ceremony = self.open.get(&chunk.plan)?;
+                if !ceremony.may_retire(chunk) {
+                    return None;
+                }
+                let mut owed = self.heads.owing(&state.generation);
+                let opened = attempt.progress.openers.iter().filter(|opener| !owed.contains(opener));
+                let opened: Vec<SignerId> = opened.cloned().collect();
+                owed.extend(opened);
+                Some(Fact::Retirement(owed))
+            }
+            (state, Step::Ask(_, missing)) if state.phase().is_before_activation() => {
+                self.reason_to_stop_asking(attempt, &missing).map(Fact::Left)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reasons that hold in every phase.
+    fn reason_to_leave(&self, attempt: &Attempt) -> Option<Reason> {
+        let chunk = &attempt.terms.chunk;
+        if attempt.is_over() || matches!(attempt.state, State::Retiring(_)) {
+            return None;
+        }
+        if self.open.len() > 1 {
+            let retired = wallets_of(attempt).iter().filter_map(|id| self.heads.retired_epoch(id)).max();
+            if let Some(higher) = retired.filter(|retired| *retired > chunk.epoch) {
+                return Some(Reason::Superseded(higher));
+            }
+        }
+        if !attempt.phase().is_before_activation() {
+            return None;
+        }
+        if self.now_ms > attempt.terms.plan().activation_deadline_ms {
+            return Some(Reason::TooLate);
+        }
+        self.bench_gives_up(chunk)
+    }
+
+    /// Goes on as soon as all members have opened, or enough have and the rest keeps silent.
+    fn decide_opening(&self, attempt: &Attempt, state: &Opening) -> Option<Fact> {
+        let chunk = &attempt.terms.chunk;
+        let phase = attempt.phase();
+        let plan = attempt.terms.plan();
+        let missing = state.missing();
+        let refused = |signer: &SignerId| self.desk.refusal_of(chunk, phase, signer);
+        let awaited: Vec<&SignerId> =
+            missing.iter().copied().filter(|signer| refused(signer).is_none()).collect();
+        if state.openings.len() + awaited.len() < plan.activation_size() {
+            let (by, no) = missing.iter().find_map(|signer| Some((*signer, refused(signer)?)))?;
+            return Some(Fact::Left(Reason::Declined { by: by.clone(), what: no.what.clone() }));
+        }
+        let silent = |signer: &&SignerId| self.is_silent(attempt, signer, self.tuning.opening_patience_ms);
+        let enough = state.openings.len() >= plan.activation_size();
+        if enough && awaited.iter().all(silent) {
+            let experience = &self.open.get(&chunk.plan)?.experience;
+            return match choose(&attempt.terms, state, experience) {
+                Ok(inputs) => Some(Fact::Fixed(inputs)),
+                Err(error) if missing.is_empty() => Some(Fact::Left(Reason::Unusable(error.to_string()))),
+                Err(_) => None,
+            };
+        }
+        (!enough && self.now_ms > plan.expiry_ms).then_some(Fact::Left(Reason::TooLate))
+    }
+
+    fn reason_to_stop_asking(&self, attempt: &Attempt, missing: &[&SignerId]) -> Option<Reason> {
+        let chunk = &attempt.terms.chunk;
+        let phase = attempt.phase();
+        for signer in missing {
+            if let Some(no) = self.desk.refusal_of(chunk, phase, signer) {
+                return Some(Reason::Declined { by: (*signer).clone(), what: no.what.clone() });
+            }
+        }
+        let silent = |signer: &&&SignerId| self.is_silent(attempt, signer, self.tuning.patience_ms);
+        let silent: Vec<SignerId> = missing.iter().filter(silent).map(|signer| (*signer).clone()).collect();
+        (!silent.is_empty()).then_some(Reason::Silent(silent))
+    }
+
+    fn is_silent(&self, attempt: &Attempt, signer: &SignerId, patience_ms: u64) -> bool {
+        let since_ms = self.desk.silent_since_ms(&attempt.terms.chunk, attempt.phase(), signer);
+        since_ms.is_some_and(|since_ms| self.now_ms > since_ms.saturating_add(patience_ms))
+    }
+
+    fn transcribe(&mut self, chunk: &Chunk, terms: &crate::ceremony::states::Terms, state: &Dealing) -> Fact {
+        let planned = terms.plan().wallets_of(chunk).unwrap_or_default();
+        let Self { heads, world, .. } = self;
+        let parent = |wallet: &PlannedWallet| heads.share_set(wallet.id(), &wallet.parent()?);
+        let parents: Vec<&ShareSet> = planned.iter().filter_map(parent).collect();
+        match transcribe(terms, &state.inputs, &state.in_order(), &parents, world.rng()) {
+            Ok(generation) => Fact::Transcribed(Box::new(generation)),
+            Err(Error::Misbehaved { culprit, what }) => {
+                let error = Error::Misbehaved { culprit: culprit.clone(), what: what.clone() };
+                self.settled.objections.push((culprit.clone(), error));
+                Fact::Left(Reason::Misbehaved { culprit, what: shortened(what) })
+            }
+            Err(error) => Fact::Left(Reason::Unusable(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Probe sessions: which are under way, and what comes of them. A session is never resumed; after a failure, or a
+//! crash, the probes that are still missing get new ones.
+
+use super::hearing::shortened;
+use super::{Driver, World};
+use crate::ceremony::batch::CeremonyFact;
+use crate::ceremony::states::Probing;
+use crate::ceremony::{Fact, Reason, State};
+use crate::route::new_session_name;
+use perennial_model::Error;
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Digest;
+use perennial_model::mail::Request;
+use perennial_model::plan::Chunk;
+use perennial_model::probe::{ProbeSignature, ProbeTask, RawSignature, probe_digest, verifies};
+use perennial_model::session::{Blame, Purpose, SessionOutcome, SessionReport, SessionRequest};
+use perennial_model::wallet::Scheme;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most probes in one session: one round of an ECDSA probe takes about 80 KB of mail.
+const ECDSA_PROBES_MAX: usize = 32;
+/// The same for the other schemes, whose messages are short.
+const PROBES_MAX: usize = 256;
+/// After a failed session the next begins so much later, in milliseconds; it doubles from there.
+const RETRY_MS: u64 = 50;
+/// The longest such time, in milliseconds.
+const RETRY_MS_MAX: u64 = 5_000;
+
+/// The sessions under way.
+#[derive(Debug, Default)]
+pub(super) struct Bench {
+    sessions: BTreeMap<Digest, ProbeSession>,
+    waiting: BTreeMap<Chunk, Trouble>,
+}
+
+#[derive(Debug)]
+struct ProbeSession {
+    chunk: Chunk,
+    signers: Vec<SignerId>,
+    tasks: Vec<ProbeTask>,
+    until_ms: u64,
+}
+
+/// How the probes of a chunk go since the last that came.
+#[derive(Debug, Default)]
+struct Trouble {
+    begun_ms: Option<u64>,
+    retry_at_ms: u64,
+    failures: u32,
+    last: Option<Vec<SignerId>>,
+}
+
+impl Trouble {
+    fn failed(&mut self, signers: Vec<SignerId>, now_ms: u64) {
+        let wait_ms = RETRY_MS.saturating_mul(1 << self.failures.min(16)).min(RETRY_MS_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at_ms = now_ms.saturating_add(wait_ms);
+        self.last = Some(signers);
+    }
+}
+
+impl Bench {
+    pub fn wake_at_ms(&self) -> Option<u64> {
+        let timeouts = self.sessions.values().map(|session| session.until_ms);
+        let retries = self.waiting.values().filter(|trouble| trouble.failures > 0);
+        timeouts.chain(retries.map(|trouble| trouble.retry_at_ms)).min()
+    }
+}
+
+impl<J, W: World> Driver<J, W> {
+    /// Keeps the list of chunks with probes to make.
+    pub(super) fn bench_wants(&mut self, chunk: &Chunk) {
+        let probing = self.attempt(chunk).is_some_and(|attempt| matches!(attempt.state, State::Probing(_)));
+        if probing {
+            self.bench.waiting.entry(*chunk).or_default();
+        } else if self.bench.waiting.remove(chunk).is_some() {
+            self.bench.sessions.retain(|_, session| session.chunk != *chunk);
+        }
+    }
+
+    /// Why probes will not come: nothing but failures for longer than patience lasts.
+    pub(super) fn bench_gives_up(&self, chunk: &Chunk) -> Option<Reason> {
+        let trouble = self.bench.waiting.get(chunk)?;
+        let begun_ms = trouble.begun_ms?;
+        let over = self.now_ms > begun_ms.saturating_add(self.tuning.patience_ms);
+        trouble.last.clone().filter(|_| over).map(Reason::Silent)
+    }
+
+    /// Ends sessions whose time is over.
+    pub(super) fn bench_time_out(&mut self) {
+        let over: Vec<Digest> = self
+            .bench
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.until_ms <= self.now_ms)
+            .map(|(name, _)| *name)
+            .collect();
+        for name in over {
+            if let Some(session) = self.bench.sessions.remove(&name) {
+                self.session_failed(session);
+            }
+        }
+    }
+
+    fn session_failed(&mut self, session: ProbeSession) {
+        self.chunks_to_see.insert(session.chunk);
+        if let Some(trouble) = self.bench.waiting.get_mut(&session.chunk) {
+            trouble.failed(session.signers, self.now_ms);
+        }
+    }
+
+    /// The end of a session at one signer. Reports of sessions that are not ours to know are somebody else's.
+    pub(super) fn hear_session(&mut self, from: &SignerId, report: SessionReport) -> Result<(), Error> {
+        let Some(session) = self.bench.sessions.get(&report.session) else { return Ok(()) };
+        if !session.signers.contains(from) {
+            return Err(Error::denied(format!("{from} reports on a session in which it has no part")));
+        }
+        if matches!(report.outcome, SessionOutcome::Signed(_)) && session.signers.first() != Some(from) {
+            return Err(Error::denied(format!("{from} posts a result but does not combine")));
+        }
+        let Some(session) = self.bench.sessions.remove(&report.session) else { return Ok(()) };
+        let chunk = session.chunk;
+        match report.outcome {
+            SessionOutcome::Signed(signatures) => self.hear_probes(from, session, signatures),
+            SessionOutcome::Failed { blame: Blame::Signer(culprit), reason } => {
+                let what = shortened(reason);
+                self.leave(chunk, Reason::Accused { by: from.clone(), culprit, what });
+                Ok(())
+            }
+            SessionOutcome::Failed { blame: Blame::Denied | Blame::Asker, reason } => {
+                self.leave(chunk, Reason::Declined { by: from.clone(), what: shortened(reason) });
+                Ok(())
+            }
+            SessionOutcome::Failed { blame: Blame::Stale | Blame::Bug, .. } => {
+                self.session_failed(session);
+                Ok(())
+            }
+        }
+    }
+
+    fn hear_probes(
+        &mut self,
+        combiner: &SignerId,
+        session: ProbeSession,
+        signatures: Vec<RawSignature>,
+    ) -> Result<(), Error> {
+        let chunk = session.chunk;
+        let Some(attempt) = self.attempt(&chunk) else { return Ok(()) };
+        let State::Probing(state) = &attempt.state else { return Ok(()) };
+        let scheme = attempt.terms.scheme;
+        let complete = signatures.len() == session.tasks.len();
+        let probes: Vec<ProbeSignature> = session
+            .tasks
+            .into_iter()
+            .zip(signatures)
+            .map(|(task, signature)| ProbeSignature { task, signature })
+            .filter(|probe| state.missing.contains(&probe.task))
+            .collect();
+        if !complete || !probes.iter().all(|probe| probe_holds(scheme, state, probe)) {
+            let what = format!("{chunk}: posted probe signatures that do not verify");
+            self.leave(chunk, Reason::Misbehaved { culprit: combiner.clone(), what: what.clone() });
+            return Err(Error::misbehaved(combiner, what));
+        }
+        for signer in &session.signers {
+            self.desk.heard(signer, self.now_ms);
+        }
+        self.bench.waiting.insert(chunk, Trouble::default());
+        self.record(chunk.plan, CeremonyFact::Chunk(chunk, Fact::Probed(probes)));
+        Ok(())
+    }
+
+    /// Begins as many sessions as may be under way.
+    pub(super) fn begin_probes(&mut self) {
+        let chunks: Vec<Chunk> = self
+            .bench
+            .waiting
+            .iter()
+            .filter(|(_, trouble)| trouble.retry_at_ms <= self.now_ms)
+            .map(|(chunk, _)| *chunk)
+            .collect();
+        for chunk in chunks {
+            while self.bench.sessions.len() < self.tuning.sessions_in_flight {
+                if !self.begin_session(chunk) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Begins one more session of a chunk, if probes are left that no session is making.
+    fn begin_session(&mut self, chunk: Chunk) -> bool {
+        let Some(attempt) = self.open.get(&chunk.plan).and_then(|open| open.attempts.get(&chunk)) else {
+            return false;
+        };
+        let State::Probing(state) = &attempt.state else { return false };
+        let under_way: BTreeSet<&ProbeTask> = self
+            .bench
+            .sessions
+            .values()
+            .filter(|session| session.chunk == chunk)
+            .flat_map(|session| &session.tasks)
+            .collect();
+        let mut left = state.missing.iter().filter(|task| !under_way.contains(task));
+        let Some(counter) = left.clone().map(|task| task.counter).min() else { return false };
+        let most = if attempt.terms.scheme == Scheme::Ecdsa { ECDSA_PROBES_MAX } else { PROBES_MAX };
+        let tasks: Vec<ProbeTask> =
+            left.by_ref().filter(|task| task.counter == counter).take(most).cloned().collect();
+        let Some(signers) = state.groups.get(counter as usize).cloned() else { return false };
+        let root = state.generation.root;
+        let session = new_session_name(self.world.rng());
+        let purpose = Purpose::Probes { chunk, root, tasks: tasks.clone() };
+        let request = SessionRequest { session, asked_at_ms: self.now_ms, signers: signers.clone(), purpose };
+        self.world.ask(&signers, &Request::Session(Box::new(request)));
+        let until_ms = self.now_ms.saturating_add(self.tuning.session_ms);
+        self.bench.sessions.insert(session, ProbeSession { chunk, signers, tasks, until_ms });
+        self.bench.waiting.entry(chunk).or_default().begun_ms.get_or_insert(self.now_ms);
+        true
+    }
+}
+
+/// Whether a probe verifies under its wallet's raw key, over the digest that is made here.
+fn probe_holds(scheme: Scheme, state: &Probing, probe: &ProbeSignature) -> bool {
+    let generation = &state.generation;
+    generation.share_sets.get(probe.task.wallet as usize).is_some_and(|set| {
+        let epoch = generation.inputs.chunk.epoch;
+        let message = probe_digest(&set.wallet.id, epoch, &set.transcript, probe.task.counter);
+        verifies(scheme, &set.key.public_key, &message.0, &probe.signature)
+    })
+}
