@@ -281,3 +281,6 @@ pub fn prove_possession<G: Group>(
     response.zeroize();
     proof
 }
+
+#[cfg(test)]
+mod tests;
