@@ -1,3 +1,5 @@
+//! Entries keep their bytes, have one spelling, and unfit ones are refused.
+
 use super::*;
 use proptest::prelude::*;
 

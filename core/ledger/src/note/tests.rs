@@ -1,3 +1,5 @@
+//! Notes of other implementations are read, and whatever is no note or not signed as expected is refused.
+
 use super::*;
 
 /// The example of the Go package golang.org/x/mod/sumdb/note, which the specification was written after.
