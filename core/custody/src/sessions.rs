@@ -3,10 +3,16 @@
 //! A session holds one engine per item (a probe session has many); all take their steps together. Mail of a
 //! later round, or of a session that this signer was not yet asked to begin, waits a moment within limits.
 //! Each round is answered once: a step consumes the engines.
+//!
+//! ECDSA's messages are for one pair of eyes: they are locked under a key of the pair, session, round and
+//! direction that follows from the pair's base, so they stay closed when the base is erased. The other engines'
+//! messages are public (RFC 9591, section 5).
 
 use crate::engine::{self, EngineError, Outgoing, Progress, Signature, Terms};
+use crate::keyslots::{lock, unlock};
 use crate::pairing::PairState;
 use crate::share::Share;
+use hkdf::Hkdf;
 use perennial_model::committee::{Seat, SignerId};
 use perennial_model::encoding::{Bytes, Digest};
 use perennial_model::epoch::Epoch;
@@ -18,6 +24,7 @@ use perennial_model::session::{
 use perennial_model::wallet::WalletId;
 use rand_core::CryptoRng;
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// How many sessions may run at once.
 pub const SESSIONS_MAX: usize = 4096;
@@ -63,6 +70,7 @@ struct Running {
     engines: Vec<engine::Session>,
     round: u8,
     waiting: Waiting,
+    mail_secrets: BTreeMap<Seat, Zeroizing<[u8; 32]>>,
 }
 
 /// The sessions that run, by name.
@@ -97,6 +105,10 @@ impl Sessions {
             .first()
             .map(|item| item.terms.signers.keys().copied().zip(request.signers.iter().cloned()).collect())
             .unwrap_or_default();
+        let mail_secrets: BTreeMap<Seat, Zeroizing<[u8; 32]>> = items
+            .first()
+            .map(|item| item.pairs.iter().map(|(seat, pair)| (*seat, pair.mail_secret.clone())).collect())
+            .unwrap_or_default();
         let mut engines = Vec::with_capacity(items.len());
         let mut outgoing = Vec::with_capacity(items.len());
         for item in items {
@@ -118,6 +130,7 @@ impl Sessions {
             engines,
             round: 1,
             waiting,
+            mail_secrets,
         };
         let mut stepped = Stepped { mail: running.address(1, outgoing), ..Stepped::default() };
         self.running.insert(session, running);
@@ -195,9 +208,14 @@ impl Sessions {
             };
             let inputs = match inputs {
                 Ok(inputs) => inputs,
-                Err(culprit) => {
+                Err(Unusable::Count(culprit)) => {
                     let reason = format!("{culprit} sent another number of messages than there are items");
                     stepped.append(failed(session, Blame::Signer(culprit), reason));
+                    break;
+                }
+                Err(Unusable::Locked(other)) => {
+                    let reason = format!("{other} uses another pair base; retry in a new session");
+                    stepped.append(failed(session, Blame::Stale, reason));
                     break;
                 }
             };
@@ -218,6 +236,14 @@ impl Sessions {
     }
 }
 
+/// Why a round's messages cannot be used.
+enum Unusable {
+    /// This signer sent too few or too many.
+    Count(SignerId),
+    /// This signer's message does not open with the key of the pair.
+    Locked(SignerId),
+}
+
 enum Step {
     Next(Box<Running>, Vec<Outgoing>),
     Finished(Vec<SessionMessage>),
@@ -225,9 +251,8 @@ enum Step {
 }
 
 impl Running {
-    /// The messages of the present round, one per item, once all others have sent theirs. The error names a
-    /// signer that sent too few or too many.
-    fn take_round(&mut self) -> Option<Result<Inputs, SignerId>> {
+    /// The messages of the present round, one per item, once all others have sent theirs.
+    fn take_round(&mut self) -> Option<Result<Inputs, Unusable>> {
         let others: Vec<(Seat, SignerId)> = self
             .seats
             .iter()
@@ -241,10 +266,14 @@ impl Running {
         for (seat, signer) in others {
             let items = self.waiting.remove(&(self.round, signer.clone()))?;
             if items.len() != inputs.len() {
-                return Some(Err(signer));
+                return Some(Err(Unusable::Count(signer)));
             }
-            for (input, item) in inputs.iter_mut().zip(items) {
-                input.insert(seat, item.0);
+            let key = self.mail_key(seat, &signer, self.round);
+            for (at, (input, item)) in inputs.iter_mut().zip(items).enumerate() {
+                match unlocked(key.as_deref(), at, item) {
+                    Some(message) => input.insert(seat, message),
+                    None => return Some(Err(Unusable::Locked(signer))),
+                };
             }
         }
         Some(Ok(inputs))
@@ -280,12 +309,26 @@ impl Running {
         Ok(Step::Next(Box::new(self), outgoing))
     }
 
+    /// The key of this session's messages with a counterparty in one round and direction; none where messages
+    /// are public.
+    fn mail_key(&self, counterparty: Seat, author: &SignerId, round: u8) -> Option<Zeroizing<[u8; 32]>> {
+        let secret = self.mail_secrets.get(&counterparty)?;
+        let mut key = Zeroizing::new([0; 32]);
+        let parts: [&[u8]; 3] = [&self.request.session.0, &[round], author.as_str().as_bytes()];
+        Hkdf::<sha2::Sha256>::new(Some(b"perennial/session-mail/v1"), &**secret)
+            .expand_multi_info(&parts, &mut *key)
+            .expect("one block is within the limit of HKDF");
+        Some(key)
+    }
+
     /// Puts the messages of all items for one receiver into one message.
     fn address(&self, round: u8, outgoing: Vec<Outgoing>) -> Vec<SessionMessage> {
         let mut by_seat: BTreeMap<Seat, Vec<Bytes>> = BTreeMap::new();
         for messages in outgoing {
             for (seat, message) in messages {
-                by_seat.entry(seat).or_default().push(Bytes(message));
+                let items = by_seat.entry(seat).or_default();
+                let key = self.mail_key(seat, &self.me, round);
+                items.push(locked(key.as_deref(), items.len(), message));
             }
         }
         let session = self.request.session;
@@ -305,6 +348,25 @@ impl Stepped {
         self.report = self.report.take().or(other.report);
         self.ban = self.ban.take().or(other.ban);
     }
+}
+
+/// Locks one item's message. Each key meets each item once, so the item's place keeps the texts apart.
+fn locked(key: Option<&[u8; 32]>, at: usize, message: Vec<u8>) -> Bytes {
+    match key {
+        Some(key) => Bytes(lock(&item_key(key, at), &[], &message)),
+        None => Bytes(message),
+    }
+}
+
+fn unlocked(key: Option<&[u8; 32]>, at: usize, message: Bytes) -> Option<Vec<u8>> {
+    match key {
+        Some(key) => unlock(&item_key(key, at), &[], &message.0).map(|message| message.to_vec()),
+        None => Some(message.0),
+    }
+}
+
+fn item_key(key: &[u8; 32], at: usize) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(Digest::of_parts("perennial/session-item/v1", &[key, &(at as u64).to_be_bytes()]).0)
 }
 
 fn raw(signature: Signature) -> RawSignature {

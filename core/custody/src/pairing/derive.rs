@@ -43,6 +43,8 @@ pub struct PairState {
     pub(crate) receiver: MulReceiver<Secp256k1>,
     /// The seed of the pair's shares of zero.
     pub(crate) zero_seed: Zeroizing<[u8; 32]>,
+    /// What the pair's session mail is locked under; it dies with the base.
+    pub(crate) mail_secret: Zeroizing<[u8; 32]>,
 }
 
 impl fmt::Debug for PairState {
@@ -75,7 +77,8 @@ impl Base {
             seeds1.push(new1);
         }
         let receiver = mul_receiver(receives.scale(&self.receiver.public_gadget), seeds0, seeds1)?;
-        Ok(PairState { sender, receiver, zero_seed: root.expand("zero shares", &[]) })
+        let (zero_seed, mail_secret) = (root.expand("zero shares", &[]), root.expand("session mail", &[]));
+        Ok(PairState { sender, receiver, zero_seed, mail_secret })
     }
 }
 
