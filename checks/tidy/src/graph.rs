@@ -1,8 +1,8 @@
 //! Who imports whom, as cargo resolved it for this machine.
 //!
 //! Reads `cargo metadata` with the committed lock file and without the network, so the answer is the one that the
-//! build uses. Features are unified over the whole workspace there: a closure may come out larger than that of one
-//! crate built alone, never smaller. Refuses to guess: a document without the expected fields is an error.
+//! build uses. All features are on and are unified over the whole workspace: a closure may come out larger than that of
+//! one crate built alone, never smaller. Refuses to guess: a document without the expected fields is an error.
 
 use crate::Error;
 use serde_json::Value;
@@ -72,8 +72,16 @@ impl Graph {
     /// [`Error::Malformed`] when its answer lacks a field.
     pub fn read(root: &Path) -> Result<Self, Error> {
         let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        let arguments =
-            ["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", &host];
+        let arguments = [
+            "metadata",
+            "--locked",
+            "--offline",
+            "--all-features",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            &host,
+        ];
         let command = format!("cargo {}", arguments.join(" "));
         let output = Command::new("cargo")
             .args(arguments)
