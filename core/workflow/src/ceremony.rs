@@ -256,3 +256,6 @@ impl Attempt {
         self.state.phase()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ pub mod journal;
 pub mod route;
 pub mod wallets;
 
+#[cfg(test)]
+mod sample;
+
 pub use driver::{Driver, Tuning, World};
 pub use journal::Journal;
 pub use route::Route;

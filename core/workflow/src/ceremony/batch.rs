@@ -315,14 +315,19 @@ impl Ceremony {
         result
     }
 
+    /// Whether an attempt that was left has a successor.
+    pub fn tries_again(&self, chunk: &Chunk, reason: &Reason) -> bool {
+        chunk.epoch.count < self.plan().attempts && !matches!(reason, Reason::Superseded(_) | Reason::TooLate)
+    }
+
     /// The wallets of an attempt that was left wait for the next number, in two halves.
     fn try_again(&mut self, attempt: &Attempt, reason: &Reason) {
         let chunk = attempt.terms.chunk;
-        let next = chunk.epoch.count + 1;
-        if next > self.plan().attempts || matches!(reason, Reason::Superseded(_) | Reason::TooLate) {
+        if !self.tries_again(&chunk, reason) {
             self.wallets_given_up += chunk.count;
             return;
         }
+        let next = chunk.epoch.count + 1;
         let portion = |first: u32, count: u32| Portion {
             first,
             count,

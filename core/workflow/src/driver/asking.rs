@@ -39,6 +39,8 @@ pub(super) struct Declined {
     pub for_good: ForGood,
     /// Why, in its words.
     pub what: String,
+    /// How often it has said no in this phase.
+    pub times: u32,
 }
 
 /// Whether a no may become a yes.
@@ -103,17 +105,43 @@ impl Desk {
         asked.forgotten.insert(signer.clone());
     }
 
-    /// A signer said no to what it was asked in this phase.
-    pub fn declined(&mut self, chunk: &Chunk, phase: Phase, signer: &SignerId, declined: Declined) {
-        if let Some(asked) = self.chunks.get_mut(chunk).filter(|asked| asked.phase == phase) {
-            asked.declined.insert(signer.clone(), declined);
-        }
+    /// A signer said no to what it was asked in this phase. How often it has, this time included.
+    pub fn declined(
+        &mut self,
+        chunk: &Chunk,
+        phase: Phase,
+        signer: &SignerId,
+        for_good: ForGood,
+        what: String,
+    ) -> u32 {
+        let Some(asked) = self.chunks.get_mut(chunk).filter(|asked| asked.phase == phase) else { return 0 };
+        let times = asked.declined.get(signer).map_or(0, |no| no.times).saturating_add(1);
+        asked.declined.insert(signer.clone(), Declined { for_good, what, times });
+        times
+    }
+
+    /// Whether a signer has said that it keeps a plan.
+    pub fn has_plan(&self, ceremony: &Digest, signer: &SignerId) -> bool {
+        self.plans.get(ceremony).is_some_and(|asked| asked.planned.contains(signer))
+    }
+
+    /// The last no of a signer in this phase, and since when the phase lasts.
+    pub fn declined_since_ms(
+        &self,
+        chunk: &Chunk,
+        phase: Phase,
+        signer: &SignerId,
+    ) -> Option<(&Declined, u64)> {
+        let asked = self.chunks.get(chunk).filter(|asked| asked.phase == phase)?;
+        Some((asked.declined.get(signer)?, asked.since_ms))
     }
 
     /// A signer said that it holds no parent share set.
     pub fn wants_parents(&mut self, chunk: &Chunk, signer: &SignerId) {
-        if let Some(asked) = self.chunks.get_mut(chunk) {
-            asked.parents_wanted.insert(signer.clone());
+        if let Some(asked) = self.chunks.get_mut(chunk)
+            && asked.parents_wanted.insert(signer.clone())
+        {
+            asked.reminders.remove(signer);
         }
     }
 
@@ -249,7 +277,11 @@ impl<J, W: World> Driver<J, W> {
     /// When there may be something to do without a reply: call [`Driver::tick`] and [`Driver::settle`] then. None
     /// when nothing is open. Ticks that come anyway, once a second, do as well.
     pub fn wake_at_ms(&self) -> Option<u64> {
-        self.open.values().map(|ceremony| self.wake_for_ms(ceremony)).chain(self.bench.wake_at_ms()).min()
+        self.open
+            .values()
+            .map(|ceremony| self.wake_for_ms(ceremony))
+            .chain(self.bench.wake_at_ms(self.now_ms))
+            .min()
     }
 
     fn wake_for_ms(&self, ceremony: &Ceremony) -> u64 {

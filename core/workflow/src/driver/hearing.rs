@@ -1,11 +1,12 @@
 //! What a reply amounts to: a fact, a reason to ask again or to leave an attempt, mail for somebody else, or
 //! something not to be believed.
 
-use super::asking::{Declined, ForGood};
+use super::asking::ForGood;
 use super::{Driver, World, relay};
 use crate::ceremony::batch::CeremonyFact;
 use crate::ceremony::statement::Statement;
-use crate::ceremony::{Attempt, Fact, Reason, State, Step};
+use crate::ceremony::status::Phase;
+use crate::ceremony::{Attempt, Fact, Reason, Step};
 use perennial_model::Error;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
@@ -24,10 +25,12 @@ impl<J, W: World> Driver<J, W> {
                 Ok(())
             }
             Reply::Session(report) => self.hear_session(&from, report),
-            Reply::Declined { chunk, plan, blame, reason } => {
-                self.hear_declined(&from, chunk, plan, blame, shortened(reason));
+            Reply::Declined { chunk: Some(chunk), blame, reason, .. } => {
+                self.hear_declined(&from, chunk, blame, shortened(reason));
                 Ok(())
             }
+            // A plan that is not taken shows when its chunks are not opened.
+            Reply::Declined { chunk: None, .. } => Ok(()),
             Reply::SessionMail(_) | Reply::PairingMail(_) => self.hand_on(&from, &reply),
             statement => self.hear_statement(&from, statement),
         };
@@ -81,28 +84,13 @@ impl<J, W: World> Driver<J, W> {
     }
 
     /// A no. Before an Activation, one that will not change ends the attempt as soon as it cannot do without.
-    fn hear_declined(
-        &mut self,
-        from: &SignerId,
-        chunk: Option<Chunk>,
-        plan: Option<Digest>,
-        blame: Blame,
-        what: String,
-    ) {
-        if let (Some(plan), Blame::Stale) = (plan, &blame)
-            && self.open.get(&plan).is_some_and(|open| open.plan().committee.seat_of(from).is_some())
-        {
-            self.desk.forgot_plan(&plan, from);
-            self.ceremonies_to_see.insert(plan);
-        }
-        let Some(chunk) = chunk else { return };
+    fn hear_declined(&mut self, from: &SignerId, chunk: Chunk, blame: Blame, what: String) {
         let Some(attempt) = self.attempt(&chunk) else { return };
         let Step::Ask(_, missing) = attempt.next() else { return };
         if !missing.contains(&from) {
             return;
         }
         let phase = attempt.phase();
-        let opening = matches!(attempt.state, State::Opening(_));
         let may_leave = phase.is_before_activation();
         self.chunks_to_see.insert(chunk);
         match blame {
@@ -110,13 +98,28 @@ impl<J, W: World> Driver<J, W> {
                 self.leave(chunk, Reason::Accused { by: from.clone(), culprit, what });
             }
             Blame::Denied | Blame::Asker if may_leave => {
-                self.desk.declined(&chunk, phase, from, Declined { for_good: ForGood::Yes, what });
+                self.desk.declined(&chunk, phase, from, ForGood::Yes, what);
             }
-            Blame::Stale if opening && plan.is_none() => {
-                self.desk.wants_parents(&chunk, from);
-                self.desk.declined(&chunk, phase, from, Declined { for_good: ForGood::NotYet, what });
+            Blame::Stale => {
+                let times = self.desk.declined(&chunk, phase, from, ForGood::NotYet, what);
+                self.supply(from, &chunk, phase, times);
             }
-            _ => self.desk.declined(&chunk, phase, from, Declined { for_good: ForGood::NotYet, what }),
+            _ => drop(self.desk.declined(&chunk, phase, from, ForGood::NotYet, what)),
+        }
+    }
+
+    /// A signer that is not ready may lack the parents or the plan itself; it gets them, one after the other.
+    fn supply(&mut self, signer: &SignerId, chunk: &Chunk, phase: Phase, times: u32) {
+        if !self.desk.has_plan(&chunk.plan, signer) {
+            self.desk.forgot_plan(&chunk.plan, signer);
+            return;
+        }
+        if phase == Phase::Opening {
+            self.desk.wants_parents(chunk, signer);
+        }
+        // Before its overlap is over every signer says so; that is no sign of anything missing.
+        if times > 1 && phase != Phase::Keeping {
+            self.desk.forgot_plan(&chunk.plan, signer);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Driver, World};
 use crate::ceremony::batch::{CeremonyFact, Next, cut};
 use crate::ceremony::generation::{new_wallet, transcribe};
 use crate::ceremony::inputs::choose;
-use crate::ceremony::states::{Dealing, Opening};
+use crate::ceremony::states::Opening;
 use crate::ceremony::{Attempt, Fact, Reason, State, Step};
 use perennial_model::Error;
 use perennial_model::committee::{Committee, SignerId};
@@ -82,11 +82,7 @@ impl<J, W: World> Driver<J, W> {
         }
         match (&attempt.state, attempt.next()) {
             (State::Opening(state), Step::Fix | Step::Ask(..)) => self.decide_opening(attempt, state),
-            (State::Dealing(state), Step::Transcribe) => {
-                let state = state.clone();
-                let terms = attempt.terms.clone();
-                Some(self.transcribe(chunk, &terms, &state))
-            }
+            (State::Dealing(_), Step::Transcribe) => self.decide_dealings(chunk),
             (State::Keeping(state), Step::Retire) => {
                 let ceremony = self.open.get(&chunk.plan)?;
                 if !ceremony.may_retire(chunk) {
@@ -149,7 +145,27 @@ impl<J, W: World> Driver<J, W> {
                 Err(_) => None,
             };
         }
-        (!enough && self.now_ms > plan.expiry_ms).then_some(Fact::Left(Reason::TooLate))
+        if enough {
+            return None;
+        }
+        if self.now_ms > plan.expiry_ms {
+            return Some(Fact::Left(Reason::TooLate));
+        }
+        self.try_another_number(attempt, &awaited).map(Fact::Left)
+    }
+
+    /// A member that goes on saying no may have seen a number above this one; the next may be above that. The last
+    /// number is kept for as long as the plan lasts.
+    fn try_another_number(&self, attempt: &Attempt, awaited: &[&SignerId]) -> Option<Reason> {
+        let chunk = &attempt.terms.chunk;
+        if chunk.epoch.count >= attempt.terms.plan().attempts {
+            return None;
+        }
+        awaited.iter().find_map(|signer| {
+            let (no, since_ms) = self.desk.declined_since_ms(chunk, attempt.phase(), signer)?;
+            let over = self.now_ms > since_ms.saturating_add(self.tuning.patience_ms);
+            over.then(|| Reason::Declined { by: (*signer).clone(), what: no.what.clone() })
+        })
     }
 
     fn reason_to_stop_asking(&self, attempt: &Attempt, missing: &[&SignerId]) -> Option<Reason> {
@@ -162,7 +178,12 @@ impl<J, W: World> Driver<J, W> {
         }
         let silent = |signer: &&&SignerId| self.is_silent(attempt, signer, self.tuning.patience_ms);
         let silent: Vec<SignerId> = missing.iter().filter(silent).map(|signer| (*signer).clone()).collect();
-        (!silent.is_empty()).then_some(Reason::Silent(silent))
+        let said_no = |signer: &SignerId| {
+            let (no, _) = self.desk.declined_since_ms(chunk, phase, signer)?;
+            Some(Reason::Declined { by: signer.clone(), what: no.what.clone() })
+        };
+        let reason = silent.iter().find_map(said_no);
+        reason.or_else(|| (!silent.is_empty()).then_some(Reason::Silent(silent)))
     }
 
     fn is_silent(&self, attempt: &Attempt, signer: &SignerId, patience_ms: u64) -> bool {
@@ -170,19 +191,23 @@ impl<J, W: World> Driver<J, W> {
         since_ms.is_some_and(|since_ms| self.now_ms > since_ms.saturating_add(patience_ms))
     }
 
-    fn transcribe(&mut self, chunk: &Chunk, terms: &crate::ceremony::states::Terms, state: &Dealing) -> Fact {
-        let planned = terms.plan().wallets_of(chunk).unwrap_or_default();
-        let Self { heads, world, .. } = self;
+    /// Computes what the dealings come to; who dealt wrongly for all to see is named.
+    fn decide_dealings(&mut self, chunk: &Chunk) -> Option<Fact> {
+        let Self { open, heads, world, settled, .. } = self;
+        let attempt = open.get(&chunk.plan)?.attempts.get(chunk)?;
+        let State::Dealing(state) = &attempt.state else { return None };
+        let planned = attempt.terms.plan().wallets_of(chunk).unwrap_or_default();
         let parent = |wallet: &PlannedWallet| heads.share_set(wallet.id(), &wallet.parent()?);
         let parents: Vec<&ShareSet> = planned.iter().filter_map(parent).collect();
-        match transcribe(terms, &state.inputs, &state.in_order(), &parents, world.rng()) {
+        let computed = transcribe(&attempt.terms, &state.inputs, &state.in_order(), &parents, world.rng());
+        Some(match computed {
             Ok(generation) => Fact::Transcribed(Box::new(generation)),
             Err(Error::Misbehaved { culprit, what }) => {
                 let error = Error::Misbehaved { culprit: culprit.clone(), what: what.clone() };
-                self.settled.objections.push((culprit.clone(), error));
+                settled.objections.push((culprit.clone(), error));
                 Fact::Left(Reason::Misbehaved { culprit, what: shortened(what) })
             }
             Err(error) => Fact::Left(Reason::Unusable(error.to_string())),
-        }
+        })
     }
 }

@@ -39,6 +39,14 @@ struct ProbeSession {
     signers: Vec<SignerId>,
     tasks: Vec<ProbeTask>,
     until_ms: u64,
+    hope: Hope,
+}
+
+/// Whether a session is waited for. One that some signer gave up may still succeed: requests come twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hope {
+    Waited,
+    GivenUp,
 }
 
 /// How the probes of a chunk go since the last that came.
@@ -60,10 +68,15 @@ impl Trouble {
 }
 
 impl Bench {
-    pub fn wake_at_ms(&self) -> Option<u64> {
+    fn under_way(&self) -> usize {
+        self.sessions.values().filter(|session| session.hope == Hope::Waited).count()
+    }
+
+    pub fn wake_at_ms(&self, now_ms: u64) -> Option<u64> {
         let timeouts = self.sessions.values().map(|session| session.until_ms);
-        let retries = self.waiting.values().filter(|trouble| trouble.failures > 0);
-        timeouts.chain(retries.map(|trouble| trouble.retry_at_ms)).min()
+        // A retry that is due already waits for the end of some other session.
+        let retries = self.waiting.values().map(|trouble| trouble.retry_at_ms);
+        timeouts.chain(retries.filter(|retry_at_ms| *retry_at_ms > now_ms)).min()
     }
 }
 
@@ -96,16 +109,20 @@ impl<J, W: World> Driver<J, W> {
             .map(|(name, _)| *name)
             .collect();
         for name in over {
-            if let Some(session) = self.bench.sessions.remove(&name) {
-                self.session_failed(session);
-            }
+            self.session_failed(&name);
+            self.bench.sessions.remove(&name);
         }
     }
 
-    fn session_failed(&mut self, session: ProbeSession) {
+    fn session_failed(&mut self, name: &Digest) {
+        let Some(session) = self.bench.sessions.get_mut(name) else { return };
+        if session.hope == Hope::GivenUp {
+            return;
+        }
+        session.hope = Hope::GivenUp;
         self.chunks_to_see.insert(session.chunk);
         if let Some(trouble) = self.bench.waiting.get_mut(&session.chunk) {
-            trouble.failed(session.signers, self.now_ms);
+            trouble.failed(session.signers.clone(), self.now_ms);
         }
     }
 
@@ -118,10 +135,12 @@ impl<J, W: World> Driver<J, W> {
         if matches!(report.outcome, SessionOutcome::Signed(_)) && session.signers.first() != Some(from) {
             return Err(Error::denied(format!("{from} posts a result but does not combine")));
         }
-        let Some(session) = self.bench.sessions.remove(&report.session) else { return Ok(()) };
         let chunk = session.chunk;
         match report.outcome {
-            SessionOutcome::Signed(signatures) => self.hear_probes(from, session, signatures),
+            SessionOutcome::Signed(signatures) => match self.bench.sessions.remove(&report.session) {
+                Some(session) => self.hear_probes(from, session, signatures),
+                None => Ok(()),
+            },
             SessionOutcome::Failed { blame: Blame::Signer(culprit), reason } => {
                 let what = shortened(reason);
                 self.leave(chunk, Reason::Accused { by: from.clone(), culprit, what });
@@ -132,7 +151,7 @@ impl<J, W: World> Driver<J, W> {
                 Ok(())
             }
             SessionOutcome::Failed { blame: Blame::Stale | Blame::Bug, .. } => {
-                self.session_failed(session);
+                self.session_failed(&report.session);
                 Ok(())
             }
         }
@@ -179,7 +198,7 @@ impl<J, W: World> Driver<J, W> {
             .map(|(chunk, _)| *chunk)
             .collect();
         for chunk in chunks {
-            while self.bench.sessions.len() < self.tuning.sessions_in_flight {
+            while self.bench.under_way() < self.tuning.sessions_in_flight {
                 if !self.begin_session(chunk) {
                     break;
                 }
@@ -197,7 +216,7 @@ impl<J, W: World> Driver<J, W> {
             .bench
             .sessions
             .values()
-            .filter(|session| session.chunk == chunk)
+            .filter(|session| session.chunk == chunk && session.hope == Hope::Waited)
             .flat_map(|session| &session.tasks)
             .collect();
         let mut left = state.missing.iter().filter(|task| !under_way.contains(task));
@@ -212,7 +231,9 @@ impl<J, W: World> Driver<J, W> {
         let request = SessionRequest { session, asked_at_ms: self.now_ms, signers: signers.clone(), purpose };
         self.world.ask(&signers, &Request::Session(Box::new(request)));
         let until_ms = self.now_ms.saturating_add(self.tuning.session_ms);
-        self.bench.sessions.insert(session, ProbeSession { chunk, signers, tasks, until_ms });
+        self.bench
+            .sessions
+            .insert(session, ProbeSession { chunk, signers, tasks, until_ms, hope: Hope::Waited });
         self.bench.waiting.entry(chunk).or_default().begun_ms.get_or_insert(self.now_ms);
         true
     }

@@ -89,9 +89,13 @@ impl<J, W> Driver<J, W> {
                 let activated_ms = attempt.activated_ms();
                 self.follow_retirement(action, generation, certificate, activated_ms, at_ms);
             }
-            State::Left(_) => {
+            State::Left(reason) => {
                 let openers: Arc<[SignerId]> = attempt.progress.openers.clone().into();
                 let wallets = wallets_of(attempt);
+                if !ceremony.tries_again(&chunk, reason) {
+                    let wallets = wallets.to_vec();
+                    self.batch.notes.push(Note::GivenUp { ceremony: chunk.plan, wallets });
+                }
                 self.change(HeadChange::Abandoned { epoch: chunk.epoch, wallets, openers });
                 self.see_siblings(&chunk);
             }
