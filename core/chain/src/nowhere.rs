@@ -7,7 +7,8 @@ use crate::address::{damaged, root_only};
 use crate::{Amount, Assembled, Effect, EffectKind, Error, Signature, SigningMessage, Summary, Unit};
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
-use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar, Transparent};
+use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent};
+use perennial_model::probe::transparent_challenge;
 use perennial_model::wallet::{Chain, Wallet, WalletKey};
 
 /// What every transaction begins with.
@@ -19,14 +20,6 @@ pub const NOTE_BYTES_MAX: usize = 1024;
 const CHAIN: Chain = Chain::Nowhere;
 
 type Number = <Transparent as Group>::Scalar;
-
-/// The challenge `c` of a signature.
-pub fn challenge(nonce: &[u8; SCALAR_BYTES], public_key: &Point, message: &[u8]) -> Number {
-    let digest = Digest::of_parts("perennial/nowhere/v1", &[nonce, public_key.as_bytes(), message]);
-    let mut wide = [0; 64];
-    wide[..32].copy_from_slice(&digest.0);
-    Number::reduce(&wide)
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unsigned(Vec<u8>);
@@ -90,7 +83,7 @@ pub(crate) fn verify(
     let number =
         |bytes: &[u8]| bytes.try_into().ok().and_then(Number::decode).ok_or_else(|| bad("no number"));
     let element = Transparent::decode(&key.public_key).ok_or_else(|| damaged(wallet))?;
-    let challenge = challenge(nonce, &key.public_key, message.as_bytes());
+    let challenge = transparent_challenge(&key.public_key, nonce, message.as_bytes());
     let expected = number(nonce)? + Transparent::multiply_public(&challenge, &element);
     if Transparent::generate(&number(response)?) == expected { Ok(()) } else { Err(bad("it does not hold")) }
 }
@@ -114,7 +107,7 @@ mod tests {
         let (path, nonce) = (Path::default(), Number::from_u64(12_345));
         let transaction = parse(CHAIN, b"nowhere:1").expect("a transaction");
         let messages = transaction.messages(&wallet, &key, &path).expect("a message");
-        let c = challenge(&nonce.encode(), &public_key, messages[0].as_bytes());
+        let c = transparent_challenge(&public_key, &nonce.encode(), messages[0].as_bytes());
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(&nonce.encode());
         bytes[32..].copy_from_slice(&(nonce + c * secret).encode());

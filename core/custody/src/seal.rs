@@ -11,9 +11,13 @@ use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::Sealed;
 use perennial_model::encoding::Bytes;
+use perennial_model::wallet::Scheme;
 use rand_core::CryptoRng;
 use std::fmt;
 use zeroize::Zeroizing;
+
+#[cfg(feature = "simulation")]
+mod transparent;
 
 type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
 type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
@@ -52,6 +56,15 @@ impl OneTimeSeed {
         self.key_pair(counterparty).1.to_bytes().into()
     }
 
+    /// The same for the wallets of one scheme: those of the simulator get a key of the simulator's.
+    pub(crate) fn public_key_for(&self, scheme: Scheme, counterparty: &SignerId) -> [u8; 32] {
+        match scheme {
+            #[cfg(feature = "simulation")]
+            Scheme::Transparent => transparent::public_key(&self.0, counterparty),
+            _ => self.public_key(counterparty),
+        }
+    }
+
     /// Opens what `counterparty` sealed under this context; none if it was not sealed so.
     pub fn open(
         &self,
@@ -59,6 +72,10 @@ impl OneTimeSeed {
         context: &[u8],
         sealed: &Sealed,
     ) -> Option<Zeroizing<Vec<u8>>> {
+        #[cfg(feature = "simulation")]
+        if transparent::is_key(&sealed.encapsulated) {
+            return transparent::open(&self.0, counterparty, context, sealed);
+        }
         let (private, _) = self.key_pair(counterparty);
         let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(&sealed.encapsulated).ok()?;
         hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
@@ -90,6 +107,10 @@ pub fn seal(
     plaintext: &[u8],
     mut rng: &mut dyn CryptoRng,
 ) -> Option<Sealed> {
+    #[cfg(feature = "simulation")]
+    if transparent::is_key(public) {
+        return Some(transparent::seal(public, context, plaintext, rng));
+    }
     let public = PublicKey::from_bytes(public).ok()?;
     let (encapsulated, ciphertext) = hpke::single_shot_seal_with_rng::<
         ChaCha20Poly1305,

@@ -175,17 +175,18 @@ fn transparent_verifies(key: &Point, message: &[u8], signature: &RawSignature) -
     response == commitment + challenge * key
 }
 
-/// The challenge of a transparent signature; `commitment` is the group commitment as scalar bytes.
+/// The challenge of every transparent signature; `commitment` is the group commitment as scalar bytes.
 #[cfg(feature = "simulation")]
 pub fn transparent_challenge(
     key: &Point,
     commitment: &[u8],
     message: &[u8],
 ) -> <crate::group::Transparent as crate::group::Group>::Scalar {
-    crate::dealing::hash_to_scalar::<crate::group::Transparent>(
-        "transparent/challenge",
-        &[key.as_bytes(), commitment, message],
-    )
+    use crate::group::Scalar;
+    let mut wide = [0; 64];
+    let parts = [key.as_bytes(), commitment, message];
+    wide[..32].copy_from_slice(&Digest::of_parts("perennial/transparent/challenge", &parts).0);
+    Scalar::reduce(&wide)
 }
 
 #[cfg(test)]

@@ -79,21 +79,23 @@ impl Keeper {
             return Err(Error::denied(format!("{chunk}: this signer is not in the new committee")));
         }
         let parents = self.needed_parents(wallets, parents)?;
-        self.check_chunk(&chunk, wallets, &parents)?;
+        let scheme = self.check_chunk(&chunk, wallets, &parents)?;
         for wallet in wallets {
             self.check_unopened(wallet.id(), &chunk)?;
         }
         let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
-        let left = self.leave_lower(&ids, &chunk);
 
         let seed = OneTimeSeed::random(rng);
         let key = |counterparty: &SignerId| OneTimeKey {
             counterparty: counterparty.clone(),
-            public: seed.public_key(counterparty),
+            public: seed.public_key_for(scheme, counterparty),
         };
         let keys = self.counterparties(plan, &ids, &parents).iter().map(key).collect();
         let opening = Signed::new(&*self.own.identity, &Opening { chunk, keys });
+        // The new seed is put away before lower attempts give up their slots: a crash between slot and record must
+        // not leave one of them with a seed that is not its own.
         let (slot, wrapped) = self.cabinet.put(seed.danger_secret_bytes(), rng);
+        let left = self.leave_lower(&ids, &chunk);
         let mut record = ChunkRecord::new(ChunkState::Opened(slot), ids, parents);
         record.opening = Some(opening.clone());
 
@@ -104,7 +106,7 @@ impl Keeper {
             writes.push(delete(Table::Dealing, chunk_key(lower)));
         }
         draft.effects.push(Effect::Commit(writes));
-        let erased = left.iter().filter_map(|(_, slot)| *slot).filter(|left| *left != slot).collect();
+        let erased = left.iter().filter_map(|(_, slot)| *slot).collect();
         draft.effects.push(Effect::Erase(erased));
         draft.mail.push(Reply::Opened(opening));
         self.insert_chunk(chunk, record);
@@ -163,14 +165,14 @@ impl Keeper {
         wallets.iter().map(find).collect()
     }
 
-    /// Checks that the wallets of a chunk go together: one scheme, one parent committee, the same as the new
-    /// one; and that a wallet to be made does not exist.
+    /// Checks that the wallets of a chunk go together: one scheme, which it gives back, one parent committee, the
+    /// same as the new one; and that a wallet to be made does not exist.
     fn check_chunk(
         &self,
         chunk: &Chunk,
         wallets: &[PlannedWallet],
         handed: &[ShareSet],
-    ) -> Result<(), Error> {
+    ) -> Result<Scheme, Error> {
         let approved = self.known_plan(&chunk.plan)?;
         let parents = self.parents(wallets, handed)?;
         let schemes: Vec<Scheme> = wallets
@@ -182,9 +184,10 @@ impl Keeper {
                 _ => None,
             })
             .collect();
-        if schemes.len() != wallets.len() || schemes.windows(2).any(|pair| pair[0] != pair[1]) {
+        let scheme = schemes.first().copied().filter(|first| schemes.iter().all(|other| other == first));
+        let Some(scheme) = scheme.filter(|_| schemes.len() == wallets.len()) else {
             return Err(Error::denied(format!("{chunk}: a chunk has wallets of one scheme only")));
-        }
+        };
         for parent in parents.iter().flatten() {
             if parent.committee != approved.plan().committee {
                 return Err(Error::denied(format!(
@@ -210,7 +213,7 @@ impl Keeper {
                 return Err(Error::denied(format!("{chunk}: wallet {} exists already", wallet.id())));
             }
         }
-        Ok(())
+        Ok(scheme)
     }
 
     fn check_unopened(&self, wallet: &WalletId, chunk: &Chunk) -> Result<(), Error> {

@@ -6,8 +6,9 @@ use super::{Common, EngineError, Outgoing, Signature, Step, envelope, verify};
 use crate::share::Share;
 use minicbor::{Decode, Encode};
 use perennial_model::committee::Seat;
-use perennial_model::encoding::{Digest, Document};
+use perennial_model::encoding::Document;
 use perennial_model::group::{Group, Point, Scalar, Transparent, lagrange_at_zero};
+use perennial_model::probe::transparent_challenge;
 use std::collections::BTreeMap;
 
 type Number = <Transparent as Group>::Scalar;
@@ -46,7 +47,7 @@ pub fn verifies(key: &Point, message: &[u8], signature: &Signature) -> Option<()
     let (nonce, response) = signature.bytes.split_at(32);
     let total = <Number as Scalar>::decode(nonce.try_into().ok()?)?;
     let response = <Number as Scalar>::decode(response.try_into().ok()?)?;
-    let challenge = challenge(&total, key, message);
+    let challenge = transparent_challenge(key, nonce, message);
     (response == total + challenge * Transparent::decode(key)?).then_some(())
 }
 
@@ -149,13 +150,7 @@ fn combine(
 fn weight(common: &Common, seat: Seat, total: &Element) -> Result<Number, EngineError> {
     let seats: Vec<u8> = common.terms.signers.keys().map(|seat| seat.get()).collect();
     let coefficient = lagrange_at_zero::<Number>(seat.get(), &seats)
-        .ok_or_else(|| EngineError::Bug(format!("{seat} does not sign")))?;
-    Ok(coefficient * challenge(total, &common.key.public_key, &common.terms.message))
-}
-
-fn challenge(total: &Element, key: &Point, message: &[u8]) -> Number {
-    let parts = [&total.encode()[..], key.as_bytes(), message];
-    let mut wide = [0; 64];
-    wide[..32].copy_from_slice(&Digest::of_parts("perennial/transparent/challenge", &parts).0);
-    Number::reduce(&wide)
+        .ok_or_else(|| EngineError::Bug(format!("seat {seat} does not sign")))?;
+    let challenge = transparent_challenge(&common.key.public_key, &total.encode(), &common.terms.message);
+    Ok(coefficient * challenge)
 }
