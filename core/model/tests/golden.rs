@@ -1,0 +1,281 @@
+//! The bytes of every document of the model, pinned: a change here is a change of format and needs a new version.
+
+use perennial_model::approval::{Approval, ApprovedPlan};
+use perennial_model::certificate::Certificate;
+use perennial_model::committee::{Committee, SignerId};
+use perennial_model::dealing::{
+    Commitment, Contribution, Dealing, Inputs, OneTimeKey, Opening, SchnorrProof, Sealed, SealedSubShares,
+    WalletDealing,
+};
+use perennial_model::derivation::Path;
+use perennial_model::encoding::{Bytes, Digest, Document, decode, encode};
+use perennial_model::epoch::Epoch;
+use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::group::Point;
+use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
+use perennial_model::mail::{PairingMessage, Reply, Request};
+use perennial_model::plan::{
+    Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
+};
+use perennial_model::probe::{ProbeSignature, ProbeTask, RawSignature};
+use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
+use perennial_model::refusal::{Fault, Refusal};
+use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
+use perennial_model::share_set::ShareSet;
+use perennial_model::transcript::Leaf;
+use perennial_model::vote::{Vote, VoteKind};
+use perennial_model::wallet::{Chain, Tier, Wallet, WalletKey};
+use std::fmt::Debug;
+
+fn name<T: std::str::FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().expect("a good name")
+}
+
+struct Constant(SignerId);
+impl Sign for Constant {
+    fn signer(&self) -> &SignerId {
+        &self.0
+    }
+    fn sign(&self, _: &[u8]) -> IdentitySignature {
+        IdentitySignature([0x5a; 64])
+    }
+}
+
+fn signed<D: Document>(document: &D) -> Signed<D> {
+    Signed::new(&Constant(name("a")), document)
+}
+
+fn point() -> Point {
+    Point::from_bytes(&[2; 33]).expect("33 bytes")
+}
+
+fn committee() -> Committee {
+    Committee::first(2, &[name("a"), name("b"), name("c")]).expect("two of three")
+}
+
+fn wallet() -> Wallet {
+    Wallet { id: name("treasury"), tenant: name("acme"), tier: Tier::High, chain: Chain::Ethereum }
+}
+
+fn chunk() -> Chunk {
+    Chunk { plan: Digest([1; 32]), epoch: Epoch::new(2, 1), first: 0, count: 1 }
+}
+
+fn share_set() -> ShareSet {
+    ShareSet {
+        wallet: wallet(),
+        key: WalletKey { public_key: point(), chain_code: Digest([3; 32]) },
+        epoch: Epoch::new(1, 1),
+        committee: committee(),
+        verification_shares: vec![point(); 3],
+        transcript: Digest([4; 32]),
+        parent: None,
+        highest_seat: committee().seats().last().expect("three seats"),
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        action: Action::Refresh,
+        tenant: name("acme"),
+        tier: Tier::High,
+        wallets: vec![PlannedWallet::Held(name("treasury"), Digest([5; 32]))],
+        rank: 2,
+        attempts: 3,
+        committee: committee(),
+        liar_tolerance: LiarTolerance::Required,
+        profile: Profile::Planned { overlap_ms: 3000 },
+        not_before_ms: 1,
+        expiry_ms: 2,
+        activation_deadline_ms: 3,
+        probe_rate: ProbeRate::OnePerChunk,
+        backup_rule: BackupRule::CommitteeOnly,
+        policy: None,
+        governance: Digest([6; 32]),
+        initiator: name("ira"),
+        nonce: Digest([7; 32]),
+    }
+}
+
+fn inputs() -> Inputs {
+    Inputs {
+        chunk: chunk(),
+        dealers: vec![name("a"), name("b")],
+        holders: vec![name("a"), name("b"), name("c")],
+        openings: Digest([8; 32]),
+    }
+}
+
+fn opening() -> Opening {
+    Opening { chunk: chunk(), keys: vec![OneTimeKey { counterparty: name("a"), public: [9; 32] }] }
+}
+
+fn proof() -> SchnorrProof {
+    SchnorrProof { commitment: point(), response: [10; 32] }
+}
+
+fn sealed() -> Sealed {
+    Sealed { encapsulated: [11; 32], ciphertext: Bytes(vec![12; 48]) }
+}
+
+fn commitment() -> Commitment {
+    Commitment { chunk: chunk(), inputs: Digest([13; 32]), dealing: Digest([14; 32]) }
+}
+
+fn dealing() -> Dealing {
+    Dealing {
+        chunk: chunk(),
+        inputs: Digest([13; 32]),
+        wallets: vec![WalletDealing {
+            coefficients: vec![point(); 2],
+            contribution: Some(Contribution { proof: proof(), entropy: [15; 32] }),
+        }],
+        sub_shares: vec![SealedSubShares { receiver: name("a"), sealed: sealed() }],
+    }
+}
+
+fn vote() -> Vote {
+    Vote {
+        kind: VoteKind::Prepared,
+        governance: Digest([6; 32]),
+        chunk: chunk(),
+        inputs: Digest([13; 32]),
+        root: Digest([16; 32]),
+        possession: Some(proof()),
+    }
+}
+
+fn certificate() -> Certificate {
+    Certificate {
+        kind: VoteKind::Prepared,
+        inputs: inputs(),
+        root: Digest([16; 32]),
+        votes: vec![signed(&vote())],
+        probes: vec![ProbeSignature {
+            task: ProbeTask { wallet: 0, counter: 1 },
+            signature: RawSignature { bytes: [17; 64], recovery_id: Some(1) },
+        }],
+    }
+}
+
+fn session_request() -> SessionRequest {
+    SessionRequest {
+        session: Digest([18; 32]),
+        asked_at_ms: 19,
+        signers: vec![name("a"), name("c")],
+        purpose: Purpose::Transaction {
+            wallet: name("treasury"),
+            epoch: Epoch::new(2, 1),
+            transcript: Digest([20; 32]),
+            transaction: Bytes(vec![2, 0xc0]),
+            path: Path::primary(Chain::Ethereum),
+            activation: Some(Box::new(certificate())),
+        },
+    }
+}
+
+fn session_message() -> SessionMessage {
+    SessionMessage { session: Digest([18; 32]), round: 1, to: name("c"), items: vec![Bytes(vec![21; 5])] }
+}
+
+fn pairing_message() -> PairingMessage {
+    PairingMessage {
+        plan: Digest([1; 32]),
+        epoch: Epoch::new(2, 1),
+        to: name("b"),
+        run: Digest([22; 32]),
+        step: 0,
+        one_time_key: Some(Digest([23; 32])),
+        sealed: Some(sealed()),
+    }
+}
+
+fn governance() -> Governance {
+    Governance {
+        version: 1,
+        predecessor: None,
+        approvers: vec![Approver { person: name("dana"), ssh_key: "ssh-ed25519 AAAA dana".into() }],
+        quorums: vec![Quorum { action: Action::Refresh, approvals: 1 }],
+        signers: vec![SignerIdentity {
+            signer: name("a"),
+            key: IdentityKey::Ed25519([24; 32]),
+            transport_pin: Digest([25; 32]),
+        }],
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        chunk: chunk(),
+        shares: vec![ErasedShare {
+            wallet: name("treasury"),
+            epoch: Epoch::new(1, 1),
+            transcript: Digest([4; 32]),
+        }],
+        attempts: vec![chunk()],
+        bases: vec![Digest([26; 32])],
+        level: ErasureLevel::Software,
+        erased_at_ms: 27,
+    }
+}
+
+fn leaf() -> Leaf {
+    Leaf::of(&share_set())
+}
+
+fn refusal() -> Refusal {
+    Refusal { chunk: chunk(), inputs: Digest([13; 32]), dealer: name("b"), fault: Fault::OffPolynomial }
+}
+
+fn approved() -> ApprovedPlan {
+    let approval = Approval { person: name("dana"), signature: "-----BEGIN SSH SIGNATURE-----".into() };
+    ApprovedPlan { plan: plan(), approvals: vec![approval] }
+}
+
+/// Encodes, reads back, and gives the name, size and digest of what was written.
+fn line<D: Document + PartialEq + Debug>(document: &D) -> String {
+    let bytes = encode(document);
+    assert_eq!(&decode::<D>(&bytes).expect("our own bytes"), document);
+    format!("{} v{} {} bytes {}", D::KIND, D::VERSION, bytes.len(), Digest::of(&bytes))
+}
+
+#[test]
+fn no_document_changes_its_bytes_without_a_new_version() {
+    let open = Request::Open { chunk: chunk(), parents: vec![share_set()] };
+    let verify = Request::Verify {
+        inputs: inputs(),
+        openings: vec![signed(&opening())],
+        commitments: vec![signed(&commitment())],
+        dealings: vec![signed(&dealing())],
+    };
+    let session = Request::Session(Box::new(session_request()));
+    let lines = [
+        line(&wallet()),
+        line(&governance()),
+        line(&plan()),
+        line(&approved()),
+        line(&opening()),
+        line(&inputs()),
+        line(&commitment()),
+        line(&dealing()),
+        line(&leaf()),
+        line(&share_set()),
+        line(&refusal()),
+        line(&vote()),
+        line(&certificate()),
+        line(&receipt()),
+        line(&session_message()),
+        line(&pairing_message()),
+        line(&open),
+        line(&verify),
+        line(&session),
+        line(&Reply::Voted(signed(&vote()))),
+        line(&Reply::Erased(signed(&receipt()))),
+    ];
+    let expected = include_str!("golden.txt");
+    assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}\n", lines.join("\n"));
+    assert_eq!(
+        session_request().binding().to_string(),
+        "2036a92a10479aee5292ea853a466e2a8380daeca91a37838b6812ad2bc648a5",
+    );
+}
