@@ -11,6 +11,10 @@ mod performing;
 mod probing;
 mod recording;
 mod relay;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use boot::BootError;
 pub use relay::relay;

@@ -65,7 +65,7 @@ pub struct Standing {
     pub activation: Option<Arc<Certificate>>,
     /// When the Activation was put together, in milliseconds since 1970.
     pub activated_ms: u64,
-    /// Holders that said they serve it, each with the time by its own clock.
+    /// Holders that said they serve it, each with the time by its own clock; empty once it is retired.
     pub serving: Vec<(SignerId, u64)>,
     /// When its Retirement was put together: all holders keep it.
     pub retired_ms: Option<u64>,
@@ -237,6 +237,7 @@ impl Heads {
             }
             HeadChange::Serves { chunk, holder, at_ms } => {
                 if let Some(standing) = self.generations.get_mut(chunk)
+                    && standing.retired_ms.is_none()
                     && standing.serving.iter().all(|(known, _)| known != holder)
                 {
                     standing.serving.push((holder.clone(), *at_ms));
@@ -263,8 +264,10 @@ impl Heads {
             self.place_all(generation);
         }
         if let Some(standing) = self.generations.get_mut(&chunk) {
+            // All holders have said Keep, and with it that they serve it.
             standing.retired_ms = Some(at_ms);
             standing.activation = None;
+            standing.serving = Vec::new();
         }
         for share_set in &generation.share_sets {
             let id = &share_set.wallet.id;

@@ -1,0 +1,595 @@
+//! The loop: what it asks, what it writes down, and what is left of it after a crash.
+
+use super::stage::{Fate, Play};
+use super::*;
+use crate::ceremony::Reason;
+use crate::ceremony::status::Phase;
+use crate::sample::{Cast, name};
+use perennial_model::dealing::Inputs;
+use perennial_model::plan::{LiarTolerance, ProbeRate, Profile};
+use perennial_model::probe::RawSignature;
+use perennial_model::refusal::{Fault, Refusal};
+use perennial_model::session::{Blame, Purpose, SessionOutcome, SessionReport};
+use perennial_model::wallet::{Chain, WalletId};
+use proptest::prelude::*;
+
+fn honest(_: &SignerId, _: &Request) -> Fate {
+    Fate::Answered
+}
+
+fn play(threshold: u8, count: usize) -> Play {
+    Play::new(Cast::new(threshold, count), Tuning::default())
+}
+
+fn parents(play: &Play) -> Vec<(WalletId, Digest)> {
+    play.driver.heads.iter().map(|head| (head.wallet().id.clone(), head.present.digest)).collect()
+}
+
+#[test]
+fn wallets_are_made_and_refreshed_and_keep_their_keys() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin, Chain::Bitcoin, Chain::Ethereum]);
+    let ceremony = play.begin(&plan);
+    play.run(&mut |_, request| match request {
+        Request::Keep(_) | Request::Activate(_) => Fate::Lost,
+        _ => Fate::Answered,
+    });
+    assert_eq!(play.phases(&ceremony), [Phase::Activating, Phase::Activating]);
+    assert!(play.driver.heads.is_empty(), "no wallet is shown before its first epoch is kept by all");
+    play.driver.world.now_ms += 5_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, status.wallets_retired, status.wallets_given_up), (Stage::Done, 3, 0));
+    assert!(status.phase_ms(Phase::Activating).is_some_and(|ms| ms >= 5_000));
+    let before: Vec<_> =
+        play.driver.heads.iter().map(|head| (head.wallet().clone(), head.key().clone())).collect();
+    assert_eq!(before.len(), 3);
+    for rank in 2..5 {
+        let plan = play.cast.refresh(&parents(&play), rank);
+        play.complete(&plan);
+        let after: Vec<_> =
+            play.driver.heads.iter().map(|head| (head.wallet().clone(), head.key().clone())).collect();
+        assert_eq!(before, after);
+        for head in play.driver.heads.iter() {
+            assert_eq!(head.present.share_set.epoch.rank, rank);
+            assert!(head.parent.is_none() && head.present.standing.retired_ms.is_some());
+        }
+    }
+    let count = |wanted: fn(&Note) -> bool| play.notes.iter().filter(|note| wanted(note)).count();
+    assert_eq!(count(|note| matches!(note, Note::Authorised { .. })), 4);
+    assert_eq!(count(|note| matches!(note, Note::Activated { .. })), 8);
+    assert_eq!(count(|note| matches!(note, Note::Retired { .. })), 8);
+    assert_eq!(count(|note| matches!(note, Note::Created { .. })), 2);
+    assert_eq!(count(|note| matches!(note, Note::Erased { .. })), 24);
+    assert_eq!(count(|note| matches!(note, Note::Finished { .. })), 4);
+}
+
+#[test]
+fn a_crash_after_any_step_loses_nothing_and_stops_nothing() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin, Chain::Ethereum]);
+    let ceremony = play.begin(&plan);
+    let mut crashes = 0;
+    play.settle();
+    while play.status(&ceremony).stage != Stage::Done {
+        crashes += 1;
+        assert!(crashes < 200, "no progress");
+        let (heads, open) = (play.driver.heads.clone(), play.driver.open.clone());
+        play.crash();
+        assert_eq!((&play.driver.heads, &play.driver.open), (&heads, &open));
+        play.settle();
+        // One request of those that were sent is answered, then the process dies again.
+        let asked = std::mem::take(&mut play.driver.world.asked);
+        let (signer, request) = asked
+            .into_iter()
+            .find(|(_, request)| !matches!(request, Request::Plan(_)))
+            .expect("something is asked");
+        for to in play.cast.signers.clone() {
+            let session = matches!(request, Request::Session(_));
+            if to == signer || session {
+                play.cast.answer(&to, &request).into_iter().for_each(|reply| play.driver.receive(&to, reply));
+            }
+        }
+        play.settle();
+    }
+    let heads = play.driver.heads.clone();
+    play.crash();
+    assert_eq!(play.driver.heads, heads);
+    assert_eq!(play.status(&ceremony).wallets_retired, 2);
+    assert!(crashes > 20, "{crashes} crashes");
+}
+
+#[test]
+fn nothing_leaves_before_it_is_on_the_disk() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.begin(&plan);
+    play.driver.journal.full = true;
+    assert!(play.driver.settle().is_err());
+    assert!(play.driver.world.asked.is_empty());
+    play.crash();
+    assert_eq!(play.driver.ceremonies(), [], "what was not written did not happen");
+}
+
+#[test]
+fn what_arrives_together_is_appended_together() {
+    let mut play = play(2, 3);
+    let chains = vec![Chain::Bitcoin; 6];
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&chains);
+    play.begin(&plan);
+    play.settle();
+    let before = play.driver.journal.appends;
+    for (signer, request) in std::mem::take(&mut play.driver.world.asked) {
+        play.cast.answer(&signer, &request).into_iter().for_each(|reply| play.driver.receive(&signer, reply));
+    }
+    play.settle();
+    assert_eq!(play.driver.journal.appends, before + 1);
+    assert_eq!(play.phases(&plan.digest()), [Phase::Committing; 6]);
+}
+
+#[test]
+fn nobody_is_asked_for_anything_before_people_have_approved() {
+    let mut play = play(2, 3);
+    let mut plan = play.cast.create(&[Chain::Bitcoin]);
+    plan.expiry_ms = 50_000;
+    let ceremony = play.driver.submit(plan.clone()).expect("a sound plan");
+    play.run(&mut honest);
+    let good = play.cast.approval(&plan);
+    let mut other = play.cast.create(&[Chain::Bitcoin]);
+    other.nonce = Digest([1; 32]);
+    assert!(play.driver.approve(&ceremony, play.cast.approval(&other)).is_err());
+    let nobody = Approval { person: name("mallory"), ..good.clone() };
+    assert!(play.driver.approve(&ceremony, nobody).is_err());
+    let initiator = Approval { person: name("iris"), ..good.clone() };
+    assert!(play.driver.approve(&ceremony, initiator).is_err());
+    play.run(&mut honest);
+    assert_eq!(play.status(&ceremony).stage, Stage::AwaitingApproval);
+    assert!(play.driver.world.asked.is_empty());
+    assert_eq!(play.driver.wake_at_ms(), Some(50_001));
+    play.driver.world.now_ms = 50_001;
+    play.driver.tick();
+    play.settle();
+    assert_eq!(play.status(&ceremony).stage, Stage::Expired);
+    assert!(play.driver.approve(&ceremony, good).is_err());
+    assert!(play.driver.submit(plan).is_err(), "a plan is used once");
+    play.crash();
+    assert_eq!(play.status(&ceremony).stage, Stage::Expired);
+}
+
+#[test]
+fn a_plan_that_cannot_be_carried_out_is_refused_with_the_reason() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let refused = |play: &mut Play, plan: Plan, word: &str| {
+        let error = play.driver.submit(plan).expect_err("refused").to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    let mut again = play.cast.create(&[Chain::Bitcoin]);
+    again.nonce = Digest([1; 32]);
+    refused(&mut play, again, "taken");
+    let present = parents(&play);
+    let low = play.cast.refresh(&present, 1);
+    refused(&mut play, low, "rank");
+    let elsewhere = play.cast.refresh(&[(name("w0"), Digest([1; 32]))], 2);
+    refused(&mut play, elsewhere, "not in use");
+    let unknown = play.cast.refresh(&[(name("w7"), present[0].1)], 2);
+    refused(&mut play, unknown, "no wallet");
+    let mut late = play.cast.refresh(&present, 2);
+    late.expiry_ms = 500;
+    refused(&mut play, late, "expired");
+}
+
+#[test]
+fn a_silent_signer_is_asked_again_and_again_but_not_flooded() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.begin(&plan);
+    let mut times = Vec::new();
+    play.run(&mut honest_but("c"));
+    let begun = play.driver.world.now_ms;
+    while play.driver.world.now_ms < begun + 60_000 {
+        play.driver.world.now_ms += 250;
+        play.driver.tick();
+        play.settle();
+        for (signer, request) in std::mem::take(&mut play.driver.world.asked) {
+            assert_eq!(signer.as_str(), "c");
+            if matches!(request, Request::Open { .. }) {
+                times.push(play.driver.world.now_ms - begun);
+            }
+        }
+    }
+    assert_eq!(times, [1_000, 3_000, 7_000, 15_000, 25_000, 35_000, 45_000, 55_000]);
+}
+
+fn honest_but(silent: &'static str) -> impl FnMut(&SignerId, &Request) -> Fate {
+    move |signer, _| if signer.as_str() == silent { Fate::Lost } else { Fate::Answered }
+}
+
+#[test]
+fn an_attempt_goes_on_without_a_silent_member_if_the_plan_allows() {
+    let mut play = play(2, 4);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let until_ms = play.driver.world.now_ms + 8_000;
+    play.run_until(until_ms, &mut honest_but("d"), &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!((status.attempts[0].counts.opened.have, status.attempts[0].counts.opened.of), (3, 4));
+    assert_eq!(status.stage, Stage::Done, "three of four are 2t-1, and only those who opened owe receipts");
+}
+
+#[test]
+fn wallets_whose_holder_falls_silent_go_into_halves_under_the_next_number() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&vec![Chain::Bitcoin; 5]);
+    let ceremony = play.begin(&plan);
+    let mut dead = |signer: &SignerId, request: &Request| {
+        let first = matches!(request, Request::Verify { inputs, .. } if inputs.chunk.epoch.count == 1);
+        if first && signer.as_str() == "b" { Fate::Lost } else { Fate::Answered }
+    };
+    play.run_until(100_000, &mut dead, &|_| false);
+    let status = play.status(&ceremony);
+    let left = status.attempts[0].left.clone().expect("left");
+    assert_eq!(left, Reason::Silent(vec![name("b")]));
+    let next: Vec<_> =
+        status.attempts[1..].iter().map(|a| (a.chunk.epoch.count, a.chunk.first, a.chunk.count)).collect();
+    assert_eq!(next, [(2, 0, 3), (2, 3, 2)]);
+    assert_eq!((status.stage, status.wallets_retired), (Stage::Done, 5));
+}
+
+#[test]
+fn a_refused_dealer_does_not_deal_to_the_same_holder_again() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let mut refusing = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if inputs.dealers.contains(&name("a")) && signer.as_str() == "c" => {
+            Fate::Replied(Reply::Refused(crate::sample::sign(signer, &refusal(inputs, "a"))))
+        }
+        _ => Fate::Answered,
+    };
+    play.run(&mut refusing);
+    let status = play.status(&ceremony);
+    assert!(
+        matches!(&status.attempts[0].left, Some(Reason::Refused(refusal)) if refusal.signer().as_str() == "c")
+    );
+    assert_eq!((status.attempts.len(), status.stage), (2, Stage::Done));
+}
+
+fn refusal(inputs: &Inputs, dealer: &str) -> Refusal {
+    Refusal {
+        chunk: inputs.chunk,
+        inputs: inputs.digest(),
+        dealer: name(dealer),
+        fault: Fault::OffPolynomial,
+    }
+}
+
+#[test]
+fn attempts_are_bounded_and_then_the_wallets_are_given_up() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    let ceremony = play.begin(&plan);
+    let mut blaming = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if signer.as_str() == "b" => Fate::Replied(Reply::Declined {
+            chunk: Some(inputs.chunk),
+            plan: Some(inputs.chunk.plan),
+            blame: Blame::Signer(name("a")),
+            reason: "it dealt badly".into(),
+        }),
+        _ => Fate::Answered,
+    };
+    play.run(&mut blaming);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, status.wallets_given_up, status.attempts.len()), (Stage::Done, 2, 5));
+    assert!(status.attempts.iter().all(|attempt| matches!(attempt.left, Some(Reason::Accused { .. }))));
+    assert!(play.driver.heads.is_empty());
+    assert_eq!(play.notes.iter().filter(|note| matches!(note, Note::GivenUp { .. })).count(), 2);
+    // The name is free again, and all who opened owe receipts for what they may hold.
+    let mut again = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    (again.rank, again.nonce) = (2, Digest([1; 32]));
+    play.complete(&again);
+}
+
+#[test]
+fn ecdsa_chunks_of_one_number_retire_together() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut withheld = |signer: &SignerId, request: &Request| {
+        let second = matches!(request, Request::Activate(certificate) if certificate.inputs.chunk.first == 1);
+        if second && signer.as_str() == "a" { Fate::Lost } else { Fate::Answered }
+    };
+    play.run(&mut withheld);
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Activating, Phase::Retired]);
+    play.driver.world.now_ms += 2_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.phases(&ceremony), [Phase::Retired; 3]);
+}
+
+#[test]
+fn after_an_activation_an_attempt_waits_for_keep_for_as_long_as_it_takes() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let mut plan = play.cast.refresh(&parents(&play), 2);
+    plan.profile = Profile::Planned { overlap_ms: 30_000 };
+    let ceremony = play.begin(&plan);
+    let begun = play.driver.world.now_ms;
+    let mut lazy = |signer: &SignerId, request: &Request| match request {
+        Request::Activate(certificate) => Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1)),
+        Request::Keep(_) if signer.as_str() == "c" => Fate::Lost,
+        _ => Fate::Answered,
+    };
+    play.run(&mut lazy);
+    assert_eq!(play.driver.wake_at_ms(), Some(begun + 30_000), "Keep is asked when the overlap is over");
+    let head = play.driver.heads.get(&name("w0")).expect("a wallet");
+    assert!(head.parent.is_some() && head.present.activation_to_bring().is_none());
+    play.run_until(plan.activation_deadline_ms + 9_000_000, &mut lazy, &|play| {
+        play.driver.world.now_ms > 9_000_000
+    });
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping]);
+    play.driver.world.now_ms += 20_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+}
+
+#[test]
+fn a_candidate_that_is_not_activated_by_its_date_is_left() {
+    let mut play = play(2, 3);
+    let mut plan = play.cast.create(&[Chain::Bitcoin]);
+    (plan.expiry_ms, plan.activation_deadline_ms) = (5_000, 6_000);
+    let ceremony = play.begin(&plan);
+    let mut stuck = |_: &SignerId, request: &Request| match request {
+        Request::Deal { .. } => Fate::Lost,
+        _ => Fate::Answered,
+    };
+    play.run_until(10_000, &mut stuck, &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, &status.attempts[0].left), (Stage::Done, &Some(Reason::TooLate)));
+    assert_eq!(status.wallets_given_up, 1);
+}
+
+#[test]
+fn a_failed_probe_session_is_replaced_and_a_false_signature_names_who_posted_it() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut sessions = Vec::new();
+    let mut failing = |_: &SignerId, request: &Request| {
+        let Request::Session(asked) = request else { return Fate::Answered };
+        if !sessions.contains(&asked.session) {
+            sessions.push(asked.session);
+        }
+        let outcome = SessionOutcome::Failed { blame: Blame::Stale, reason: "busy".into() };
+        if sessions.len() > 4 { Fate::Answered } else { report(asked.session, outcome) }
+    };
+    play.run_until(20_000, &mut failing, &|_| false);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let mut forging = |signer: &SignerId, request: &Request| match request {
+        Request::Session(asked) if asked.signers[0] == *signer => {
+            let Purpose::Probes { tasks, .. } = &asked.purpose else { return Fate::Lost };
+            let signature = RawSignature { bytes: [7; 64], recovery_id: None };
+            report(asked.session, SessionOutcome::Signed(vec![signature; tasks.len()]))
+        }
+        _ => Fate::Answered,
+    };
+    play.run(&mut forging);
+    let status = play.status(&ceremony);
+    assert!(
+        matches!(&status.attempts[0].left, Some(Reason::Misbehaved { culprit, .. }) if culprit.as_str() == "a")
+    );
+}
+
+fn report(session: Digest, outcome: SessionOutcome) -> Fate {
+    Fate::Replied(Reply::Session(SessionReport { session, outcome }))
+}
+
+#[test]
+fn a_report_from_outside_the_session_changes_nothing() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut asked = None;
+    play.run(&mut |_, request| match request {
+        Request::Session(request) => {
+            asked.get_or_insert(request.clone());
+            Fate::Lost
+        }
+        _ => Fate::Answered,
+    });
+    let request = asked.expect("a session");
+    let outsider =
+        play.cast.signers.iter().find(|signer| !request.signers.contains(signer)).expect("one").clone();
+    let outcome = SessionOutcome::Failed { blame: Blame::Signer(name("a")), reason: "so there".into() };
+    play.driver.receive(&outsider, Reply::Session(SessionReport { session: request.session, outcome }));
+    let settled = play.settle();
+    assert!(matches!(&settled.objections[..], [(from, Error::Denied(_))] if *from == outsider));
+    assert_eq!(play.phases(&ceremony), [Phase::Probing]);
+}
+
+#[test]
+fn a_signer_that_lost_plan_or_parents_gets_them_again() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let (mut plans, mut with_parents) = (0, 0);
+    let mut forgetful = |signer: &SignerId, request: &Request| {
+        if signer.as_str() != "b" {
+            return Fate::Answered;
+        }
+        match request {
+            Request::Plan(_) => plans += 1,
+            Request::Open { chunk, parents } => {
+                with_parents += usize::from(!parents.is_empty());
+                if parents.is_empty() || plans < 2 {
+                    return Fate::Replied(Reply::Declined {
+                        chunk: Some(*chunk),
+                        plan: Some(chunk.plan),
+                        blame: Blame::Stale,
+                        reason: "unknown".into(),
+                    });
+                }
+            }
+            _ => {}
+        }
+        Fate::Answered
+    };
+    play.run_until(20_000, &mut forgetful, &|_| false);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+    assert_eq!((plans, with_parents), (2, 3));
+}
+
+#[test]
+fn what_a_higher_retirement_has_overtaken_is_left_even_after_its_activation() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let present = parents(&play);
+    let lower = play.cast.refresh(&present, 2);
+    let lower = play.begin(&lower);
+    play.run(&mut |_, request| match request {
+        Request::Activate(certificate) => Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1)),
+        Request::Keep(_) => Fate::Lost,
+        _ => Fate::Answered,
+    });
+    assert_eq!(play.phases(&lower), [Phase::Keeping]);
+    let higher = play.cast.refresh(&present, 3);
+    play.complete(&higher);
+    let status = play.status(&lower);
+    assert_eq!(status.attempts[0].left, Some(Reason::Superseded(perennial_model::epoch::Epoch::new(3, 1))));
+    assert_eq!(status.stage, Stage::Done);
+    let head = play.driver.heads.get(&name("w0")).expect("a wallet");
+    assert_eq!((head.present.share_set.epoch.rank, head.parent.is_none()), (3, true));
+    let heads = play.driver.heads.clone();
+    play.crash();
+    assert_eq!(play.driver.heads, heads);
+}
+
+#[test]
+fn a_ceremony_that_is_over_leaves_nothing_to_load_once_no_wallet_stands_on_it() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin; 3]);
+    play.complete(&plan);
+    let size = |play: &Play| {
+        let loaded = play.driver.journal.clone().load().expect("a disk");
+        loaded
+            .iter()
+            .map(|l| match l {
+                crate::journal::Loaded::Summary(b) | crate::journal::Loaded::Line(b) => b.len(),
+            })
+            .sum::<usize>()
+    };
+    let plan = play.cast.refresh(&parents(&play), 2);
+    play.complete(&plan);
+    let after_one = size(&play);
+    for rank in 3..9 {
+        let plan = play.cast.refresh(&parents(&play), rank);
+        play.complete(&plan);
+    }
+    assert!(size(&play) < after_one + 6 * 1_500, "{} after {after_one}", size(&play));
+    let heads = play.driver.heads.clone();
+    play.crash();
+    assert_eq!(play.driver.heads, heads);
+    assert_eq!(play.driver.ceremonies().len(), 8);
+}
+
+#[test]
+fn mail_between_signers_is_handed_on_and_never_in_anothers_name() {
+    let mut play = play(2, 3);
+    let body = perennial_model::session::SessionMessage {
+        session: Digest([1; 32]),
+        round: 1,
+        to: name("b"),
+        items: Vec::new(),
+    };
+    let mail = crate::sample::sign(&name("a"), &body);
+    play.driver.receive(&name("a"), Reply::SessionMail(mail.clone()));
+    play.driver.receive(&name("c"), Reply::SessionMail(mail.clone()));
+    let settled = play.settle();
+    let handed: Vec<_> = play.driver.world.asked.drain(..).collect();
+    assert_eq!(handed, [(name("b"), Request::SessionMail(mail))]);
+    assert_eq!(settled.objections.len(), 1);
+}
+
+#[test]
+fn every_new_wallet_is_probed_by_every_pair_that_needs_it() {
+    let mut play = play(2, 3);
+    let mut plan = play.cast.create(&vec![Chain::Ethereum; 40]);
+    plan.probe_rate = ProbeRate::OnePerChunk;
+    plan.liar_tolerance = LiarTolerance::Required;
+    let ceremony = play.begin(&plan);
+    let mut sessions = 0;
+    play.run(&mut |_, request| {
+        if let Request::Session(asked) = request {
+            let Purpose::Probes { tasks, .. } = &asked.purpose else { panic!("only probes here") };
+            assert!(tasks.len() <= 32 && tasks.iter().all(|task| task.counter == tasks[0].counter));
+            sessions += 1;
+        }
+        Fate::Answered
+    });
+    let status = play.status(&ceremony);
+    assert_eq!(
+        (status.attempts[0].counts.probes.have, sessions),
+        (120, 12),
+        "three pairs, two sessions, two signers"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn lost_mail_and_crashes_delay_a_ceremony_and_nothing_else(
+        losses in proptest::collection::vec(0u8..10, 300),
+        crash_at in proptest::collection::vec(0usize..120, 0..5),
+    ) {
+        let mut play = play(2, 3);
+        let plan = play.cast.create(&[Chain::Bitcoin, Chain::Bitcoin, Chain::Ethereum]);
+        let ceremony = play.begin(&plan);
+        let mut at = 0;
+        for _ in 0..400 {
+            at += 1;
+            if crash_at.contains(&at) {
+                play.crash();
+            }
+            play.settle();
+            if play.status(&ceremony).stage == Stage::Done {
+                break;
+            }
+            let asked = std::mem::take(&mut play.driver.world.asked);
+            for (place, (signer, request)) in asked.into_iter().enumerate() {
+                let lost = losses[(at * 7 + place) % losses.len()];
+                if lost < 4 {
+                    continue;
+                }
+                for reply in play.cast.answer(&signer, &request) {
+                    play.driver.receive(&signer, reply.clone());
+                    if lost == 9 {
+                        play.driver.receive(&signer, reply);
+                    }
+                }
+            }
+            play.driver.world.now_ms += 700;
+            play.driver.tick();
+        }
+        let status = play.status(&ceremony);
+        prop_assert_eq!(status.stage, Stage::Done);
+        prop_assert_eq!(status.wallets_retired, 3);
+        prop_assert_eq!(play.driver.heads.len(), 3);
+        let heads = play.driver.heads.clone();
+        play.crash();
+        prop_assert_eq!(&play.driver.heads, &heads);
+    }
+}
