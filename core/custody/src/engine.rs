@@ -135,7 +135,7 @@ impl Terms {
         }
         for (role, seat) in [("this signer", self.own_seat), ("the combiner", self.combiner)] {
             if !self.signers.contains_key(&seat) {
-                return bug(format!("{role} has {seat}, which does not sign"));
+                return bug(format!("{role} has seat {seat}, which does not sign"));
             }
         }
         if self.signers.keys().any(|seat| *seat > self.highest_seat) {
@@ -198,7 +198,7 @@ pub enum EngineError {
     #[error("stale: {0}; retry in a new session")]
     Stale(String),
     /// A signer sent what an honest one never sends.
-    #[error("{culprit} misbehaved: {what}")]
+    #[error("seat {culprit} misbehaved: {what}")]
     Misbehaved {
         /// Who sent it.
         culprit: Seat,
@@ -207,7 +207,7 @@ pub enum EngineError {
     },
     /// A consistency check of the oblivious transfers failed: the pair's base leaks with every further use. It
     /// must be stored, for every wallet of the pair, before any outcome of this session is visible.
-    #[error("{culprit} must be banned: {what}")]
+    #[error("seat {culprit} must be banned: {what}")]
     Ban {
         /// The other signer of the pair.
         culprit: Seat,
@@ -376,7 +376,8 @@ impl Session {
     }
 
     /// Takes one step: reads one message of the present round from each other signer, keyed by the seat that
-    /// the caller has authenticated as its sender, and answers.
+    /// the caller has authenticated as its sender, and answers. The engines of today draw all their randomness
+    /// when a session begins; the generator is there for one that does not.
     ///
     /// # Errors
     /// [`EngineError`] says who is to blame; in every case the session is over.

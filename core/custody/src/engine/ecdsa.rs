@@ -49,13 +49,7 @@ impl Ecdsa {
         share: &Share,
         pairs: BTreeMap<Seat, PairState>,
     ) -> Result<(Self, Outgoing), EngineError> {
-        let party = party(common, share, pairs)?;
-        let message_hash = common.terms.message.as_slice().try_into();
-        let data = SignData {
-            sign_id: common.agreement.0.to_vec(),
-            counterparties: common.terms.others().map(index).collect::<Result<_, _>>()?,
-            message_hash: message_hash.map_err(|_| EngineError::Bug("ECDSA signs 32 bytes".into()))?,
-        };
+        let (party, data) = party_and_data(common, share, pairs)?;
         let (unique, kept, messages) =
             party.sign_phase1(&data).map_err(|abort| explain(common, &party, &abort))?;
         let outgoing = messages
@@ -154,6 +148,21 @@ fn combine(
     verify::check(common, signature)
 }
 
+/// The party for one signature, and what it signs.
+fn party_and_data(
+    common: &Common,
+    share: &Share,
+    pairs: BTreeMap<Seat, PairState>,
+) -> Result<(Party<Secp256k1>, SignData), EngineError> {
+    let message_hash = common.terms.message.as_slice().try_into();
+    let data = SignData {
+        sign_id: common.agreement.0.to_vec(),
+        counterparties: common.terms.others().map(index).collect::<Result<_, _>>()?,
+        message_hash: message_hash.map_err(|_| EngineError::Bug("ECDSA signs 32 bytes".into()))?,
+    };
+    Ok((party(common, share, pairs)?, data))
+}
+
 /// The party for one signature. `share_count` is the highest seat ever used, because the library bounds
 /// indices by it.
 fn party(
@@ -170,8 +179,9 @@ fn party(
     let (mut mul_senders, mut mul_receivers) = (BTreeMap::new(), BTreeMap::new());
     let mut seeds = Vec::with_capacity(usize::from(terms.threshold) - 1);
     for other in terms.others() {
-        let state =
-            pairs.remove(&other).ok_or_else(|| EngineError::Bug(format!("no pair state with {other}")))?;
+        let state = pairs
+            .remove(&other)
+            .ok_or_else(|| EngineError::Bug(format!("no pair state with seat {other}")))?;
         let counterparty = index(other)?;
         mul_senders.insert(counterparty, state.sender);
         mul_receivers.insert(counterparty, state.receiver);

@@ -60,13 +60,13 @@ fn open(agreement: &Digest, round: u8, seat: Seat, bytes: &[u8]) -> Result<Bytes
         encoding::decode(bytes).map_err(|e| EngineError::misbehaved(seat, e.to_string()))?;
     if envelope.agreement != *agreement {
         return Err(EngineError::Stale(format!(
-            "{seat} signs in another session or under other terms: expected {agreement:?}, got {:?}",
+            "seat {seat} signs in another session or under other terms: expected {agreement:?}, got {:?}",
             envelope.agreement
         )));
     }
     if envelope.round != round {
         return Err(EngineError::Stale(format!(
-            "{seat} sent a message of round {}, expected round {round}",
+            "seat {seat} sent a message of round {}, expected round {round}",
             envelope.round
         )));
     }

@@ -1,7 +1,6 @@
 //! The engines against each other, against other people's verifiers, and against signers that cheat.
 
 mod ecdsa;
-mod figures;
 mod support;
 
 use super::*;
@@ -36,13 +35,16 @@ fn any_threshold_of_any_seats_signs_with_the_root_key_and_with_a_derived_one() {
     }
 }
 
+/// The schemes that need no pairs.
+const UNPAIRED: &[Scheme] = &[
+    Scheme::Ed25519,
+    Scheme::Taproot,
+    #[cfg(feature = "simulation")]
+    Scheme::Transparent,
+];
+
 fn schemes() -> impl Strategy<Value = Scheme> {
-    prop_oneof![
-        Just(Scheme::Ed25519),
-        Just(Scheme::Taproot),
-        #[cfg(feature = "simulation")]
-        Just(Scheme::Transparent),
-    ]
+    prop::sample::select(UNPAIRED)
 }
 
 /// A committee with gaps between its seats, a threshold, and which members sign.
@@ -99,7 +101,7 @@ proptest! {
 
 #[test]
 fn a_signer_with_a_wrong_share_is_named_and_no_other() {
-    for scheme in [Scheme::Ed25519, Scheme::Taproot] {
+    for &scheme in UNPAIRED {
         let mut wallet = Wallet::shamir(scheme, 3, &seats(&[1, 4, 6]), 8);
         wallet.spoil_share(seat(4));
         for key_use in [KeyUse::Root, KeyUse::Path(Path::default())] {
@@ -114,7 +116,7 @@ fn a_signer_with_a_wrong_share_is_named_and_no_other() {
 
 #[test]
 fn nobody_else_is_blamed_for_a_combiner_with_a_wrong_share_or_wrong_records() {
-    for scheme in [Scheme::Ed25519, Scheme::Taproot] {
+    for &scheme in UNPAIRED {
         let mut wallet = Wallet::shamir(scheme, 2, &seats(&[1, 4]), 8);
         wallet.spoil_share(seat(1));
         let outcome = run(&wallet, &seats(&[1, 4]), KeyUse::Root, |_, _, _| {});
@@ -130,7 +132,7 @@ fn nobody_else_is_blamed_for_a_combiner_with_a_wrong_share_or_wrong_records() {
 
 #[test]
 fn signers_with_different_terms_part_as_stale_and_accuse_nobody() {
-    for scheme in [Scheme::Ed25519, Scheme::Taproot] {
+    for &scheme in UNPAIRED {
         let wallet = Wallet::shamir(scheme, 2, &seats(&[1, 2]), 3);
         let changes: [fn(&mut Terms); 6] = [
             |terms| terms.session_id.0[0] ^= 1,
@@ -192,4 +194,19 @@ fn a_session_shows_no_secret_in_debug_output() {
     let agreement = terms.agreement();
     let (session, _) = begin(terms, wallet.share(seat(1)), BTreeMap::new(), &mut rng(1)).expect("good terms");
     assert_eq!(format!("{session:?}"), format!("Session {{ agreement: {agreement:?}, round: 1, .. }}"));
+}
+
+#[cfg(feature = "simulation")]
+#[test]
+fn the_simulator_sees_whether_a_nonce_was_used_twice() {
+    let wallet = Wallet::shamir(Scheme::Transparent, 2, &seats(&[1, 2]), 3);
+    let nonce = |session: u8, seed: u64| {
+        let mut terms = wallet.terms(&seats(&[1, 2]), seat(1), KeyUse::Root);
+        terms.session_id = Digest([session; 32]);
+        let (_, outgoing) =
+            begin(terms, wallet.share(seat(1)), BTreeMap::new(), &mut rng(seed)).expect("good terms");
+        transparent::nonce_in(&outgoing[0].1).expect("a first message shows its nonce")
+    };
+    assert_eq!(nonce(1, 5), nonce(2, 5), "one generator state twice is one nonce twice");
+    assert_ne!(nonce(1, 5), nonce(2, 6));
 }

@@ -16,6 +16,7 @@ use perennial_model::group::Scalar;
 use perennial_model::wallet::WalletId;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 /// What a base is used for: one wallet under one epoch.
@@ -71,10 +72,11 @@ impl Base {
         let old = &self.receiver.ote_receiver;
         let (mut seeds0, mut seeds1) = (Vec::with_capacity(TRANSFERS), Vec::with_capacity(TRANSFERS));
         for (k, swapped) in receives.offset_bits().enumerate() {
-            let (new0, new1) = (receives.seed(k, &old.seeds0[k]), receives.seed(k, &old.seeds1[k]));
-            let (new0, new1) = if swapped { (new1, new0) } else { (new0, new1) };
-            seeds0.push(new0);
-            seeds1.push(new1);
+            let mut pair = [receives.seed(k, &old.seeds0[k]), receives.seed(k, &old.seeds1[k])];
+            let [new0, new1] = &mut pair;
+            <[u8; 32]>::conditional_swap(new0, new1, Choice::from(u8::from(swapped)));
+            seeds0.push(pair[0]);
+            seeds1.push(pair[1]);
         }
         let receiver = mul_receiver(receives.scale(&self.receiver.public_gadget), seeds0, seeds1)?;
         let (zero_seed, mail_secret) = (root.expand("zero shares", &[]), root.expand("session mail", &[]));

@@ -73,7 +73,7 @@ pub(crate) struct Transfer {
 impl Transfer {
     pub(crate) fn write(data: &MulDataToReceiver<Secp256k1>) -> Self {
         Self {
-            corrections: Bytes(data.vector_of_tau.iter().flatten().flat_map(Scalar::encode).collect()),
+            corrections: write_scalars(data.vector_of_tau.as_slice().concat().as_slice()),
             salt: data.ote_salt,
             check_digest: data.verify_r,
             check_scalars: write_scalars(&data.verify_u),
@@ -119,7 +119,9 @@ pub(super) fn scalars(name: &str, bytes: &[u8], count: usize) -> Result<Vec<Numb
 
 /// Writes scalars one after the other.
 pub(super) fn write_scalars(scalars: &[Number]) -> Bytes {
-    Bytes(scalars.iter().flat_map(Scalar::encode).collect())
+    let mut bytes = Vec::with_capacity(SCALAR_BYTES * scalars.len());
+    scalars.iter().for_each(|scalar| bytes.extend_from_slice(&scalar.encode()));
+    Bytes(bytes)
 }
 
 /// Reads one element, not the identity.
