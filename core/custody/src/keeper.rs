@@ -57,6 +57,7 @@ pub struct Keeper {
     pub(crate) pairs: Pairs,
     pub(crate) probes: Sessions,
     pub(crate) begun: Begun,
+    damaged: Vec<(WalletId, Epoch)>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -107,6 +108,7 @@ impl Keeper {
             pairs: Pairs::default(),
             probes: Sessions::default(),
             begun: Begun::read(store)?,
+            damaged: Vec::new(),
         };
         keeper.read(store)?;
         let draft = keeper.resume(now_ms).map_err(LoadFailed::Records)?;
@@ -123,10 +125,12 @@ impl Keeper {
         Turn::new(self, draft)
     }
 
-    /// Does what is due by the clock alone: drops candidates past their date, ends old probe sessions.
+    /// Does what is due by the clock alone: votes Keep when an overlap is over, drops candidates past their
+    /// date, ends old probe sessions.
     pub fn tick(mut self, now_ms: u64) -> Turn {
         let mut draft = Draft::default();
         draft.mail.extend(self.probes.expire(now_ms).into_iter().map(Reply::Session));
+        self.keep_all_due(now_ms, &mut draft);
         self.drop_overdue(now_ms, &mut draft);
         Turn::new(self, draft)
     }
@@ -162,6 +166,12 @@ impl Keeper {
     /// The wallets that this signer holds anything of.
     pub fn wallets(&self) -> impl Iterator<Item = (&WalletId, &WalletRecord)> {
         self.wallets.iter()
+    }
+
+    /// Shares that did not open when this signer started: their slots are damaged. The wallets' next refresh
+    /// replaces them.
+    pub fn damaged(&self) -> &[(WalletId, Epoch)] {
+        &self.damaged
     }
 
     /// This signer.
@@ -274,33 +284,59 @@ impl Keeper {
     /// that this signer's shares open with its own key, and publishes what is served.
     fn resume(&mut self, now_ms: u64) -> Result<Draft, Error> {
         let mut draft = Draft::default();
-        let mut referred: BTreeSet<SlotIndex> = self.pairs.slots().collect();
-        for record in self.wallets.values() {
-            for held in &record.held {
-                self.cabinet.get(held.locked.slot)?;
-                referred.insert(held.locked.slot);
-            }
-        }
-        referred.extend(self.chunks.values().filter_map(|record| match record.state {
-            ChunkState::Opened(slot) => Some(slot),
-            _ => None,
-        }));
-        let orphans = self.cabinet.orphans(&referred);
-        orphans.iter().for_each(|slot| self.cabinet.forget(*slot));
-        draft.effects.push(Effect::Erase(orphans));
-        self.restore_transcripts();
         let unfinished: Vec<Chunk> = self
             .chunks
             .iter()
             .filter(|(_, record)| matches!(record.state, ChunkState::Retired(_)) && record.receipt.is_none())
             .map(|(chunk, _)| *chunk)
             .collect();
+        self.check_own_shares(&unfinished)?;
+        let mut referred: BTreeSet<SlotIndex> = self.pairs.slots().collect();
+        let held = self.wallets.values().flat_map(|record| &record.held);
+        referred.extend(held.map(|held| held.locked.slot));
+        referred.extend(self.chunks.values().filter_map(|record| match record.state {
+            ChunkState::Opened(slot) => Some(slot),
+            _ => None,
+        }));
+        self.cabinet.reserve(referred.iter().copied());
+        let orphans = self.cabinet.orphans(&referred);
+        orphans.iter().for_each(|slot| self.cabinet.forget(*slot));
+        draft.effects.push(Effect::Erase(orphans));
+        self.restore_transcripts();
         for chunk in unfinished {
             self.erase_below(now_ms, &chunk, &mut draft);
         }
         draft.changes.extend(self.pairs.published());
         draft.changes.extend(self.wallets.keys().map(|wallet| self.published(wallet)));
         Ok(draft)
+    }
+
+    /// Notes every share whose slot does not open; refuses a store of which not one share opens. Slots of an
+    /// erasure that was cut short may be empty already.
+    fn check_own_shares(&mut self, unfinished: &[Chunk]) -> Result<(), Error> {
+        let mut opened = 0;
+        let mut damaged = Vec::new();
+        for (wallet, record) in &self.wallets {
+            for held in &record.held {
+                let doomed = |chunk: &Chunk| {
+                    held.share_set.epoch < chunk.epoch
+                        && self.chunks.get(chunk).is_some_and(|record| record.wallets.contains(wallet))
+                };
+                match self.cabinet.get(held.locked.slot) {
+                    Ok(_) => opened += 1,
+                    Err(_) if unfinished.iter().any(doomed) => {}
+                    Err(_) => damaged.push((wallet.clone(), held.share_set.epoch)),
+                }
+            }
+        }
+        if opened == 0 && !damaged.is_empty() {
+            return Err(Error::Bug(format!(
+                "none of its {} shares opens with this signer's wrapping key: it is another signer's store",
+                damaged.len()
+            )));
+        }
+        self.damaged = damaged;
+        Ok(())
     }
 
     fn restore_transcripts(&mut self) {

@@ -57,8 +57,9 @@ impl WrappingKey {
         SlotBytes(slot)
     }
 
-    /// Opens a slot's content; none if it is empty, of another place or of another signer.
-    pub(crate) fn open(&self, at: SlotIndex, slot: &SlotBytes) -> Option<Zeroizing<[u8; 32]>> {
+    /// Opens a slot's content; none if it is empty, of another place or of another signer. Whoever calls this
+    /// outside of a signer holds a copy of its secrets: a thief, or somebody who shows what a thief would get.
+    pub fn open(&self, at: SlotIndex, slot: &SlotBytes) -> Option<Zeroizing<[u8; 32]>> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         let nonce: [u8; 24] = slot.0[..24].try_into().expect("24 of 72 bytes");
         let payload = Payload { msg: &slot.0[24..], aad: &slot_context(at) };
@@ -123,6 +124,11 @@ impl Cabinet {
     /// The content of a slot as it is on disk.
     pub fn wrapped(&self, at: SlotIndex) -> SlotBytes {
         self.slots.get(at.0 as usize).copied().unwrap_or(SlotBytes::EMPTY)
+    }
+
+    /// Keeps slots from being handed out although they are empty: something still refers to them.
+    pub fn reserve(&mut self, slots: impl IntoIterator<Item = SlotIndex>) {
+        slots.into_iter().for_each(|slot| drop(self.free.remove(&slot.0)));
     }
 
     /// Forgets the key in a slot. The caller overwrites it on disk before the slot is used again.

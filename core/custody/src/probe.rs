@@ -40,7 +40,6 @@ impl Keeper {
             return Err(Error::denied("only probes are signed on the ceremony's side"));
         };
         let chunk = *chunk;
-        let begun = self.begun.admit(now_ms, &request)?;
         let record =
             self.chunks.get(&chunk).ok_or_else(|| Error::stale(format!("{chunk} is not held here")))?;
         if record.state != ChunkState::Prepared || record.root != Some(*root) {
@@ -62,6 +61,7 @@ impl Keeper {
             items.push(self.probe_item(held, &transcript, &request, task, at)?);
             epochs.push((wallet.clone(), chunk.epoch));
         }
+        let begun = self.begun.admit(now_ms, &request)?;
         if let Some(record) = self.chunks.get_mut(&chunk) {
             record.probe_sessions += 1;
             let mut writes = vec![put(Table::Chunk, chunk_key(&chunk), record)];

@@ -1,7 +1,8 @@
 //! Activation, Keep, Retirement: when a candidate is signed under, when it is promised, and when everything
 //! lower is erased. Only erasing is irreversible; so there is no abort and no rollback.
 
-use crate::keeper::Keeper;
+use crate::inbox::About;
+use crate::keeper::{Keeper, decline};
 use crate::keyslots::SlotIndex;
 use crate::pinned::CLOCK_SKEW_MS;
 use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
@@ -91,13 +92,16 @@ impl Keeper {
 
     /// An Activation of a number that this signer does not hold raises its floor.
     fn note_seen(&mut self, chunk: &Chunk, draft: &mut Draft) -> Result<(), Error> {
-        let wallets = self.known_plan(&chunk.plan)?;
-        let ids: Vec<WalletId> = wallets.plan().wallets_of(chunk)?.iter().map(|w| w.id().clone()).collect();
+        let plan = self.known_plan(&chunk.plan)?;
+        let ids: Vec<WalletId> = plan.plan().wallets_of(chunk)?.iter().map(|w| w.id().clone()).collect();
         let writes = self.raise_floor(&ids, chunk.epoch);
         if !writes.is_empty() {
             draft.effects.push(Effect::Commit(writes));
         }
-        Err(Error::stale(format!("{chunk}: this signer has not prepared it; the next refresh may name it")))
+        let about = About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
+        let reason = format!("{chunk}: this signer has not prepared it; the next refresh may name it");
+        draft.mail.push(decline(about, &Error::stale(reason)));
+        Ok(())
     }
 
     fn raise_floor(&mut self, wallets: &[WalletId], epoch: Epoch) -> Vec<Write> {
@@ -133,6 +137,22 @@ impl Keeper {
                 Ok(())
             }
             _ => Err(Error::stale(format!("{chunk}: it is not active at this signer"))),
+        }
+    }
+
+    /// Votes Keep wherever the overlap is over, without being asked.
+    pub(crate) fn keep_all_due(&mut self, now_ms: u64, draft: &mut Draft) {
+        let active: Vec<Chunk> = self
+            .chunks
+            .iter()
+            .filter(|(_, record)| matches!(record.state, ChunkState::Active(_)))
+            .map(|(chunk, _)| *chunk)
+            .collect();
+        for chunk in active {
+            if let Err(error) = self.keep_if_due(now_ms, &chunk, draft) {
+                let about = About { chunk: Some(chunk), plan: Some(chunk.plan), session: None };
+                draft.mail.push(decline(about, &error));
+            }
         }
     }
 

@@ -139,10 +139,12 @@ impl Keeper {
         Ok(needed)
     }
 
-    /// The share set of this digest, if it is held.
+    /// The share set of this digest, if it is held and was Activated: a mere candidate is nobody's parent.
     pub(crate) fn held_parent(&self, wallet: &WalletId, digest: &encoding::Digest) -> Option<&Arc<ShareSet>> {
-        let held = &self.wallets.get(wallet)?.held;
-        held.iter().map(|held| &held.share_set).find(|set| encoding::digest(&***set) == *digest)
+        let held = self.wallets.get(wallet)?.held.iter();
+        held.filter(|held| self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served()))
+            .map(|held| &held.share_set)
+            .find(|set| encoding::digest(&***set) == *digest)
     }
 
     /// The parent share sets of a chunk's wallets, in order; none for wallets being made.

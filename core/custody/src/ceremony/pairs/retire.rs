@@ -108,12 +108,15 @@ impl Keeper {
         while let Some(next) = self.pairs.moved.get(&attempt) {
             attempt = *next;
         }
+        if attempt == own {
+            return own;
+        }
         let wallet = &held.share_set.wallet.id;
         let named = self
             .plans
             .get(&attempt.plan)
             .is_some_and(|plan| plan.plan().wallets.iter().any(|planned| planned.id() == wallet));
-        if attempt != own && named { own } else { attempt }
+        if named { own } else { attempt }
     }
 
     /// Bans a counterparty for good: no wallet signs with it from here, and the bases with it are erased.
