@@ -154,6 +154,8 @@ pub trait Group: Copy + fmt::Debug + Send + Sync + 'static {
 }
 
 /// Runs a generic expression in the group of a scheme: `with_group!(scheme, G => function::<G>(…))`.
+// There are two of it, because a `cfg` inside would ask for the features of the crate that uses it.
+#[cfg(not(feature = "simulation"))]
 #[macro_export]
 macro_rules! with_group {
     ($scheme:expr, $group:ident => $body:expr) => {
@@ -166,7 +168,24 @@ macro_rules! with_group {
                 type $group = $crate::group::Edwards25519;
                 $body
             }
-            #[cfg(feature = "simulation")]
+        }
+    };
+}
+
+/// Runs a generic expression in the group of a scheme, the transparent one among them.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! with_group {
+    ($scheme:expr, $group:ident => $body:expr) => {
+        match $crate::group::Curve::of($scheme) {
+            $crate::group::Curve::Secp256k1 => {
+                type $group = $crate::group::Secp256k1;
+                $body
+            }
+            $crate::group::Curve::Edwards25519 => {
+                type $group = $crate::group::Edwards25519;
+                $body
+            }
             $crate::group::Curve::Transparent => {
                 type $group = $crate::group::Transparent;
                 $body
