@@ -25,8 +25,8 @@ pub struct LockedShare {
     pub slot: SlotIndex,
 }
 
-/// What a share's ciphertext is bound to.
-pub(crate) fn share_context(share_set: &ShareSet, me: &SignerId) -> Digest {
+/// What a share's ciphertext is bound to: wallet, epoch, transcript and holder. It is public.
+pub fn share_context(share_set: &ShareSet, me: &SignerId) -> Digest {
     Digest::of_parts(
         "perennial/locked-share/v1",
         &[
