@@ -6,21 +6,23 @@
 //! saga: a share has no undo, so nothing is ever compensated. An attempt is left, and a higher one replaces it.
 //!
 //! Here is no time, no chance and nobody's word that was not checked before ([`statement`]): what depends on
-//! these is decided by the driver and comes back as a fact. What each state holds is in [`states`].
+//! these is decided by the driver and comes back as a fact. What each state holds is in [`states`]
+//! and [`serving`].
 
 pub mod batch;
 pub mod generation;
 pub mod heard;
 pub mod inputs;
+pub mod possession;
+pub mod serving;
 pub mod statement;
 pub mod states;
 pub mod status;
 
 use crate::ceremony::generation::Generation;
 use crate::ceremony::heard::Heard;
-use crate::ceremony::states::{
-    Activating, Committing, Dealing, Keeping, Opening, Preparing, Probing, Retired, Retiring, Terms,
-};
+use crate::ceremony::serving::{Activating, Keeping, Retired, Retiring};
+use crate::ceremony::states::{Committing, Dealing, Opening, Preparing, Probing, Terms};
 use crate::ceremony::status::{Phase, Progress};
 use minicbor::{Decode, Encode};
 use perennial_model::committee::SignerId;

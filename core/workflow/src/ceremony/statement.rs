@@ -3,19 +3,18 @@
 
 use crate::ceremony::generation::Generation;
 use crate::ceremony::heard::Heard;
-use crate::ceremony::{Attempt, Fact, Reason, State};
+use crate::ceremony::states::Preparing;
+use crate::ceremony::{Attempt, Fact, Reason, State, possession};
 use perennial_model::Error;
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
 use perennial_model::governance::Governance;
-use perennial_model::group::Group;
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
 use perennial_model::receipt::Receipt;
 use perennial_model::refusal::Refusal;
-use perennial_model::vote::{Possession, Vote, VoteKind, check_possession};
-use perennial_model::with_group;
+use perennial_model::vote::{Vote, VoteKind};
 use rand_core::CryptoRng;
 
 /// A reply about a chunk whose author is known.
@@ -126,7 +125,7 @@ impl Attempt {
             (State::Preparing(state), Statement::Voted(vote)) if vote.body().kind == VoteKind::Prepared => {
                 known_vote(&state.votes, &vote)?;
                 self.check_vote(&state.generation, &vote)?;
-                self.check_possession(&state.generation, &vote, rng)?;
+                self.check_possession(state, &vote, rng)?;
                 Ok(Fact::Prepared(vote))
             }
             (State::Activating(state), Statement::Activated(holder, _, at_ms)) => {
@@ -207,33 +206,21 @@ impl Attempt {
         Err(self.fault(vote.signer(), &what))
     }
 
+    /// With the last vote that is missing, the proofs of all are checked together.
     fn check_possession(
         &self,
-        generation: &Generation,
-        vote: &Heard<Vote>,
+        state: &Preparing,
+        last: &Heard<Vote>,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), Error> {
-        let signer = vote.signer();
-        let (Some(at), Some(proof)) =
-            (self.terms.plan().committee.position_of(signer), &vote.body().possession)
-        else {
-            return Err(self.fault(signer, "voted without a proof that it holds its shares"));
-        };
-        if planted!(CountVotesWithoutTranscript) {
+        if state.missing() != [last.signer()] || planted!(CountVotesWithoutTranscript) {
             return Ok(());
         }
-        let inputs = generation.inputs.digest();
-        let holds = with_group!(self.terms.scheme, G => {
-            let shares = generation
-                .share_sets
-                .iter()
-                .map(|set| set.verification_shares.get(at).and_then(G::decode_own))
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(|| Error::Bug(format!("{}: an unreadable share set", self.terms.chunk)))?;
-            let possession = Possession::<G> { signer, proof, shares };
-            check_possession::<G>(&inputs, &generation.root, &[possession], rng).is_ok()
-        });
-        if holds { Ok(()) } else { Err(self.fault(signer, "proved no possession of its shares")) }
+        let votes = state.votes.iter().chain([last]);
+        let proofs: Vec<_> =
+            votes.filter_map(|vote| Some((vote.signer(), vote.body().possession.as_ref()?))).collect();
+        let committee = &self.terms.plan().committee;
+        possession::check_all(self.terms.scheme, committee, &state.generation, &proofs, rng)
     }
 
     fn new_name(&self, known: &[SignerId], signer: SignerId) -> Result<SignerId, Error> {

@@ -4,7 +4,7 @@
 use super::{Closed, Driver};
 use crate::ceremony::batch::{Ceremony, CeremonyFact, Unfit};
 use crate::ceremony::generation::Generation;
-use crate::ceremony::states::{Retired, Retiring};
+use crate::ceremony::serving::{Retired, Retiring};
 use crate::ceremony::status::{Phase, Stage};
 use crate::ceremony::{Attempt, Fact, State};
 use crate::journal::{Abandoned, Line, Note, Recorded, Settlement, Summary};

@@ -1,0 +1,272 @@
+//! Silence, refusals, lies and dates that pass: attempts are left, replaced and bounded.
+
+use super::*;
+
+#[test]
+fn a_silent_signer_is_asked_again_and_again_but_not_flooded() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.begin(&plan);
+    let mut times = Vec::new();
+    play.run(&mut honest_but("c"));
+    let begun = play.driver.world.now_ms;
+    while play.driver.world.now_ms < begun + 60_000 {
+        play.driver.world.now_ms += 250;
+        play.driver.tick();
+        play.settle();
+        for (signer, request) in std::mem::take(&mut play.driver.world.asked) {
+            assert_eq!(signer.as_str(), "c");
+            if matches!(request, Request::Open { .. }) {
+                times.push(play.driver.world.now_ms - begun);
+            }
+        }
+    }
+    assert_eq!(times, [1_000, 3_000, 7_000, 15_000, 25_000, 35_000, 45_000, 55_000]);
+}
+
+fn honest_but(silent: &'static str) -> impl FnMut(&SignerId, &Request) -> Fate {
+    move |signer, _| if signer.as_str() == silent { Fate::Lost } else { Fate::Answered }
+}
+
+#[test]
+fn an_attempt_goes_on_without_a_silent_member_if_the_plan_allows() {
+    let mut play = play(2, 4);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let until_ms = play.driver.world.now_ms + 8_000;
+    play.run_until(until_ms, &mut honest_but("d"), &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!((status.attempts[0].counts.opened.have, status.attempts[0].counts.opened.of), (3, 4));
+    assert_eq!(status.stage, Stage::Done, "three of four are 2t-1, and only those who opened owe receipts");
+}
+
+#[test]
+fn wallets_whose_holder_falls_silent_go_into_halves_under_the_next_number() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&vec![Chain::Bitcoin; 5]);
+    let ceremony = play.begin(&plan);
+    let mut dead = |signer: &SignerId, request: &Request| {
+        let first = matches!(request, Request::Verify { inputs, .. } if inputs.chunk.epoch.count == 1);
+        if first && signer.as_str() == "b" { Fate::Lost } else { Fate::Answered }
+    };
+    play.run_until(100_000, &mut dead, &|_| false);
+    let status = play.status(&ceremony);
+    let left = status.attempts[0].left.clone().expect("left");
+    assert_eq!(left, Reason::Silent(vec![name("b")]));
+    let next: Vec<_> =
+        status.attempts[1..].iter().map(|a| (a.chunk.epoch.count, a.chunk.first, a.chunk.count)).collect();
+    assert_eq!(next, [(2, 0, 3), (2, 3, 2)]);
+    assert_eq!((status.stage, status.wallets_retired), (Stage::Done, 5));
+}
+
+#[test]
+fn a_refused_dealer_does_not_deal_to_the_same_holder_again() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let mut refusing = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if inputs.dealers.contains(&name("a")) && signer.as_str() == "c" => {
+            Fate::Replied(Reply::Refused(crate::sample::sign(signer, &refusal(inputs, "a"))))
+        }
+        _ => Fate::Answered,
+    };
+    play.run(&mut refusing);
+    let status = play.status(&ceremony);
+    assert!(
+        matches!(&status.attempts[0].left, Some(Reason::Refused(refusal)) if refusal.signer().as_str() == "c")
+    );
+    assert_eq!((status.attempts.len(), status.stage), (2, Stage::Done));
+}
+
+fn refusal(inputs: &Inputs, dealer: &str) -> Refusal {
+    Refusal {
+        chunk: inputs.chunk,
+        inputs: inputs.digest(),
+        dealer: name(dealer),
+        fault: Fault::OffPolynomial,
+    }
+}
+
+#[test]
+fn attempts_are_bounded_and_then_the_wallets_are_given_up() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    let ceremony = play.begin(&plan);
+    let mut blaming = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if signer.as_str() == "b" => Fate::Replied(Reply::Declined {
+            chunk: Some(inputs.chunk),
+            plan: Some(inputs.chunk.plan),
+            blame: Blame::Signer(name("a")),
+            reason: "it dealt badly".into(),
+        }),
+        _ => Fate::Answered,
+    };
+    play.run(&mut blaming);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, status.wallets_given_up, status.attempts.len()), (Stage::Done, 2, 5));
+    assert!(status.attempts.iter().all(|attempt| matches!(attempt.left, Some(Reason::Accused { .. }))));
+    assert!(play.driver.heads.is_empty());
+    assert_eq!(play.notes.iter().filter(|note| matches!(note, Note::GivenUp { .. })).count(), 2);
+    // The name is free again, and all who opened owe receipts for what they may hold.
+    let mut again = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    (again.rank, again.nonce) = (2, Digest([1; 32]));
+    play.complete(&again);
+}
+
+#[test]
+fn ecdsa_chunks_of_one_number_retire_together() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut withheld = |signer: &SignerId, request: &Request| {
+        let second = matches!(request, Request::Activate(certificate) if certificate.inputs.chunk.first == 1);
+        if second && signer.as_str() == "a" { Fate::Lost } else { Fate::Answered }
+    };
+    play.run(&mut withheld);
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Activating, Phase::Retired]);
+    play.driver.world.now_ms += 2_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.phases(&ceremony), [Phase::Retired; 3]);
+}
+
+#[test]
+fn after_an_activation_an_attempt_waits_for_keep_for_as_long_as_it_takes() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let mut plan = play.cast.refresh(&parents(&play), 2);
+    plan.profile = Profile::Planned { overlap_ms: 30_000 };
+    let ceremony = play.begin(&plan);
+    let begun = play.driver.world.now_ms;
+    let mut lazy = |signer: &SignerId, request: &Request| match request {
+        Request::Activate(certificate) => Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1)),
+        Request::Keep(_) if signer.as_str() == "c" => Fate::Lost,
+        _ => Fate::Answered,
+    };
+    play.run(&mut lazy);
+    assert_eq!(play.driver.wake_at_ms(), Some(begun + 30_000), "Keep is asked when the overlap is over");
+    let head = play.driver.heads.get(&name("w0")).expect("a wallet");
+    assert!(head.parent.is_some() && head.present.activation_to_bring().is_none());
+    play.run_until(plan.activation_deadline_ms + 9_000_000, &mut lazy, &|play| {
+        play.driver.world.now_ms > 9_000_000
+    });
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping]);
+    play.driver.world.now_ms += 20_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+}
+
+#[test]
+fn a_candidate_that_is_not_activated_by_its_date_is_left() {
+    let mut play = play(2, 3);
+    let mut plan = play.cast.create(&[Chain::Bitcoin]);
+    (plan.expiry_ms, plan.activation_deadline_ms) = (5_000, 6_000);
+    let ceremony = play.begin(&plan);
+    let mut stuck = |_: &SignerId, request: &Request| match request {
+        Request::Deal { .. } => Fate::Lost,
+        _ => Fate::Answered,
+    };
+    play.run_until(10_000, &mut stuck, &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, &status.attempts[0].left), (Stage::Done, &Some(Reason::TooLate)));
+    assert_eq!(status.wallets_given_up, 1);
+}
+
+#[test]
+fn a_failed_probe_session_is_replaced_and_a_false_signature_names_who_posted_it() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut sessions = Vec::new();
+    let mut failing = |_: &SignerId, request: &Request| {
+        let Request::Session(asked) = request else { return Fate::Answered };
+        if !sessions.contains(&asked.session) {
+            sessions.push(asked.session);
+        }
+        let outcome = SessionOutcome::Failed { blame: Blame::Stale, reason: "busy".into() };
+        if sessions.len() > 4 { Fate::Answered } else { report(asked.session, outcome) }
+    };
+    play.run_until(20_000, &mut failing, &|_| false);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let mut forging = |signer: &SignerId, request: &Request| match request {
+        Request::Session(asked) if asked.signers[0] == *signer => {
+            let Purpose::Probes { tasks, .. } = &asked.purpose else { return Fate::Lost };
+            let signature = RawSignature { bytes: [7; 64], recovery_id: None };
+            report(asked.session, SessionOutcome::Signed(vec![signature; tasks.len()]))
+        }
+        _ => Fate::Answered,
+    };
+    play.run(&mut forging);
+    let status = play.status(&ceremony);
+    assert!(
+        matches!(&status.attempts[0].left, Some(Reason::Misbehaved { culprit, .. }) if culprit.as_str() == "a")
+    );
+}
+
+fn report(session: Digest, outcome: SessionOutcome) -> Fate {
+    Fate::Replied(Reply::Session(SessionReport { session, outcome }))
+}
+
+#[test]
+fn a_report_from_outside_the_session_changes_nothing() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut asked = None;
+    play.run(&mut |_, request| match request {
+        Request::Session(request) => {
+            asked.get_or_insert(request.clone());
+            Fate::Lost
+        }
+        _ => Fate::Answered,
+    });
+    let request = asked.expect("a session");
+    let outsider =
+        play.cast.signers.iter().find(|signer| !request.signers.contains(signer)).expect("one").clone();
+    let outcome = SessionOutcome::Failed { blame: Blame::Signer(name("a")), reason: "so there".into() };
+    play.driver.receive(&outsider, Reply::Session(SessionReport { session: request.session, outcome }));
+    let settled = play.settle();
+    assert!(matches!(&settled.objections[..], [(from, Error::Denied(_))] if *from == outsider));
+    assert_eq!(play.phases(&ceremony), [Phase::Probing]);
+}
+
+#[test]
+fn a_signer_that_lost_plan_or_parents_gets_them_again() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&plan);
+    let (mut plans, mut with_parents) = (0, 0);
+    let mut forgetful = |signer: &SignerId, request: &Request| {
+        if signer.as_str() != "b" {
+            return Fate::Answered;
+        }
+        match request {
+            Request::Plan(_) => plans += 1,
+            Request::Open { chunk, parents } => {
+                with_parents += usize::from(!parents.is_empty());
+                if parents.is_empty() || plans < 2 {
+                    return Fate::Replied(Reply::Declined {
+                        chunk: Some(*chunk),
+                        plan: Some(chunk.plan),
+                        blame: Blame::Stale,
+                        reason: "unknown".into(),
+                    });
+                }
+            }
+            _ => {}
+        }
+        Fate::Answered
+    };
+    play.run_until(20_000, &mut forgetful, &|_| false);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+    assert_eq!((plans, with_parents), (2, 3));
+}
