@@ -1,3 +1,5 @@
+//! Redistribution from any parent by any dealers to any committee, key generation, and the proofs that go with it.
+
 use super::*;
 use crate::share::Share;
 use perennial_model::committee::{Committee, Member};
@@ -286,7 +288,7 @@ fn a_dealer_that_deals_something_else_is_named() {
             }
         };
         redistribute::<Secp256k1>(Scheme::Ecdsa, &old, &dealers, &old.committee, at_liar, &mut rng)
-            .unwrap_err()
+            .expect_err("it must not pass")
     };
     let constant = run(&|dealing| dealing.wallets[1].coefficients[0] = other);
     assert!(constant.contains("old3 misbehaved") && constant.contains("its share of w-1"), "{constant}");
@@ -323,10 +325,12 @@ fn when_a_key_is_made_every_dealer_proves_its_part() {
     assert!(check(&dealing, &mut rng).is_ok());
     let mut without = dealing.clone();
     without.wallets[2].contribution = None;
-    assert!(check(&without, &mut rng).unwrap_err().to_string().contains("its part of w-2"));
+    assert!(check(&without, &mut rng).expect_err("it must not pass").to_string().contains("its part of w-2"));
     let mut borrowed = dealing.clone();
     borrowed.wallets[3].contribution = dealing.wallets[1].contribution.clone();
-    assert!(check(&borrowed, &mut rng).unwrap_err().to_string().contains("its part of w-3"));
+    assert!(
+        check(&borrowed, &mut rng).expect_err("it must not pass").to_string().contains("its part of w-3")
+    );
 }
 
 #[test]
