@@ -26,5 +26,7 @@ pub mod serving;
 pub mod sessions;
 pub mod share;
 pub mod signing;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod store;
 pub mod turn;

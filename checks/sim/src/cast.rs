@@ -1,0 +1,143 @@
+//! Who takes part: signers with their identities, and a person who approves. All follows from the seed.
+
+use perennial_custody::keeper::Own;
+use perennial_custody::keyslots::WrappingKey;
+use perennial_custody::pinned::Pinned;
+use perennial_model::approval::{Approval, NAMESPACE, signed_line};
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Digest;
+use perennial_model::governance::{Approver, Governance, PersonId, Quorum, SignerIdentity};
+use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, transparent_signature};
+use perennial_model::plan::Action;
+use ssh_key::private::{Ed25519Keypair, PrivateKey};
+use ssh_key::{HashAlg, LineEnding};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What the run signs and seals with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crypto {
+    /// The transparent group, transparent sealing and identities: everything can be opened, and is cheap.
+    Transparent,
+    /// Ed25519 identities, HPKE, and wallets of the real schemes.
+    Real,
+}
+
+/// The people and signers of one run.
+pub struct Cast {
+    /// What everybody is pinned to.
+    pub governance: Arc<Governance>,
+    /// The signers' names; a signer's place here is its number everywhere in the run.
+    pub ids: Vec<SignerId>,
+    /// What each signer has of its own.
+    pub owns: Vec<Own>,
+    /// Who asks for plans.
+    pub initiator: PersonId,
+    person: PersonId,
+    key: PrivateKey,
+}
+
+struct TransparentIdentity(SignerId, [u8; 32]);
+
+impl Sign for TransparentIdentity {
+    fn signer(&self) -> &SignerId {
+        &self.0
+    }
+
+    fn sign(&self, message: &[u8]) -> IdentitySignature {
+        transparent_signature(&self.1, message)
+    }
+}
+
+struct Ed25519Identity(SignerId, ed25519_dalek::SigningKey);
+
+impl Sign for Ed25519Identity {
+    fn signer(&self) -> &SignerId {
+        &self.0
+    }
+
+    fn sign(&self, message: &[u8]) -> IdentitySignature {
+        use ed25519_dalek::Signer as _;
+        IdentitySignature(self.1.sign(message).to_bytes())
+    }
+}
+
+impl Cast {
+    /// A cast of `count` signers.
+    pub fn new(seed: u64, count: usize, crypto: Crypto) -> Self {
+        let secret = |what: &str, number: usize| {
+            Digest::of_parts(what, &[&seed.to_be_bytes(), &(number as u64).to_be_bytes()]).0
+        };
+        let ids: Vec<SignerId> = (1..=count).map(|number| name(&format!("s{number:02}"))).collect();
+        let identities: Vec<(Arc<dyn Sign + Send + Sync>, IdentityKey)> = ids
+            .iter()
+            .enumerate()
+            .map(|(number, id)| identity(crypto, id, secret("identity", number)))
+            .collect();
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&secret("approver", 0)));
+        let ssh_key = key.public_key().to_openssh().expect("an Ed25519 key has a line");
+        let signers = ids.iter().zip(&identities).map(|(id, (_, key))| SignerIdentity {
+            signer: id.clone(),
+            key: *key,
+            transport_pin: Digest::of(id.as_str().as_bytes()),
+        });
+        let person: PersonId = name("dana");
+        let governance = Governance {
+            version: 1,
+            predecessor: None,
+            approvers: vec![Approver { person: person.clone(), ssh_key }],
+            quorums: vec![
+                Quorum { action: Action::Create, approvals: 1 },
+                Quorum { action: Action::Refresh, approvals: 1 },
+            ],
+            signers: signers.collect(),
+        };
+        let own = |number: usize, identity: Arc<dyn Sign + Send + Sync>| Own {
+            identity,
+            wrapping: Arc::new(WrappingKey::from_secret_bytes(Zeroizing::new(secret("wrapping", number)))),
+            pinned: Arc::new(
+                Pinned::new(ids[number].clone(), governance.clone()).expect("the governance names all"),
+            ),
+        };
+        let owns =
+            identities.into_iter().enumerate().map(|(number, (identity, _))| own(number, identity)).collect();
+        Self { governance: Arc::new(governance), owns, ids, initiator: name("otto"), person, key }
+    }
+
+    /// The approval of a plan.
+    pub fn approve(&self, plan: &Digest) -> Approval {
+        let signature = self.key.sign(NAMESPACE, HashAlg::Sha512, signed_line(plan).as_bytes());
+        let signature = signature.expect("an Ed25519 key signs").to_pem(LineEnding::LF);
+        Approval { person: self.person.clone(), signature: signature.expect("a signature has a text") }
+    }
+
+    /// The number of a signer.
+    pub fn number(&self, signer: &SignerId) -> Option<usize> {
+        self.ids.binary_search(signer).ok()
+    }
+}
+
+fn identity(
+    crypto: Crypto,
+    id: &SignerId,
+    secret: [u8; 32],
+) -> (Arc<dyn Sign + Send + Sync>, IdentityKey) {
+    match crypto {
+        Crypto::Transparent => {
+            (Arc::new(TransparentIdentity(id.clone(), secret)), IdentityKey::Transparent(secret))
+        }
+        Crypto::Real => {
+            let key = ed25519_dalek::SigningKey::from_bytes(&secret);
+            let public = IdentityKey::Ed25519(key.verifying_key().to_bytes());
+            (Arc::new(Ed25519Identity(id.clone(), key)), public)
+        }
+    }
+}
+
+/// A name that is known to be one.
+pub fn name<N: std::str::FromStr>(text: &str) -> N
+where
+    N::Err: std::fmt::Debug,
+{
+    text.parse().expect("names here are made of small letters and digits")
+}

@@ -1,0 +1,89 @@
+//! The coordinator's journal in memory: a batch is appended whole or not at all, and a fuse makes an append fail.
+
+use crate::disk::Landed;
+use perennial_model::encoding::Digest;
+use perennial_workflow::journal::{Batch, Journal, Loaded};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// The journal's store. It survives the process; every process gets a handle.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Rc<RefCell<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    closed_in_order: Vec<Digest>,
+    summaries: BTreeMap<Digest, Vec<u8>>,
+    closed: BTreeSet<Digest>,
+    lines: Vec<(Digest, Vec<u8>)>,
+    fuse: Option<Landed>,
+    appends: u64,
+}
+
+/// The append did not come back. The process has to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppendFailed;
+
+impl std::fmt::Display for AppendFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the journal's disk failed during an append")
+    }
+}
+
+impl Log {
+    /// Makes the next append fail, done or not done.
+    pub fn set_fuse(&self, fuse: Option<Landed>) {
+        self.0.borrow_mut().fuse = fuse;
+    }
+
+    /// Whether the fuse is still whole.
+    pub fn has_fuse(&self) -> bool {
+        self.0.borrow().fuse.is_some()
+    }
+
+    /// How many batches were appended.
+    pub fn appends(&self) -> u64 {
+        self.0.borrow().appends
+    }
+}
+
+impl Kept {
+    fn take(&mut self, batch: &Batch) {
+        self.appends += 1;
+        let open = batch.lines.iter().filter(|line| !self.closed.contains(&line.ceremony));
+        let open: Vec<_> = open.map(|line| (line.ceremony, line.document.clone())).collect();
+        self.lines.extend(open);
+        for line in &batch.summaries {
+            if self.closed.insert(line.ceremony) {
+                self.closed_in_order.push(line.ceremony);
+                self.lines.retain(|(ceremony, _)| *ceremony != line.ceremony);
+            }
+            self.summaries.insert(line.ceremony, line.document.clone());
+        }
+    }
+}
+
+impl Journal for Log {
+    type Error = AppendFailed;
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendFailed> {
+        let mut kept = self.0.borrow_mut();
+        match kept.fuse.take() {
+            Some(Landed::No) => return Err(AppendFailed),
+            Some(Landed::Yes) => {
+                kept.take(batch);
+                return Err(AppendFailed);
+            }
+            None => kept.take(batch),
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<Vec<Loaded>, AppendFailed> {
+        let kept = self.0.borrow();
+        let summaries = kept.closed_in_order.iter().filter_map(|ceremony| kept.summaries.get(ceremony));
+        let summaries = summaries.map(|bytes| Loaded::Summary(bytes.clone()));
+        Ok(summaries.chain(kept.lines.iter().map(|(_, bytes)| Loaded::Line(bytes.clone()))).collect())
+    }
+}

@@ -1,0 +1,182 @@
+//! The people: they have wallets made, and refreshed again and again, and plan anew when a plan came to nothing.
+
+use crate::cast::{Cast, name};
+use crate::scenario::Scenario;
+use perennial_model::committee::Committee;
+use perennial_model::encoding::{self, Digest};
+use perennial_model::plan::{
+    Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
+};
+use perennial_model::wallet::{Tier, Wallet, WalletId};
+use perennial_workflow::wallets::{Head, Heads};
+use rand_chacha::ChaCha8Rng;
+use rand_core::Rng;
+
+/// After this time a plan that is not done no longer keeps people from making the next, in milliseconds.
+pub const STUCK_MS: u64 = 45_000;
+
+/// A plan that was handed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Watched {
+    /// Its digest.
+    pub plan: Digest,
+    /// What it does.
+    pub action: Action,
+    /// When it was handed in, in virtual milliseconds.
+    pub since_ms: u64,
+    /// When it can no longer be activated.
+    pub deadline_ms: u64,
+}
+
+/// The people's notes.
+pub struct Operator {
+    /// The plans that are not over.
+    pub watched: Vec<Watched>,
+    /// How many refresh plans were made.
+    pub made: u32,
+    rank: u32,
+    creates: u32,
+    committee: Committee,
+    rng: ChaCha8Rng,
+}
+
+/// How a plan is dated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dates {
+    /// As people do it.
+    Any,
+    /// With all the time that a quiet network needs.
+    Generous,
+}
+
+impl Operator {
+    /// Nothing is planned yet.
+    pub fn new(scenario: &Scenario, cast: &Cast, rng: ChaCha8Rng) -> Self {
+        let committee = Committee::first(scenario.threshold, &cast.ids);
+        Self {
+            watched: Vec::new(),
+            made: 0,
+            rank: 0,
+            creates: 0,
+            committee: committee.expect("scenarios have 2 ≤ t ≤ n ≤ 16"),
+            rng,
+        }
+    }
+
+    /// A plan that makes all wallets.
+    pub fn create(&mut self, scenario: &Scenario, cast: &Cast, now_ms: u64) -> Plan {
+        self.creates += 1;
+        let attempt = self.creates;
+        let wallets = scenario.wallets.iter().enumerate().map(|(number, chain)| {
+            PlannedWallet::New(Wallet {
+                id: name(&format!("w{number:02}-{attempt}")),
+                tenant: name("acme"),
+                tier: Tier::Standard,
+                chain: *chain,
+            })
+        });
+        let wallets = wallets.collect();
+        self.plan(cast, Action::Create, wallets, now_ms, Dates::Generous)
+    }
+
+    /// A plan that refreshes some wallets.
+    pub fn refresh(&mut self, cast: &Cast, heads: &Heads, now_ms: u64) -> Option<Plan> {
+        let all: Vec<Head<'_>> = heads.iter().collect();
+        let some = self.one_in(3);
+        let mut chosen: Vec<&Head<'_>> = all.iter().filter(|_| !some || !self.one_in(2)).collect();
+        if chosen.is_empty() {
+            chosen.extend(all.first());
+        }
+        let from_parent = self.one_in(4);
+        let wallets: Vec<PlannedWallet> =
+            chosen.iter().map(|head| planned(head, from_parent && head.parent.is_some())).collect();
+        if wallets.is_empty() {
+            return None;
+        }
+        self.made += 1;
+        Some(self.plan(cast, Action::Refresh, wallets, now_ms, Dates::Any))
+    }
+
+    /// A plan that refreshes every wallet from a share set that enough signers are known to hold.
+    pub fn last(&mut self, cast: &Cast, heads: &Heads, now_ms: u64) -> Option<Plan> {
+        let wallets: Vec<PlannedWallet> = heads
+            .iter()
+            .map(|head| {
+                let sound = head.present.standing.is_served_by_all();
+                planned(&head, !sound && head.parent.is_some())
+            })
+            .collect();
+        (!wallets.is_empty()).then(|| self.plan(cast, Action::Refresh, wallets, now_ms, Dates::Generous))
+    }
+
+    /// Whether people wait for a plan before they make the next.
+    pub fn is_busy(&mut self, now_ms: u64, at_once: usize) -> bool {
+        self.watched.iter().filter(|watched| now_ms < watched.since_ms + STUCK_MS).count() >= at_once
+    }
+
+    /// Whether wallets are being made.
+    pub fn is_creating(&self, now_ms: u64) -> bool {
+        self.watched
+            .iter()
+            .any(|watched| watched.action == Action::Create && now_ms < watched.since_ms + STUCK_MS)
+    }
+
+    /// A throw of a coin with this many sides.
+    pub fn one_in(&mut self, sides: u64) -> bool {
+        self.rng.next_u64() % sides == 0
+    }
+
+    fn plan(
+        &mut self,
+        cast: &Cast,
+        action: Action,
+        wallets: Vec<PlannedWallet>,
+        now_ms: u64,
+        dates: Dates,
+    ) -> Plan {
+        let mut pick = |from: u64, to: u64| from + self.rng.next_u64() % (to - from + 1);
+        let (attempts, overlap_ms, open_ms, activate_ms) = match dates {
+            Dates::Generous => (4, pick(0, 300), 25_000, 25_000),
+            Dates::Any => (
+                pick(1, 4) as u32,
+                [0, 0, pick(1, 400), pick(400, 3_000)][pick(0, 3) as usize],
+                pick(1_500, 15_000),
+                pick(500, 15_000),
+            ),
+        };
+        let small = self.committee.members().len() < self.committee.safe_activation_size();
+        let liar_tolerance = match small || (dates == Dates::Any && pick(0, 3) == 0) {
+            true => LiarTolerance::WaivedUnsafe,
+            false => LiarTolerance::Required,
+        };
+        let probe_rate = if pick(0, 3) == 0 { ProbeRate::Every } else { ProbeRate::OnePerChunk };
+        self.rank += 1;
+        Plan {
+            action,
+            tenant: name("acme"),
+            tier: Tier::Standard,
+            wallets,
+            rank: self.rank,
+            attempts,
+            committee: self.committee.clone(),
+            liar_tolerance,
+            profile: Profile::Planned { overlap_ms },
+            not_before_ms: now_ms,
+            expiry_ms: now_ms + open_ms,
+            activation_deadline_ms: now_ms + open_ms + activate_ms,
+            probe_rate,
+            backup_rule: BackupRule::CommitteeOnly,
+            policy: None,
+            governance: encoding::digest(&*cast.governance),
+            initiator: cast.initiator.clone(),
+            nonce: Digest::of(&self.rank.to_be_bytes()),
+        }
+    }
+}
+
+/// A wallet with the share set that a plan takes as its parent.
+fn planned(head: &Head<'_>, from_parent: bool) -> PlannedWallet {
+    let id: WalletId = head.wallet().id.clone();
+    let parent = head.parent.as_ref().filter(|_| from_parent).unwrap_or(&head.present);
+    PlannedWallet::Held(id, parent.digest)
+}
