@@ -128,7 +128,9 @@ impl Cabinet {
 
     /// Keeps slots from being handed out although they are empty: something still refers to them.
     pub fn reserve(&mut self, slots: impl IntoIterator<Item = SlotIndex>) {
-        slots.into_iter().for_each(|slot| drop(self.free.remove(&slot.0)));
+        for slot in slots {
+            self.free.remove(&slot.0);
+        }
     }
 
     /// Forgets the key in a slot. The caller overwrites it on disk before the slot is used again.
