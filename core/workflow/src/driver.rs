@@ -12,7 +12,7 @@ mod probing;
 mod recording;
 mod relay;
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,25 @@
 //!
 //! The newest activated epoch comes first. Inside an overlap a failure under it is tried again under its parent,
 //! then under other signers. A route gives up at most one signature: accepting takes the route away.
+//!
+//! ```
+//! # use perennial_model::{encoding::Digest, probe::RawSignature};
+//! # use perennial_workflow::route::{Accepted, Route};
+//! fn release(route: Route, session: Digest, made: Vec<RawSignature>) -> Option<Accepted> {
+//!     route.accept(&session, made).ok()
+//! }
+//! ```
+//!
+//! A second signature for the same request does not compile:
+//!
+//! ```compile_fail,E0382
+//! # use perennial_model::{encoding::Digest, probe::RawSignature};
+//! # use perennial_workflow::route::{Accepted, Route};
+//! fn release(route: Route, session: Digest, made: Vec<RawSignature>) -> Option<Accepted> {
+//!     route.accept(&session, made.clone()).ok();
+//!     route.accept(&session, made).ok()
+//! }
+//! ```
 
 use crate::wallets::{Head, Served};
 use perennial_model::certificate::Certificate;
@@ -310,3 +329,6 @@ pub(crate) fn new_session_name(rng: &mut dyn CryptoRng) -> Digest {
     rng.fill_bytes(&mut name);
     Digest(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,6 +239,32 @@ fn a_ceremony_that_is_over_leaves_nothing_to_load_once_no_wallet_stands_on_it() 
 }
 
 #[test]
+fn a_copy_of_the_heads_follows_from_the_changes_alone() {
+    let mut play = play(2, 3);
+    let mut copy = play.driver.heads.clone();
+    let plan = play.cast.create(&[Chain::Bitcoin, Chain::Ethereum]);
+    play.begin(&plan);
+    for rank in 2..5 {
+        loop {
+            let settled = play.settle();
+            settled.changes.iter().for_each(|change| copy.apply(change));
+            assert_eq!(copy, play.driver.heads);
+            let asked = std::mem::take(&mut play.driver.world.asked);
+            if asked.is_empty() {
+                break;
+            }
+            for (signer, request) in asked {
+                let replies = play.cast.answer(&signer, &request);
+                replies.into_iter().for_each(|reply| play.driver.receive(&signer, reply));
+            }
+        }
+        let plan = play.cast.refresh(&parents(&play), rank);
+        play.begin(&plan);
+    }
+    assert_eq!(copy.iter().map(|head| head.present.share_set.epoch.rank).collect::<Vec<_>>(), [3, 3]);
+}
+
+#[test]
 fn mail_between_signers_is_handed_on_and_never_in_anothers_name() {
     let mut play = play(2, 3);
     let body = perennial_model::session::SessionMessage {

@@ -270,3 +270,74 @@ fn a_signer_that_lost_plan_or_parents_gets_them_again() {
     assert_eq!(play.status(&ceremony).stage, Stage::Done);
     assert_eq!((plans, with_parents), (2, 3));
 }
+
+#[test]
+fn whoever_opened_an_attempt_that_was_left_owes_a_receipt() {
+    let mut play = play(2, 4);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut fading = |signer: &SignerId, request: &Request| {
+        let first = |chunk: &Chunk| chunk.epoch.count == 1;
+        let lost = match request {
+            Request::Open { chunk, .. } => signer.as_str() == "d" && !first(chunk),
+            Request::Verify { inputs, .. } => signer.as_str() == "b" && first(&inputs.chunk),
+            Request::Retire(_) => signer.as_str() == "d",
+            _ => false,
+        };
+        if lost { Fate::Lost } else { Fate::Answered }
+    };
+    play.run_until(80_000, &mut fading, &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!(play.phases(&ceremony), [Phase::Left, Phase::Retiring]);
+    let (opened, erased) = (status.attempts[1].counts.opened, status.attempts[1].counts.erased);
+    assert_eq!((opened.have, erased.have, erased.of), (3, 3, 4));
+    assert!(play.driver.heads.get(&name("w0")).is_some(), "the wallet does not wait for the receipt");
+    play.driver.world.now_ms += 20_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+}
+
+#[test]
+fn a_member_that_will_not_take_part_is_not_waited_for_and_too_many_end_the_attempt() {
+    for (unwilling, goes_on) in [("d", true), ("cd", false)] {
+        let mut play = play(2, 4);
+        let plan = play.cast.create(&[Chain::Bitcoin]);
+        let ceremony = play.begin(&plan);
+        play.run(&mut |signer, request| match request {
+            Request::Open { chunk, .. } if unwilling.contains(signer.as_str()) => {
+                Fate::Replied(Reply::Declined {
+                    chunk: Some(*chunk),
+                    plan: Some(chunk.plan),
+                    blame: Blame::Denied,
+                    reason: "not with me".into(),
+                })
+            }
+            _ => Fate::Answered,
+        });
+        let status = play.status(&ceremony);
+        assert_eq!(status.stage, Stage::Done);
+        assert_eq!((status.wallets_retired == 1, status.wallets_given_up == 1), (goes_on, !goes_on));
+    }
+}
+
+#[test]
+fn a_member_that_has_seen_a_higher_number_gets_a_higher_one() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut ahead = |signer: &SignerId, request: &Request| match request {
+        Request::Open { chunk, .. } if signer.as_str() == "a" && chunk.epoch.count < 3 => {
+            Fate::Replied(Reply::Declined {
+                chunk: Some(*chunk),
+                plan: Some(chunk.plan),
+                blame: Blame::Stale,
+                reason: "not above 1.2".into(),
+            })
+        }
+        _ => Fate::Answered,
+    };
+    play.run_until(200_000, &mut ahead, &|_| false);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, status.attempts.len(), status.wallets_retired), (Stage::Done, 3, 1));
+}
