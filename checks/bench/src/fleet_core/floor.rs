@@ -1,0 +1,55 @@
+//! The least that redistribution with Feldman commitments can cost: its curve operations, and nothing else.
+
+use crate::cpu;
+use perennial_model::group::{Group, Scalar};
+use rand_core::CryptoRng;
+use std::hint::black_box;
+use std::time::Duration;
+
+/// How many wallets go through together, as in a chunk.
+const WALLETS: usize = 256;
+
+/// Processor time per wallet of the curve operations that a 2-of-3 refresh with two dealers cannot do without.
+///
+/// Nothing that checks what is dealt can be faster with these groups. A dealer has to publish two fresh commitments,
+/// each one multiplication of the generator by a secret. Three holders and the coordinator have to turn the four
+/// encodings of two dealings into elements before they can compute with them: one square root each. A holder has to
+/// hold its sub-shares against the commitments: one multi-scalar multiplication, and 128 bits per coefficient is the
+/// least that leaves an error of 2^-128. All four have to know the three new verification shares in their one
+/// encoding: two additions and one share of a common inversion each. Sealing, hashing, encoding, locking, signatures
+/// and storing are left out.
+pub fn per_wallet<G: Group>(rng: &mut dyn CryptoRng) -> Duration {
+    let mut random = |bytes: usize| {
+        let mut wide = [0; 64];
+        rng.fill_bytes(&mut wide[..bytes]);
+        G::Scalar::reduce(&wide)
+    };
+    let secrets: Vec<G::Scalar> = (0..4 * WALLETS).map(|_| random(64)).collect();
+    let small: Vec<G::Scalar> = (0..4 * WALLETS).map(|_| random(16)).collect();
+    let elements: Vec<G::Element> = secrets.iter().map(G::generate).collect();
+    let points = G::encode_all(&elements);
+    let commit = cpu::least(5, || {
+        let made: Vec<G::Element> = secrets.iter().map(|secret| G::generate(black_box(secret))).collect();
+        black_box(G::encode_all(&made));
+    });
+    let read = cpu::least(5, || {
+        let read: Vec<G::Element> = points.iter().filter_map(|point| G::decode_own(point)).collect();
+        black_box(read);
+    });
+    let hold = cpu::least(5, || {
+        black_box(G::sum_public(black_box(&small), &elements));
+    });
+    let name = cpu::least(5, || {
+        let mut shares = Vec::with_capacity(3 * WALLETS);
+        for four in elements.chunks_exact(4) {
+            let mut sum = four[0] + four[1];
+            let slope = four[2] + four[3];
+            for _ in 0..3 {
+                sum = sum + slope;
+                shares.push(sum);
+            }
+        }
+        black_box(G::encode_all(&shares));
+    });
+    (commit + 4 * read + 3 * hold + 4 * name) / WALLETS as u32
+}
