@@ -193,24 +193,21 @@ impl Ceremony {
     }
 
     /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and
-    /// attempt number, and the first Retirement moves every wallet of the pair to the fresh one; so all ECDSA
-    /// chunks of one number wait for each other.
+    /// attempt number, and the first Retirement erases the base that the parents stand on, with no other for
+    /// wallets that the plan names; so all ECDSA wallets of a plan wait for each other.
     pub fn may_retire(&self, chunk: &Chunk) -> bool {
         let Some(attempt) = self.attempts.get(chunk) else { return false };
         if attempt.terms.scheme != Scheme::Ecdsa {
             return true;
         }
-        let count = chunk.epoch.count;
-        let waits = |(number, portion): &(u32, Portion)| *number == count && portion.scheme == Scheme::Ecdsa;
+        let waits = |(_, portion): &(u32, Portion)| portion.scheme == Scheme::Ecdsa;
         let behind = |other: &Attempt| match &other.state {
             State::Keeping(state) => !state.is_complete(),
             State::Retiring(_) | State::Retired(_) | State::Left(_) => false,
             _ => true,
         };
         !self.waiting.iter().any(waits)
-            && !self.attempts.values().any(|other| {
-                other.terms.scheme == Scheme::Ecdsa && other.terms.chunk.epoch.count == count && behind(other)
-            })
+            && !self.attempts.values().any(|other| other.terms.scheme == Scheme::Ecdsa && behind(other))
     }
 
     /// Whether some member may still be asked to open.
