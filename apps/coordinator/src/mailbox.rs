@@ -15,7 +15,6 @@
 
 mod connection;
 mod framing;
-mod priority;
 mod queue;
 mod routes;
 mod server;

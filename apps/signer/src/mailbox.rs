@@ -9,7 +9,6 @@
 mod framing;
 mod lane;
 mod outbox;
-mod priority;
 mod tls;
 
 use crate::identity::{Identity, Pin};
@@ -132,12 +131,12 @@ impl Client {
     ///
     /// # Errors
     /// When the system gives no thread or no event queue.
-    pub fn connect<E: From<Received> + Send + 'static>(
+    pub fn connect<S: From<Received> + Send + 'static, C: From<Received> + Send + 'static>(
         address: SocketAddr,
         identity: &Identity,
         coordinator: Pin,
-        signing: SyncSender<E>,
-        ceremony: SyncSender<E>,
+        signing: SyncSender<S>,
+        ceremony: SyncSender<C>,
     ) -> io::Result<Self> {
         let dialer = Arc::new(Dialer::new(address, identity, coordinator));
         let (stop, stopped) = watch::channel(false);
@@ -196,7 +195,7 @@ fn start<E: From<Received> + Send + 'static>(
     let mut stopped = stopped.clone();
     let thread = std::thread::Builder::new().name(format!("mail-{}", lane.name())).spawn(move || {
         if lane == Lane::Ceremony {
-            priority::lower_this_thread();
+            crate::priority::lower_this_thread();
         }
         runtime.block_on(async {
             tokio::select! {
