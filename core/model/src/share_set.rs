@@ -75,20 +75,43 @@ impl ShareSet {
 
 /// The value at `seat` of the polynomial with these coefficients in the exponent: `Σ A_k · seat^k`.
 pub fn evaluate_in_exponent<G: Group>(coefficients: &[G::Element], seat: Seat) -> G::Element {
-    coefficients
-        .iter()
-        .rev()
-        .fold(G::identity(), |sum, coefficient| small_multiple::<G>(seat, &sum) + *coefficient)
+    let Some((highest, lower)) = coefficients.split_last() else { return G::identity() };
+    lower.iter().rev().fold(*highest, |sum, coefficient| small_multiple::<G>(seat, &sum) + *coefficient)
 }
 
 /// `seat · element` by doubling; a seat has eight bits, so this beats a general multiplication.
 fn small_multiple<G: Group>(seat: Seat, element: &G::Element) -> G::Element {
-    let mut multiple = G::identity();
-    for bit in (0..8 - seat.get().leading_zeros()).rev() {
+    let mut multiple = *element;
+    for bit in (0..seat.get().ilog2()).rev() {
         multiple = G::double(&multiple);
         if seat.get() >> bit & 1 == 1 {
             multiple = multiple + *element;
         }
     }
     multiple
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::{Edwards25519, Scalar, Secp256k1};
+
+    fn evaluates<G: Group>() {
+        let numbers: Vec<G::Scalar> = [5, 7, 11, 13].map(G::Scalar::from_u64).to_vec();
+        let elements: Vec<G::Element> = numbers.iter().map(G::generate).collect();
+        for index in 1..=255 {
+            let seat = Seat::new(index).expect("not zero");
+            let at = G::Scalar::from_u64(index.into());
+            for count in 0..=numbers.len() {
+                let value = numbers[..count].iter().rev().fold(G::Scalar::ZERO, |sum, n| sum * at + *n);
+                assert_eq!(evaluate_in_exponent::<G>(&elements[..count], seat), G::generate(&value));
+            }
+        }
+    }
+
+    #[test]
+    fn a_polynomial_in_the_exponent_has_the_value_of_the_polynomial_at_every_seat() {
+        evaluates::<Secp256k1>();
+        evaluates::<Edwards25519>();
+    }
 }

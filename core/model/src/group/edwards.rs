@@ -75,9 +75,50 @@ impl Group for Edwards25519 {
     }
 
     fn decode_own(point: &Point) -> Option<EdwardsPoint> {
-        let compressed = CompressedEdwardsY(point.as_bytes().try_into().ok()?);
-        let element = compressed.decompress()?;
-        // Decompression accepts a few second spellings (y ≥ p, a signed zero); one spelling is enough.
-        (element.compress() == compressed && !element.is_identity()).then_some(element)
+        let bytes = point.as_bytes().try_into().ok()?;
+        if is_second_spelling(&bytes) {
+            return None;
+        }
+        CompressedEdwardsY(bytes).decompress().filter(|element| !element.is_identity())
+    }
+}
+
+/// Whether decompression would accept bytes that it never makes: a `y` at or above the prime 2^255 - 19, or a
+/// sign on the zero `x` that goes with `y = -1` (that of `y = 1` belongs to the identity, which is refused anyway).
+fn is_second_spelling(bytes: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = bytes;
+    let near_the_prime = middle.iter().all(|&byte| byte == 0xff) && highest & 0x7f == 0x7f;
+    near_the_prime && (*lowest >= 0xed || (*lowest == 0xec && highest & 0x80 != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_has_one_spelling() {
+        let made = (1..200_u64).map(|n| EdwardsPoint::mul_base(&Number::from(n)).compress().0);
+        let near_the_prime = (0x80..=0xff).flat_map(|lowest| {
+            [0x7f, 0xff].map(|highest| {
+                let mut bytes = [0xff; 32];
+                (bytes[0], bytes[31]) = (lowest, highest);
+                bytes
+            })
+        });
+        let near_zero = (0..=0xff).flat_map(|lowest| {
+            [0, 0x80].map(|highest| {
+                let mut bytes = [0; 32];
+                (bytes[0], bytes[31]) = (lowest, highest);
+                bytes
+            })
+        });
+        for bytes in made.chain(near_the_prime).chain(near_zero) {
+            let compressed = CompressedEdwardsY(bytes);
+            let expected = compressed
+                .decompress()
+                .filter(|element| element.compress() == compressed && !element.is_identity());
+            let point = Point::from_bytes(&bytes).expect("32 bytes");
+            assert_eq!(Edwards25519::decode_own(&point), expected, "{point}");
+        }
     }
 }
