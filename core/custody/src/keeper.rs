@@ -19,6 +19,7 @@ use crate::sessions::Sessions;
 use crate::store::{Store, StoreFailed, Table};
 use crate::turn::{Draft, Effect, Turn};
 use perennial_model::approval::{Approved, ApprovedPlan};
+use perennial_model::committee::SignerId;
 use perennial_model::dealing::Dealing;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::epoch::Epoch;
@@ -132,6 +133,16 @@ impl Keeper {
         draft.mail.extend(self.probes.expire(now_ms).into_iter().map(Reply::Session));
         self.keep_all_due(now_ms, &mut draft);
         self.drop_overdue(now_ms, &mut draft);
+        Turn::new(self, draft)
+    }
+
+    /// Takes over a ban that the signing desk has made durable: the bases with that counterparty are erased, for
+    /// all wallets. Safe to call again.
+    pub fn exclude(mut self, counterparty: &SignerId) -> Turn {
+        let mut draft = Draft::default();
+        if !self.pairs.is_banned(counterparty) {
+            self.ban(counterparty, "a consistency check of a signing session failed", &mut draft);
+        }
         Turn::new(self, draft)
     }
 

@@ -61,6 +61,8 @@ pub struct DeskTurn {
     mail: Vec<Reply>,
     /// An Activation that a request brought along and this signer has not seen: for the keeper.
     activations: Vec<Certificate>,
+    /// Counterparties banned in this turn: for the keeper, which erases the bases with them.
+    bans: Vec<SignerId>,
 }
 
 /// A saved desk turn.
@@ -70,6 +72,8 @@ pub struct DeskSaved {
     pub mail: Vec<Reply>,
     /// Activations for the keeper.
     pub activations: Vec<Certificate>,
+    /// Bans for the keeper: see [`Keeper::exclude`](crate::keeper::Keeper::exclude).
+    pub bans: Vec<SignerId>,
 }
 
 impl DeskTurn {
@@ -81,7 +85,7 @@ impl DeskTurn {
         if !self.writes.is_empty() {
             store.commit(&self.writes)?;
         }
-        Ok(DeskSaved { mail: self.mail, activations: self.activations })
+        Ok(DeskSaved { mail: self.mail, activations: self.activations, bans: self.bans })
     }
 }
 
@@ -91,12 +95,15 @@ impl Desk {
     /// # Errors
     /// [`StoreFailed`]: the process has to end.
     pub fn load(own: Own, store: &mut dyn Store) -> Result<Self, StoreFailed> {
+        let bans = store.all(Table::Ban)?;
+        let banned =
+            bans.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok()?.parse().ok()).collect();
         Ok(Self {
             own,
             gate: Gate::default(),
             serving: HashMap::new(),
             bases: HashMap::new(),
-            banned: BTreeSet::new(),
+            banned,
             sessions: Sessions::default(),
             begun: Begun::read(store)?,
             parked: BTreeMap::new(),
@@ -123,6 +130,7 @@ impl Desk {
                 let taken = self.request_without_parking(now_ms, rng, request);
                 turn.writes.extend(taken.writes);
                 turn.mail.extend(taken.mail);
+                turn.bans.extend(taken.bans);
             } else {
                 self.parked.insert(session, (since, request));
             }
@@ -134,6 +142,11 @@ impl Desk {
     pub fn served(&self, wallet: &WalletId) -> impl Iterator<Item = (Epoch, Digest)> + '_ {
         let served = self.serving.get(wallet).into_iter().flatten();
         served.map(|epoch| (epoch.share_set.epoch, epoch.share_set.transcript))
+    }
+
+    /// The counterparties that nothing is signed with.
+    pub fn banned(&self) -> impl Iterator<Item = &SignerId> {
+        self.banned.iter()
     }
 
     /// How many sessions run.
@@ -261,7 +274,8 @@ impl Desk {
             let record = crate::ceremony::pairs::BanRecord { counterparty: culprit.clone(), reason };
             turn.writes.push(crate::record::put(Table::Ban, culprit.as_str().as_bytes().to_vec(), &record));
             turn.mail.extend(self.sessions.banish(&culprit).into_iter().map(Reply::Session));
-            self.banned.insert(culprit);
+            self.banned.insert(culprit.clone());
+            turn.bans.push(culprit);
         }
         let signed =
             stepped.mail.iter().map(|message| Reply::SessionMail(Signed::new(&*self.own.identity, message)));

@@ -157,6 +157,11 @@ impl Pairs {
         bases.chain(self.banned.iter().cloned().map(Change::Banned)).collect()
     }
 
+    /// Whether nothing is done with this counterparty any more.
+    pub(crate) fn is_banned(&self, counterparty: &SignerId) -> bool {
+        self.banned.contains(counterparty)
+    }
+
     /// Keeps what has to wait for a base.
     pub(crate) fn wait(&mut self, dealings: ToVerify) {
         self.waiting.insert(dealings.inputs.chunk, dealings);
@@ -169,6 +174,12 @@ impl Pairs {
 }
 
 const MOVED_KEY: u8 = b'm';
+
+/// The slot that a base at rest refers to.
+#[cfg(feature = "simulation")]
+pub(crate) fn slot_of_record(record: &[u8]) -> Option<SlotIndex> {
+    encoding::decode::<BaseRecord>(record).ok().map(|record| record.slot)
+}
 
 fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {
     let mut key = vec![b'b'];
