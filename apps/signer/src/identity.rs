@@ -184,7 +184,7 @@ fn self_signed(key_pem: &str, key_path: &Path) -> Result<String, IdentityError> 
 
 /// The file appears under its name complete or not at all, and an existing one is never replaced: the content
 /// is synced under a passing name first, and a hard link fails if its target exists.
-fn write_new_file(path: &Path, content: &[u8]) -> Result<(), IdentityError> {
+pub(crate) fn write_new_file(path: &Path, content: &[u8]) -> Result<(), IdentityError> {
     let passing = path.with_added_extension(format!("new-{}", std::process::id()));
     let directory = path.parent().unwrap_or(Path::new("."));
     let written = OpenOptions::new()

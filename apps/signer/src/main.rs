@@ -1,2 +1,7 @@
-//! Not written yet.
-fn main() {}
+//! The signer daemon. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    perennial_signer::command::main()
+}
