@@ -151,7 +151,10 @@ struct Try {
 pub struct Route {
     wallet: WalletId,
     order: Order,
+    /// Everything that was served since the request came.
     targets: Vec<Target>,
+    /// What is served now, the newest first, as places among the targets.
+    served: Vec<usize>,
     tries: Vec<Try>,
     doubts: Vec<SignerId>,
     fallbacks: u32,
@@ -166,17 +169,41 @@ impl Route {
         now_ms: u64,
         rng: &mut dyn CryptoRng,
     ) -> (Self, SessionRequest) {
-        let parent = head.parent.as_ref().map(Target::of);
         let mut route = Self {
             wallet: head.wallet().id.clone(),
             order,
-            targets: std::iter::once(Target::of(&head.present)).chain(parent).collect(),
+            targets: Vec::new(),
+            served: Vec::new(),
             tries: Vec::new(),
             doubts: Vec::new(),
             fallbacks: 0,
         };
+        route.catch_up(head);
         let request = route.begin_session(0, seen, now_ms, rng);
         (route, request)
+    }
+
+    /// Takes over which epochs are served now. To be called before [`Route::failed`]: a ceremony may have activated
+    /// a new epoch since the request came, and retired the one that it was asked under.
+    pub fn catch_up(&mut self, head: &Head<'_>) {
+        let newest_first = std::iter::once(&head.present).chain(&head.parent);
+        self.served = newest_first
+            .map(|served| {
+                let target = Target::of(served);
+                let same =
+                    |known: &Target| known.transcript == target.transcript && known.epoch == target.epoch;
+                match self.targets.iter().position(same) {
+                    Some(place) => {
+                        self.targets[place] = target;
+                        place
+                    }
+                    None => {
+                        self.targets.push(target);
+                        self.targets.len() - 1
+                    }
+                }
+            })
+            .collect();
     }
 
     /// The session that is waited for now.
@@ -232,8 +259,8 @@ impl Route {
         if self.tries.len() as u32 >= TRIES_MAX {
             return self.give_up(WhyGivenUp::NoMoreTries(why));
         }
-        let next = (target + 1) % self.targets.len();
-        if next > target {
+        let next = self.after(target);
+        if self.targets[next].epoch < self.targets[target].epoch {
             self.fallbacks += 1;
         }
         let request = self.begin_session(next, seen, now_ms, rng);
@@ -245,6 +272,7 @@ impl Route {
     ///
     /// # Errors
     /// Gives the route back when the session is none of its own.
+    #[allow(clippy::result_large_err)]
     pub fn accept(self, session: &Digest, signatures: Vec<RawSignature>) -> Result<Accepted, Self> {
         let Some(at) = self.tries.iter().position(|tried| tried.session == *session) else {
             return Err(self);
@@ -261,6 +289,13 @@ impl Route {
             tries,
             fallbacks: self.fallbacks,
         })
+    }
+
+    /// What is tried after a failure under a target: the other epoch, or the newest if that one has gone.
+    fn after(&self, target: usize) -> usize {
+        let place = self.served.iter().position(|served| *served == target);
+        let next = place.map_or(0, |place| (place + 1) % self.served.len());
+        self.served.get(next).copied().unwrap_or(target)
     }
 
     fn begin_session(
