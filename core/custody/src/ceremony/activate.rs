@@ -5,7 +5,7 @@ use crate::inbox::About;
 use crate::keeper::{Keeper, decline};
 use crate::keyslots::SlotIndex;
 use crate::pinned::CLOCK_SKEW_MS;
-use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
+use crate::record::{ChunkRecord, ChunkState, WalletRecord, chunk_key, delete, put};
 use crate::serving::Attempt;
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
@@ -104,12 +104,15 @@ impl Keeper {
         Ok(())
     }
 
-    fn raise_floor(&mut self, wallets: &[WalletId], epoch: Epoch) -> Vec<Write> {
+    pub(crate) fn raise_floor(&mut self, wallets: &[WalletId], epoch: Epoch) -> Vec<Write> {
         let mut raised = Vec::new();
         for wallet in wallets {
-            if let Some(record) = self.wallets.get_mut(wallet)
-                && record.floor < epoch
-            {
+            // A floor is needed even for a wallet that this signer has never held anything of.
+            let record = self
+                .wallets
+                .entry(wallet.clone())
+                .or_insert_with(|| WalletRecord { floor: Epoch::new(0, 0), held: Vec::new() });
+            if record.floor < epoch {
                 record.floor = epoch;
                 raised.push(wallet.clone());
             }
@@ -302,7 +305,9 @@ impl Keeper {
             if record.wallets.iter().any(|wallet| self.held(wallet, lower).is_some()) {
                 continue;
             }
+            let named = record.wallets.clone();
             slots.extend(self.remove_chunk(lower));
+            writes.extend(self.raise_floor(&named, lower.epoch));
             writes.push(delete(Table::Chunk, chunk_key(lower)));
             writes.push(delete(Table::Dealing, chunk_key(lower)));
             attempts.push(*lower);
@@ -333,12 +338,14 @@ impl Keeper {
             let mut slots = Vec::new();
             let mut writes =
                 vec![delete(Table::Chunk, chunk_key(&chunk)), delete(Table::Dealing, chunk_key(&chunk))];
-            for wallet in self.chunks.get(&chunk).map(|record| record.wallets.clone()).unwrap_or_default() {
-                if let Some(record) = self.wallets.get_mut(&wallet) {
-                    record.floor = record.floor.max(chunk.epoch);
+            // The number stays used up: nothing at or below it is opened again.
+            let wallets = self.chunks.get(&chunk).map(|record| record.wallets.clone()).unwrap_or_default();
+            self.raise_floor(&wallets, chunk.epoch);
+            for wallet in &wallets {
+                if let Some(record) = self.wallets.get_mut(wallet) {
                     slots.extend(record.held.iter().filter(|h| h.chunk == chunk).map(|h| h.locked.slot));
                     record.held.retain(|held| held.chunk != chunk);
-                    writes.push(self.wallet_write(&wallet));
+                    writes.push(self.wallet_write(wallet));
                 }
             }
             slots.extend(self.remove_chunk(&chunk));

@@ -1,9 +1,10 @@
 //! A plan comes, and a chunk of it is opened: one-time keys are made, stored and published.
 
 use crate::keeper::Keeper;
+use crate::keyslots::SlotIndex;
 use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
 use crate::seal::OneTimeSeed;
-use crate::store::Table;
+use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::committee::SignerId;
@@ -16,6 +17,7 @@ use perennial_model::plan::{Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
 use rand_core::CryptoRng;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Keeper {
@@ -95,19 +97,14 @@ impl Keeper {
         // The new seed is put away before lower attempts give up their slots: a crash between slot and record must
         // not leave one of them with a seed that is not its own.
         let (slot, wrapped) = self.cabinet.put(seed.danger_secret_bytes(), rng);
-        let left = self.leave_lower(&ids, &chunk);
+        let mut writes = Vec::new();
+        let left = self.leave_lower(&ids, &chunk, &mut writes);
         let mut record = ChunkRecord::new(ChunkState::Opened(slot), ids, parents);
         record.opening = Some(opening.clone());
-
+        writes.push(put(Table::Chunk, chunk_key(&chunk), &record));
         draft.effects.push(Effect::Slots(vec![(slot, wrapped)]));
-        let mut writes = vec![put(Table::Chunk, chunk_key(&chunk), &record)];
-        for (lower, _) in &left {
-            writes.push(delete(Table::Chunk, chunk_key(lower)));
-            writes.push(delete(Table::Dealing, chunk_key(lower)));
-        }
         draft.effects.push(Effect::Commit(writes));
-        let erased = left.iter().filter_map(|(_, slot)| *slot).collect();
-        draft.effects.push(Effect::Erase(erased));
+        draft.effects.push(Effect::Erase(left));
         draft.mail.push(Reply::Opened(opening));
         self.insert_chunk(chunk, record);
         Ok(())
@@ -232,13 +229,15 @@ impl Keeper {
         }
     }
 
-    /// Leaves every lower attempt of these wallets that is only opened.
+    /// Leaves every lower attempt of these wallets that is only opened. Its number stays used up for its other
+    /// wallets too. Gives the slots to erase.
     fn leave_lower(
         &mut self,
         wallets: &[WalletId],
         above: &Chunk,
-    ) -> Vec<(Chunk, Option<crate::keyslots::SlotIndex>)> {
-        let mut lower: Vec<Chunk> = wallets
+        writes: &mut Vec<Write>,
+    ) -> Vec<SlotIndex> {
+        let lower: BTreeSet<Chunk> = wallets
             .iter()
             .filter_map(|wallet| self.chunks_of.get(wallet))
             .flatten()
@@ -246,16 +245,17 @@ impl Keeper {
             .filter(|chunk| matches!(self.chunks.get(chunk).map(|r| r.state), Some(ChunkState::Opened(_))))
             .copied()
             .collect();
-        lower.sort_unstable();
-        lower.dedup();
-        lower
-            .into_iter()
-            .map(|chunk| {
-                let slot = self.remove_chunk(&chunk);
-                slot.into_iter().for_each(|slot| self.cabinet.forget(slot));
-                (chunk, slot)
-            })
-            .collect()
+        let mut slots = Vec::new();
+        for chunk in lower {
+            let named = self.chunks.get(&chunk).map(|record| record.wallets.clone()).unwrap_or_default();
+            let others: Vec<WalletId> = named.into_iter().filter(|id| !wallets.contains(id)).collect();
+            writes.extend(self.raise_floor(&others, chunk.epoch));
+            writes.push(delete(Table::Chunk, chunk_key(&chunk)));
+            writes.push(delete(Table::Dealing, chunk_key(&chunk)));
+            slots.extend(self.remove_chunk(&chunk));
+        }
+        slots.iter().for_each(|slot| self.cabinet.forget(*slot));
+        slots
     }
 
     /// Everybody who may deal: the parents' holders, or all new holders where keys are made.
