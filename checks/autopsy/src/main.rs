@@ -43,8 +43,8 @@ enum Command {
     },
     /// Whether the newest shares in these directories make each wallet's key.
     Combine {
-        /// The directories, one for each share, separated by commas.
-        #[arg(long, value_delimiter = ',', required = true)]
+        /// The directories, one for each share.
+        #[arg(long, num_args = 1.., required = true)]
         dirs: Vec<PathBuf>,
     },
     /// Write all secrets of a copy to a file for `scan`. The file is as secret as the copy.
@@ -61,9 +61,9 @@ enum Command {
         /// The directory.
         #[arg(long)]
         dir: PathBuf,
-        /// A file that `needles` wrote.
-        #[arg(long)]
-        needles: PathBuf,
+        /// Files that `needles` wrote.
+        #[arg(long, num_args = 1.., required = true)]
+        needles: Vec<PathBuf>,
     },
     /// Damage the newest share of a wallet in a stopped signer's store. There is no way back.
     Break {
@@ -111,7 +111,8 @@ fn answer(command: Command) -> Result<Value, Error> {
             Ok(json!({"needles": needles.len(), "written_to": out}))
         }
         Command::Scan { dir, needles } => {
-            let needles = needles::read(&needles)?;
+            let read = needles.iter().map(|path| needles::read(path)).collect::<Result<Vec<_>, _>>()?;
+            let needles: Vec<Needle> = read.into_iter().flatten().collect();
             let search = needles::scan(&dir, &needles)?;
             let hit = |hit: &needles::Hit| json!({"needle": hit.label, "form": hit.form, "file": hit.path, "at": hit.at});
             Ok(json!({

@@ -149,6 +149,8 @@ pub fn scan(directory: &Path, needles: &[Needle]) -> Result<Search, Error> {
 
 /// Every form of every needle, by its first bytes.
 struct Forms {
+    /// Whether any form begins with these two bytes: most places of a file need no second look.
+    begins: Vec<bool>,
     by_prefix: HashMap<[u8; PREFIX], Vec<usize>>,
     forms: Vec<(usize, &'static str, Zeroizing<Vec<u8>>)>,
 }
@@ -161,17 +163,22 @@ impl Forms {
                 forms.push((index, form, Zeroizing::new(bytes)));
             }
         }
+        let mut begins = vec![false; 1 << 16];
         let mut by_prefix: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, (_, _, bytes)) in forms.iter().enumerate() {
             let prefix =
                 *bytes.first_chunk::<PREFIX>().expect("a needle has 16 bytes, and no form is shorter");
+            begins[usize::from(u16::from_be_bytes([prefix[0], prefix[1]]))] = true;
             by_prefix.entry(prefix).or_default().push(at);
         }
-        Self { by_prefix, forms }
+        Self { begins, by_prefix, forms }
     }
 
     fn find(&self, content: &[u8], path: &Path, needles: &[Needle], hits: &mut Vec<Hit>) {
         for (at, window) in content.windows(PREFIX).enumerate() {
+            if !self.begins[usize::from(u16::from_be_bytes([window[0], window[1]]))] {
+                continue;
+            }
             let prefix: &[u8; PREFIX] = window.try_into().expect("a window of that length");
             for form in self.by_prefix.get(prefix).into_iter().flatten() {
                 let (needle, form, bytes) = &self.forms[*form];

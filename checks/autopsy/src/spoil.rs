@@ -1,48 +1,36 @@
-//! Damage, as a failing disk does it: one byte of a share's ciphertext changes, and nothing else.
+//! Damage, as a failing disk does it: a few bytes of one key slot change, and nothing else.
 //!
-//! The signer must not run meanwhile. Its key slot stays whole, so the signer starts as always; only the share no
-//! longer opens, which shows when it is to sign.
+//! The signer must not run meanwhile. The share of that slot opens never again; whether its signer starts all the
+//! same, and what the others do about it, is what is to be seen.
 
-use crate::body::{RECORDS_FILE, definition, open_records, records_table};
-use crate::{Error, disk, unreadable};
-use perennial_custody::record::WalletRecord;
-use perennial_custody::store::Table;
-use perennial_model::encoding;
+use crate::body::{Body, SLOTS_FILE};
+use crate::{Error, disk};
+use perennial_custody::keyslots::SLOT_BYTES;
 use perennial_model::epoch::Epoch;
 use perennial_model::wallet::WalletId;
-use redb::Database;
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Changes one byte of the ciphertext of the wallet's newest share in a stopped signer's store, and tells the
-/// epoch.
+/// Damages the key slot of the wallet's newest share in a stopped signer's store, and tells the epoch.
 ///
 /// # Errors
 /// [`Error`] when a signer works in the directory, it holds nothing of the wallet, or the disk refuses.
 pub fn spoil_newest_share(directory: &Path, wallet: &WalletId) -> Result<Epoch, Error> {
     refuse_a_running_signer(directory)?;
-    let path = directory.join(RECORDS_FILE);
-    let key = wallet.as_str().as_bytes();
-    let rows = records_table(&open_records(&path)?, &path, Table::Wallet)?;
-    let row = rows.into_iter().find(|(found, _)| found == key);
-    let (_, value) = row.ok_or_else(|| nothing_held(directory, wallet))?;
-    let mut record: WalletRecord = encoding::decode(&value).map_err(|e| unreadable(&path, e))?;
-    let held = record.held.last_mut().ok_or_else(|| nothing_held(directory, wallet))?;
-    let epoch = held.share_set.epoch;
-    let byte = held.locked.ciphertext.0.first_mut();
-    *byte.ok_or_else(|| unreadable(&path, "an empty ciphertext"))? ^= 1;
-    write(&path, key, &encoding::encode(&record))?;
-    Ok(epoch)
-}
-
-fn write(path: &Path, key: &[u8], value: &[u8]) -> Result<(), Error> {
-    let failed = |e: &dyn std::fmt::Display| unreadable(path, e);
-    let database = Database::open(path).map_err(|e| failed(&e))?;
-    let transaction = database.begin_write().map_err(|e| failed(&e))?;
-    let mut table = transaction.open_table(definition(Table::Wallet)).map_err(|e| failed(&e))?;
-    table.insert(key, value).map_err(|e| failed(&e))?;
-    drop(table);
-    transaction.commit().map_err(|e| failed(&e))
+    let body = Body::read(directory)?;
+    let record = body.wallets.iter().find(|(id, _)| id == wallet).map(|(_, record)| record);
+    let held = record
+        .and_then(|record| record.held.last())
+        .ok_or_else(|| Error::Question(format!("{} holds no share of {wallet}", directory.display())))?;
+    let mut slot = body.slot(held.locked.slot).0;
+    slot[SLOT_BYTES - 8..].iter_mut().for_each(|byte| *byte = !*byte);
+    // The first place of the file names the store; slot 0 stands after it.
+    let place = (u64::from(held.locked.slot.0) + 1) * SLOT_BYTES as u64;
+    let path = directory.join(SLOTS_FILE);
+    let file = File::options().write(true).open(&path).map_err(disk("open", &path))?;
+    file.write_all_at(&slot, place).and_then(|()| file.sync_all()).map_err(disk("write", &path))?;
+    Ok(held.share_set.epoch)
 }
 
 /// A signer holds a lock on this file as long as it works in the directory.
@@ -55,8 +43,4 @@ fn refuse_a_running_signer(directory: &Path) -> Result<(), Error> {
         }
         Err(TryLockError::Error(source)) => Err(disk("lock", &path)(source)),
     }
-}
-
-fn nothing_held(directory: &Path, wallet: &WalletId) -> Error {
-    Error::Question(format!("{} holds no share of {wallet}", directory.display()))
 }

@@ -1,0 +1,19 @@
+//! `perennial signer list`: the signers as the coordinator sees them.
+
+use crate::failure::Failure;
+use crate::operator::Operator;
+use crate::rendering::date;
+use crate::table::{Side, Table};
+
+/// Carries out the command.
+pub fn list(operator: &Operator) -> Result<(), Failure> {
+    let answer = operator.client.get("/v1/signers")?;
+    let mut table = Table::new([("signer", Side::Left), ("standing", Side::Left), ("last seen", Side::Left)]);
+    for signer in operator.client.signers()? {
+        let standing = if signer.connected { "connected" } else { "away" };
+        let seen = signer.last_seen_ms.map_or("not since the coordinator was started".to_owned(), date);
+        table.row([signer.signer, standing.to_owned(), seen]);
+    }
+    operator.answer(&table.text(0), &answer);
+    Ok(())
+}

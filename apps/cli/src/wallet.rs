@@ -1,0 +1,96 @@
+//! `perennial wallet`: asks for new wallets, and shows those that there are.
+
+use crate::api::Wallet;
+use crate::arguments::{self, Terms};
+use crate::client::understood;
+use crate::failure::Failure;
+use crate::operator::Operator;
+use crate::plans::{propose, with_terms};
+use crate::table::{Side, Table};
+use perennial_model::wallet::{Chain, WalletId};
+use serde_json::{Value, json};
+
+/// Carries out the command.
+pub fn run(operator: &Operator, command: &arguments::Wallet) -> Result<(), Failure> {
+    match command {
+        arguments::Wallet::Create { names, chain, threshold, terms } => {
+            create(operator, names, *chain, *threshold, terms)
+        }
+        arguments::Wallet::List => {
+            let wallets = operator.client.wallets()?;
+            let text = if wallets.is_empty() { "no wallet yet\n".to_owned() } else { listed(&wallets)? };
+            operator.answer(&text, &json!({"wallets": wallets}));
+            Ok(())
+        }
+        arguments::Wallet::Show { name } => {
+            let answer = operator.client.get(&format!("/v1/wallets/{name}"))?;
+            operator.answer(&shown(&understood(answer.clone())?), &answer);
+            Ok(())
+        }
+    }
+}
+
+fn create(
+    operator: &Operator,
+    names: &[WalletId],
+    chain: Chain,
+    threshold: Option<u8>,
+    terms: &Terms,
+) -> Result<(), Failure> {
+    let settings = operator.cluster.settings()?;
+    let wallets: Vec<Value> =
+        names.iter().map(|name| json!({"id": name.as_str(), "chain": chain.name()})).collect();
+    let draft = json!({
+        "action": "create",
+        "tenant": settings.tenant,
+        "wallets": wallets,
+        "threshold": threshold.unwrap_or(settings.threshold),
+    });
+    if propose(operator, &with_terms(operator, draft, terms), terms)?.is_some() {
+        let made = names
+            .iter()
+            .map(|name| operator.client.get(&format!("/v1/wallets/{name}")))
+            .collect::<Result<Vec<_>, _>>()?;
+        operator.answer(&listed(&made)?, &json!({"wallets": made}));
+    }
+    Ok(())
+}
+
+fn listed(wallets: &[Value]) -> Result<String, Failure> {
+    let mut table = Table::new([
+        ("wallet", Side::Left),
+        ("chain", Side::Left),
+        ("address", Side::Left),
+        ("epoch", Side::Left),
+        ("signers", Side::Left),
+    ]);
+    for wallet in wallets {
+        let wallet: Wallet = understood(wallet.clone())?;
+        table.row([
+            wallet.id.clone(),
+            wallet.chain.clone(),
+            wallet.address.clone().unwrap_or_else(|| "(its key is damaged)".to_owned()),
+            wallet.epoch.clone(),
+            format!("{} of {}", wallet.threshold, names(&wallet)),
+        ]);
+    }
+    Ok(table.text(0))
+}
+
+fn names(wallet: &Wallet) -> String {
+    wallet.signers.iter().map(|seat| seat.signer.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn shown(wallet: &Wallet) -> String {
+    let epochs = wallet.epochs.iter().map(|epoch| format!("{} {}", epoch.epoch, epoch.state));
+    let address = wallet.address.as_deref().unwrap_or("(its key is damaged)");
+    format!(
+        "wallet   {}\nchain    {}, signs with {}\naddress  {address}\nepoch    {}\nsigners  any {} of {}\n",
+        wallet.id,
+        wallet.chain,
+        wallet.scheme,
+        epochs.collect::<Vec<_>>().join(", "),
+        wallet.threshold,
+        names(wallet)
+    )
+}
