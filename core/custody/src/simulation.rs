@@ -37,3 +37,8 @@ pub fn one_time_key(
 pub fn slot_opens(own: &Own, at: SlotIndex, slot: &SlotBytes) -> bool {
     own.wrapping.open(at, slot).is_some()
 }
+
+/// The slot that a record of a pair base refers to; none for the other records of its table.
+pub fn base_slot(record: &[u8]) -> Option<SlotIndex> {
+    crate::ceremony::pairs::slot_of_record(record)
+}
