@@ -1,16 +1,40 @@
-//! What has been seen so far.
+//! What has been seen so far, and the order in which everything new is held against the invariants.
+//!
+//! This is memory, not protocol: what signers have durably on disk, what they have said, and what they once held.
+//! Each invariant is a function of its own in `invariants`; here it is decided which of them a step can have
+//! touched. Every so often, and at the end, all of them look at everything.
+
+mod mirror;
+mod spoken;
+
+pub use mirror::{Changed, Mirror};
+pub use spoken::{Retired, Spoken};
 
 use crate::cast::Cast;
+use crate::invariants::{authority, erasure, keys, recovery, rising, sessions, transcripts};
 use crate::network::Lane;
 use crate::signer::Signer;
-use crate::violation::Violation;
+use crate::violation::{Invariant, Violation};
 use perennial_model::mail::Reply;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::session::SessionRequest;
 use perennial_model::wallet::WalletId;
 use perennial_workflow::driver::Settled;
+use perennial_workflow::journal::Note;
 use perennial_workflow::wallets::Heads;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// After so many looks everything is looked at.
+const EVERYTHING_EVERY: u64 = 2_000;
+
+/// Whether a turn ended, or was cut short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// All its effects are done.
+    Whole,
+    /// The process died in it.
+    Cut,
+}
 
 /// What has been seen so far.
 pub struct History {
@@ -18,50 +42,207 @@ pub struct History {
     pub checks: u64,
     /// When the last signatures were asked for.
     pub farewell_since_ms: Option<u64>,
+    /// Each signer's durable records.
+    pub mirrors: Vec<Mirror>,
+    /// What was said.
+    pub spoken: Spoken,
+    /// The wallets' keys, and what their shares open to.
+    pub keys: keys::Keys,
+    /// The highest numbers opened and kept.
+    pub rising: rising::Rising,
+    /// Signing sessions.
+    pub sessions: sessions::Sessions,
+    /// Key slots that must be gone.
+    pub doomed: erasure::Doomed,
+    /// The plans that were handed in.
+    pub plans: BTreeMap<perennial_model::encoding::Digest, Plan>,
     signed: BTreeSet<WalletId>,
+    looks: u64,
 }
 
-#[allow(missing_docs, clippy::unused_self, clippy::needless_pass_by_ref_mut)]
 impl History {
-    pub fn new(_cast: &Cast) -> Self {
-        Self { checks: 0, farewell_since_ms: None, signed: BTreeSet::new() }
+    /// Nothing was seen yet.
+    pub fn new(cast: &Cast) -> Self {
+        Self {
+            checks: 0,
+            farewell_since_ms: None,
+            mirrors: cast.ids.iter().map(|_| Mirror::default()).collect(),
+            spoken: Spoken::default(),
+            keys: keys::Keys::default(),
+            rising: rising::Rising::default(),
+            sessions: sessions::Sessions::default(),
+            doomed: erasure::Doomed::default(),
+            plans: BTreeMap::new(),
+            signed: BTreeSet::new(),
+            looks: 0,
+        }
     }
-    pub fn look(&mut self, _: usize, _: &mut [Signer], _: u64) -> Result<(), Violation> {
+
+    /// Looks at what a turn, or a cut, left on a signer's disk and desk.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn look(
+        &mut self,
+        number: usize,
+        signers: &mut [Signer],
+        now_ms: u64,
+        turn: Turn,
+    ) -> Result<(), Violation> {
+        let touched = signers[number].disk.take_touched();
+        let changed = self.mirrors[number].take_over(&signers[number].disk, touched)?;
+        let signer = &signers[number];
+        let clock_ms = signer.clock_ms(now_ms);
+        self.checks += 6;
+        rising::i7_no_going_back(self, number, &changed)?;
+        erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
+        keys::i1_key_continuity(self, signer, number, &changed)?;
+        transcripts::i2_one_transcript(self, signer, number, &changed)?;
+        if turn == Turn::Whole {
+            erasure::i9_erasure_is_complete(self, signer, number)?;
+            authority::i3_authority(self, signer, number, changed.wallets.iter().map(|change| &change.id))?;
+        }
+        recovery::i6_recoverable(self, signers, number, changed.wallets.iter().map(|change| &change.id))?;
+        self.looks += 1;
+        if self.looks.is_multiple_of(EVERYTHING_EVERY) {
+            self.look_at_everything(signers)?;
+        }
         Ok(())
     }
-    pub fn look_at_everything(&mut self, _: &mut [Signer], _: u64) -> Result<(), Violation> {
+
+    /// Looks at every signer and wallet, from the bytes on the disks.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn look_at_everything(&mut self, signers: &[Signer]) -> Result<(), Violation> {
+        self.keys.forget_openings();
+        for (number, signer) in signers.iter().enumerate() {
+            self.checks += 4;
+            self.mirrors[number].compare(&signer.disk)?;
+            let wallets: Vec<WalletId> = self.mirrors[number].wallets.keys().cloned().collect();
+            keys::i1_all_shares_of(self, signer, number)?;
+            recovery::i6_recoverable(self, signers, number, wallets.iter())?;
+            if signer.is_up() {
+                erasure::i9_erasure_is_complete(self, signer, number)?;
+                authority::i3_authority(self, signer, number, wallets.iter())?;
+            }
+        }
         Ok(())
     }
-    pub fn hear(&mut self, n: usize, _: Lane, reply: &Reply, _: &[Signer]) -> Result<(), Violation> {
-        if std::env::var("SIM_TRACE").is_ok() { eprintln!("s{n} {}", short(reply)); }
+
+    /// Hears what a signer is about to say.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn hear(
+        &mut self,
+        number: usize,
+        lane: Lane,
+        reply: &Reply,
+        signers: &[Signer],
+    ) -> Result<(), Violation> {
+        if std::env::var("SIM_TRACE").is_ok() && let Reply::Declined { chunk, blame, reason, .. } = reply {
+            eprintln!("s{:02} declines {chunk:?} {blame:?} {reason}", number + 1);
+        }
+        self.checks += 1;
+        crate::invariants::durable::i8_acknowledgement_implies_durability(
+            &self.mirrors[number],
+            &signers[number],
+            reply,
+        )?;
+        let id = signers[number].own.pinned.me();
+        match reply {
+            Reply::Voted(vote) => {
+                let vote = vote.read_unchecked().map_err(|e| sound(&e))?;
+                transcripts::i2_one_vote_per_number(self, id, &vote)?;
+                if let Some(chunk) = self.spoken.vote(id, &vote, &self.mirrors[number]) {
+                    self.checks += 1;
+                    recovery::i6_all_keep_what_is_retired(self, signers, &chunk)?;
+                }
+            }
+            Reply::SessionMail(said) => {
+                let said = said.read_unchecked().map_err(|e| sound(&e))?;
+                self.checks += 2;
+                sessions::i4_no_mixed_session_no_nonce_twice(self, number, signers[number].starts, &said)?;
+                if lane == Lane::Signing {
+                    authority::i3_signs_only_what_it_serves(self, number, &said.session)?;
+                }
+            }
+            Reply::Erased(receipt) => {
+                let receipt = receipt.read_unchecked().map_err(|e| sound(&e))?;
+                erasure::i9_receipt_is_true(&self.mirrors[number], &receipt)?;
+            }
+            Reply::Declined { blame: perennial_model::session::Blame::Bug, reason, .. } => {
+                let what = format!("s{:02} reports a bug: {reason}", number + 1);
+                return Err(Violation::new(Invariant::Sound, what));
+            }
+            Reply::Session(report) => sessions::i4_no_bug(number, report)?,
+            _ => {}
+        }
         Ok(())
     }
-    pub fn settled(&mut self, _: &Settled) -> Result<(), Violation> {
+
+    /// Hears what the coordinator made durable.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn settled(&mut self, settled: &Settled) -> Result<(), Violation> {
+        for note in &settled.notes {
+            match note {
+                Note::Activated { certificate, .. } => {
+                    transcripts::i2_all_prepared_what_is_activated(self, certificate)?;
+                }
+                Note::Retired { certificate, .. } => {
+                    transcripts::i2_all_keep_what_is_retired(self, certificate)?;
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
-    pub fn session_begins(&mut self, _: &SessionRequest) {}
-    pub fn planned(&mut self, _: &Plan) {}
-    pub fn started(&mut self, _: usize) {}
+
+    /// A session begins.
+    pub fn session_begins(&mut self, request: &SessionRequest) {
+        self.sessions.begins(request);
+    }
+
+    /// A plan is handed in.
+    pub fn planned(&mut self, plan: &Plan) {
+        self.plans.insert(plan.digest(), plan.clone());
+    }
+
+    /// A signature of a wallet was released.
     pub fn signed(&mut self, wallet: &WalletId) {
         self.signed.insert(wallet.clone());
     }
+
+    /// From here on only new signatures count.
     pub fn forget_signatures(&mut self) {
         self.signed.clear();
     }
+
+    /// Whether a wallet has signed since.
     pub fn has_signed(&self, wallet: &WalletId) -> bool {
         self.signed.contains(wallet)
     }
-    pub fn was_dropped(&self, _: &Chunk) -> bool {
-        false
+
+    /// Whether a holder that prepared a chunk no longer has it.
+    pub fn was_dropped(&self, cast: &Cast, chunk: &Chunk) -> bool {
+        let prepared = self.spoken.prepared.get(chunk).into_iter().flat_map(|votes| votes.keys());
+        let mut numbers = prepared.filter_map(|id| cast.number(id));
+        numbers.any(|number| !self.mirrors[number].chunks.contains_key(chunk))
     }
-    pub fn all_agree(&mut self, _: &[Signer], _: &Heads) -> Result<(), Violation> {
-        Ok(())
-    }
-    pub fn now_and_then(&mut self, _: &[Signer], _: &Heads) -> Result<(), Violation> {
-        Ok(())
+
+    /// All signers serve the same one epoch of each wallet, the coordinator's newest.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn all_agree(&mut self, signers: &[Signer], heads: &Heads) -> Result<(), Violation> {
+        self.checks += 1;
+        authority::i3_all_agree(signers, heads)
     }
 }
-fn short(reply: &Reply) -> String {
-    let text = format!("{reply:?}");
-    text.chars().take(180).collect()
+
+fn sound(error: &perennial_model::Error) -> Violation {
+    Violation::new(Invariant::Sound, format!("a signer says what cannot be read: {error}"))
 }

@@ -5,6 +5,7 @@ pub mod coordinator;
 pub mod disk;
 pub mod faults;
 pub mod history;
+pub mod invariants;
 pub mod journal;
 pub mod load;
 pub mod network;

@@ -7,7 +7,6 @@ use crate::transactions::unsigned;
 use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::{Bytes, Digest};
-use perennial_model::epoch::Epoch;
 use perennial_model::probe::RawSignature;
 use perennial_model::session::{SessionOutcome, SessionReport, SessionRequest};
 use perennial_model::wallet::{Scheme, Wallet, WalletId, WalletKey};
@@ -31,8 +30,8 @@ pub struct Wanted {
     pub since_ms: u64,
     /// How often the coordinator died over it.
     pub interrupted: u32,
-    /// Sessions that failed although no fault of the world hit them.
-    pub unexplained: u32,
+    /// Why sessions failed that no fault of the world hit.
+    pub unexplained: Vec<String>,
     /// Sessions that a fault of the world hit.
     pub hits: u32,
     current: Option<Current>,
@@ -107,7 +106,7 @@ impl Load {
                 path,
                 since_ms: now_ms,
                 interrupted: 0,
-                unexplained: 0,
+                unexplained: Vec::new(),
                 hits: 0,
                 current: None,
             },
@@ -175,6 +174,7 @@ impl Load {
         &mut self,
         from: &SignerId,
         report: SessionReport,
+        heads: &Heads,
         seen: &[SignerId],
         now_ms: u64,
         rng: &mut ChaCha8Rng,
@@ -184,7 +184,7 @@ impl Load {
             SessionOutcome::Signed(signatures) => self.signed(from, &session, signatures),
             SessionOutcome::Failed { blame, reason } => {
                 let failure = Failure::Reported { by: from.clone(), blame, reason };
-                self.failed(&session, failure, seen, now_ms, rng)
+                self.failed(&session, failure, heads, seen, now_ms, rng)
             }
         }
     }
@@ -194,28 +194,33 @@ impl Load {
         &mut self,
         session: &Digest,
         failure: Failure,
+        heads: &Heads,
         seen: &[SignerId],
         now_ms: u64,
         rng: &mut ChaCha8Rng,
     ) -> Outcome {
         let Some(number) = self.by_session.get(session).copied() else { return Outcome::Nothing };
         let Some(wanted) = self.wanted.get_mut(&number) else { return Outcome::Nothing };
-        let Some(current) = wanted.current.take() else { return Outcome::Nothing };
+        let Some(mut current) = wanted.current.take() else { return Outcome::Nothing };
+        if let Some(head) = heads.get(&wanted.wallet.id) {
+            current.route.catch_up(&head);
+        }
         let hit = current.hit;
         let in_vain = failure == Failure::TimedOut && !hit;
+        let why = words(&failure);
         match current.route.failed(session, failure, seen, now_ms, rng) {
             Next::Wait(route) => {
                 wanted.current = Some(Current { route, ..current });
                 Outcome::Nothing
             }
             Next::Retry(route, request) => {
-                wanted.count(hit);
+                wanted.count(hit, why);
                 wanted.follow(route, &request, now_ms);
                 self.by_session.insert(request.session, number);
                 if in_vain { Outcome::WaitedInVain(number) } else { Outcome::Ask(request) }
             }
             Next::GiveUp(given_up) => {
-                wanted.count(hit);
+                wanted.count(hit, why);
                 Outcome::Over(number, Ended::GivenUp(given_up))
             }
         }
@@ -264,11 +269,11 @@ impl Wanted {
         });
     }
 
-    fn count(&mut self, hit: bool) {
+    fn count(&mut self, hit: bool, why: String) {
         if hit {
             self.hits += 1;
         } else {
-            self.unexplained += 1;
+            self.unexplained.push(why);
         }
     }
 
@@ -291,13 +296,10 @@ impl Wanted {
     }
 }
 
-/// Under which epoch a session runs, with what it is bound to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Under {
-    /// The wallet.
-    pub wallet: WalletId,
-    /// The epoch.
-    pub epoch: Epoch,
-    /// Its transcript digest.
-    pub transcript: Digest,
+fn words(failure: &Failure) -> String {
+    match failure {
+        Failure::Reported { by, reason, .. } => format!("{by} says {reason}"),
+        Failure::TimedOut => "it ran out of time".into(),
+        Failure::DoesNotVerify => "its signature does not verify".into(),
+    }
 }

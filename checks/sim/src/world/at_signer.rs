@@ -3,6 +3,7 @@
 use super::World;
 use crate::disk::{Fuse, Landed};
 use crate::faults::{Kind, Step};
+use crate::history::Turn;
 use crate::network::{About, Body, Event, Lane, Way};
 use crate::signer::{Death, Mail};
 use crate::trace::What;
@@ -81,7 +82,6 @@ impl World {
         match self.signers[number].start(now_ms) {
             Ok(mail) => {
                 self.signers[number].disk.set_fuse(None);
-                self.history.started(number);
                 self.let_out(number, mail)
             }
             Err(LoadFailed::Store(_)) => self.kill_signer(number, Death::Power, None),
@@ -111,7 +111,7 @@ impl World {
         self.load.hit_signer(&id);
         let at_ms = self.later_ms(DOWN_MS_MAX);
         self.network.at(at_ms, Event::SignerStarts(number));
-        self.history.look(number, &mut self.signers, self.now_ms)
+        self.history.look(number, &mut self.signers, self.now_ms, Turn::Cut)
     }
 
     fn light_fuse(&mut self, number: usize) {
@@ -145,7 +145,7 @@ impl World {
 
     /// What a signer says is looked at before it leaves.
     fn let_out(&mut self, number: usize, mail: Mail) -> Result<(), Violation> {
-        self.history.look(number, &mut self.signers, self.now_ms)?;
+        self.history.look(number, &mut self.signers, self.now_ms, Turn::Whole)?;
         for reply in &mail.ceremony {
             self.history.hear(number, Lane::Ceremony, reply, &self.signers)?;
         }

@@ -99,7 +99,7 @@ impl World {
 
     /// Whether an attempt stays where it is for good: activated, and some holder no longer has it.
     fn may_stay(&self, chunk: &perennial_model::plan::Chunk, phase: Phase) -> bool {
-        matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(chunk)
+        matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
     }
 
     /// L1: the next attempt can start at once, and goes through.
@@ -132,7 +132,7 @@ impl World {
         let wallets: Vec<WalletId> =
             self.coordinator.heads.iter().map(|head| head.wallet().id.clone()).collect();
         if wallets.iter().all(|wallet| self.history.has_signed(wallet)) {
-            self.history.look_at_everything(&mut self.signers, self.now_ms)?;
+            self.history.look_at_everything(&self.signers)?;
             self.history.all_agree(&self.signers, &self.coordinator.heads)?;
             self.act = Act::Over;
             return Ok(());

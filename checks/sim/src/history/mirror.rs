@@ -1,0 +1,171 @@
+//! A signer's durable records, read: taken over change by change, and compared with the disk every so often.
+
+use crate::disk::Disk;
+use crate::violation::{Invariant, Violation};
+use perennial_custody::keyslots::SlotIndex;
+use perennial_custody::record::{ChunkRecord, ChunkState, DealingRecord, WalletRecord};
+use perennial_custody::simulation::base_slot;
+use perennial_custody::store::Table;
+use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::plan::Chunk;
+use perennial_model::wallet::WalletId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a signer has durably.
+#[derive(Clone, Default)]
+pub struct Mirror {
+    /// Wallets, by name.
+    pub wallets: BTreeMap<WalletId, WalletRecord>,
+    /// Chunks.
+    pub chunks: BTreeMap<Chunk, ChunkRecord>,
+    /// The digests of its own dealings.
+    pub dealings: BTreeMap<Chunk, Digest>,
+    /// Plans, by digest.
+    pub plans: BTreeSet<Digest>,
+    /// Sessions begun lately.
+    pub sessions: BTreeSet<Digest>,
+    /// The slots of its pair bases, by the records' keys.
+    pub bases: BTreeMap<Vec<u8>, SlotIndex>,
+}
+
+/// A wallet's record before and after.
+pub struct WalletChange {
+    /// The wallet.
+    pub id: WalletId,
+    /// Before.
+    pub old: Option<WalletRecord>,
+    /// After.
+    pub new: Option<WalletRecord>,
+}
+
+/// A chunk's record before and after.
+pub struct ChunkChange {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Before.
+    pub old: Option<ChunkRecord>,
+    /// After.
+    pub new: Option<ChunkRecord>,
+}
+
+/// What changed since the last look.
+#[derive(Default)]
+pub struct Changed {
+    /// Wallets.
+    pub wallets: Vec<WalletChange>,
+    /// Chunks.
+    pub chunks: Vec<ChunkChange>,
+}
+
+impl Changed {
+    /// The state that a chunk had before.
+    pub fn old_state(&self, mirror: &Mirror, chunk: &Chunk) -> Option<ChunkState> {
+        match self.chunks.iter().find(|change| change.chunk == *chunk) {
+            Some(change) => change.old.as_ref().map(|record| record.state),
+            None => mirror.chunks.get(chunk).map(|record| record.state),
+        }
+    }
+}
+
+impl Mirror {
+    /// Takes over the records at these keys as they are on the disk now.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn take_over(&mut self, disk: &Disk, touched: Vec<(Table, Vec<u8>)>) -> Result<Changed, Violation> {
+        let mut changed = Changed::default();
+        let touched: BTreeSet<(Table, Vec<u8>)> = touched.into_iter().collect();
+        for (table, key) in touched {
+            let value = disk.record(table, &key);
+            self.put(table, &key, value, &mut changed)?;
+        }
+        Ok(changed)
+    }
+
+    /// Compares everything with the disk.
+    ///
+    /// # Errors
+    /// When something was missed, which is a bug of the simulator.
+    pub fn compare(&self, disk: &Disk) -> Result<(), Violation> {
+        let mut fresh = Self::default();
+        for table in Table::ALL {
+            for (key, value) in disk.table(table) {
+                fresh.put(table, key, Some(value), &mut Changed::default())?;
+            }
+        }
+        let same = fresh.wallets == self.wallets
+            && fresh.chunks == self.chunks
+            && fresh.dealings == self.dealings
+            && fresh.plans == self.plans
+            && fresh.sessions == self.sessions
+            && fresh.bases == self.bases;
+        if same { Ok(()) } else { Err(Violation::new(Invariant::Sound, "the simulator missed a change")) }
+    }
+
+    /// The slots that records refer to.
+    pub fn referred(&self) -> BTreeSet<SlotIndex> {
+        let held = self.wallets.values().flat_map(|record| &record.held).map(|held| held.locked.slot);
+        let seeds = self.chunks.values().filter_map(|record| match record.state {
+            ChunkState::Opened(slot) => Some(slot),
+            _ => None,
+        });
+        held.chain(seeds).chain(self.bases.values().copied()).collect()
+    }
+
+    fn put(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        value: Option<&[u8]>,
+        changed: &mut Changed,
+    ) -> Result<(), Violation> {
+        match table {
+            Table::Wallet => {
+                let id: WalletId = String::from_utf8_lossy(key).parse().map_err(|e| unreadable(&e))?;
+                let new: Option<WalletRecord> = read(value)?;
+                let old = replace(&mut self.wallets, &id, new.clone());
+                changed.wallets.push(WalletChange { id, old, new });
+            }
+            Table::Chunk => {
+                let chunk: Chunk = minicbor::decode(key).map_err(|e| unreadable(&e))?;
+                let new: Option<ChunkRecord> = read(value)?;
+                let old = replace(&mut self.chunks, &chunk, new.clone());
+                changed.chunks.push(ChunkChange { chunk, old, new });
+            }
+            Table::Dealing => {
+                let chunk: Chunk = minicbor::decode(key).map_err(|e| unreadable(&e))?;
+                let record: Option<DealingRecord> = read(value)?;
+                replace(&mut self.dealings, &chunk, record.map(|record| record.dealing.body_digest()));
+            }
+            Table::Plan | Table::Session => {
+                let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
+                let names = if table == Table::Plan { &mut self.plans } else { &mut self.sessions };
+                match value {
+                    Some(_) => names.insert(name),
+                    None => names.remove(&name),
+                };
+            }
+            Table::Base => {
+                let slot = value.and_then(base_slot);
+                replace(&mut self.bases, &key.to_vec(), slot);
+            }
+            Table::Ban => {}
+        }
+        Ok(())
+    }
+}
+
+fn replace<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V>) -> Option<V> {
+    match value {
+        Some(value) => map.insert(key.clone(), value),
+        None => map.remove(key),
+    }
+}
+
+fn read<D: Document>(value: Option<&[u8]>) -> Result<Option<D>, Violation> {
+    value.map(encoding::decode).transpose().map_err(|e| unreadable(&e))
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Violation {
+    Violation::new(Invariant::Sound, format!("a durable record cannot be read: {error}"))
+}

@@ -1,0 +1,70 @@
+//! What signers have promised: votes, as they left.
+
+use super::Mirror;
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
+use perennial_model::plan::Chunk;
+use perennial_model::vote::{Vote, VoteKind};
+use perennial_model::wallet::WalletId;
+use std::collections::BTreeMap;
+
+/// The highest epoch of a wallet that anybody could show to be retired.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retired {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Its transcript digest.
+    pub transcript: Digest,
+    /// Its activation set.
+    pub holders: Vec<SignerId>,
+}
+
+/// What was promised so far.
+#[derive(Default)]
+pub struct Spoken {
+    /// Prepared votes, with the root that each names.
+    pub prepared: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
+    /// Keep votes, with the root that each names.
+    pub kept: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
+    /// The highest retired epoch of each wallet: every member of its activation set has voted Keep.
+    pub retired: BTreeMap<WalletId, Retired>,
+}
+
+impl Spoken {
+    /// The votes of a kind on a chunk.
+    pub fn votes(&self, kind: VoteKind, chunk: &Chunk) -> Option<&BTreeMap<SignerId, Digest>> {
+        match kind {
+            VoteKind::Prepared => self.prepared.get(chunk),
+            VoteKind::Keep => self.kept.get(chunk),
+        }
+    }
+
+    /// Takes a vote that is about to leave. Gives the chunk if it can be shown to be retired now.
+    pub fn vote(&mut self, signer: &SignerId, vote: &Vote, mirror: &Mirror) -> Option<Chunk> {
+        let votes = match vote.kind {
+            VoteKind::Prepared => &mut self.prepared,
+            VoteKind::Keep => &mut self.kept,
+        };
+        votes.entry(vote.chunk).or_default().insert(signer.clone(), vote.root);
+        if vote.kind == VoteKind::Prepared {
+            return None;
+        }
+        let record = mirror.chunks.get(&vote.chunk)?;
+        let inputs = record.inputs.as_ref()?;
+        let kept = self.kept.get(&vote.chunk)?;
+        if !inputs.holders.iter().all(|holder| kept.contains_key(holder)) {
+            return None;
+        }
+        for wallet in &record.wallets {
+            let held = mirror.wallets.get(wallet)?.held.iter().find(|held| held.chunk == vote.chunk)?;
+            let set = &held.share_set;
+            if self.retired.get(wallet).is_none_or(|known| known.epoch < set.epoch) {
+                let (epoch, transcript) = (set.epoch, set.transcript);
+                let retired = Retired { epoch, transcript, holders: inputs.holders.clone() };
+                self.retired.insert(wallet.clone(), retired);
+            }
+        }
+        Some(vote.chunk)
+    }
+}

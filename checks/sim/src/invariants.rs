@@ -1,0 +1,11 @@
+//! The invariants of the protocol (its section 9), each a function named after it.
+
+pub mod authority;
+pub mod durable;
+pub mod erasure;
+pub mod keys;
+pub mod liveness;
+pub mod recovery;
+pub mod rising;
+pub mod sessions;
+pub mod transcripts;

@@ -1,0 +1,177 @@
+//! I1, key continuity: every share set of a wallet opens to the same `X`, and each address is byte-identical.
+//!
+//! Shares are opened from the disk. In the transparent group they are interpolated; in the others `x_j·G = X_j` is
+//! checked for each, and the share set is opened in the exponent.
+
+use crate::history::{Changed, History};
+use crate::signer::Signer;
+use crate::violation::{Invariant, Violation};
+use perennial_custody::keyslots::SlotBytes;
+use perennial_custody::record::HeldEpoch;
+use perennial_custody::simulation::danger_open_share;
+use perennial_model::derivation::Path;
+use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
+use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent, lagrange_at_zero};
+use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::{Scheme, WalletId, WalletKey};
+use perennial_model::with_group;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Names one generation of a wallet's shares.
+type Generation = (WalletId, Epoch, Digest);
+
+/// What is known of keys and shares.
+#[derive(Default)]
+pub struct Keys {
+    /// The key and first address of each wallet since its first retired epoch.
+    fixed: BTreeMap<WalletId, (WalletKey, String)>,
+    /// Share sets that were opened in the exponent.
+    sound: BTreeSet<Generation>,
+    /// Shares of the transparent group, by seat.
+    shares: BTreeMap<Generation, BTreeMap<u8, [u8; SCALAR_BYTES]>>,
+    /// What a slot's content opened to, so that it is opened once.
+    openings: HashMap<(usize, Generation), (SlotBytes, bool)>,
+}
+
+impl Keys {
+    /// From here on every share is opened anew.
+    pub fn forget_openings(&mut self) {
+        self.openings.clear();
+    }
+
+    /// Forgets what a signer no longer holds.
+    pub fn forget(&mut self, number: usize, held: &HeldEpoch) {
+        self.openings.remove(&(number, generation(&held.share_set)));
+    }
+
+    /// Whether a share opens from the platter as it is now, and is the share that its share set says.
+    pub fn opens(&mut self, signer: &Signer, number: usize, held: &HeldEpoch) -> bool {
+        let slot = signer.disk.durable_slot(held.locked.slot);
+        let name = (number, generation(&held.share_set));
+        if let Some((seen, opens)) = self.openings.get(&name)
+            && *seen == slot
+        {
+            return *opens;
+        }
+        let opens = fits(signer, held, &slot).is_some();
+        self.openings.insert(name, (slot, opens));
+        opens
+    }
+
+    /// Fixes the key of a wallet when its first epoch is retired.
+    pub fn fix(&mut self, set: &ShareSet) -> Result<(), Violation> {
+        let address = perennial_chain::address(&set.wallet, &set.key, &Path::primary(set.wallet.chain));
+        let address = address.map_err(|e| broken(format!("{} has no address: {e}", set.wallet.id)))?;
+        let known = self.fixed.entry(set.wallet.id.clone()).or_insert_with(|| (set.key.clone(), address.clone()));
+        if known.0 == set.key && known.1 == address {
+            return Ok(());
+        }
+        Err(broken(format!("the address of {} was {} and is {address}", set.wallet.id, known.1)))
+    }
+}
+
+/// Every share set that a signer newly holds opens to the wallet's key, and its share is one of it.
+pub fn i1_key_continuity(
+    history: &mut History,
+    signer: &Signer,
+    number: usize,
+    changed: &Changed,
+) -> Result<(), Violation> {
+    for change in &changed.wallets {
+        let had = |held: &HeldEpoch| change.old.iter().any(|old| old.held.contains(held));
+        let new = change.new.iter().flat_map(|record| &record.held);
+        for held in new.filter(|held| !had(held)) {
+            check(&mut history.keys, signer, number, held)?;
+        }
+        let old = change.old.iter().flat_map(|record| &record.held);
+        let has = |held: &HeldEpoch| change.new.iter().any(|new| new.held.contains(held));
+        for held in old.filter(|held| !has(held)) {
+            history.keys.forget(number, held);
+        }
+    }
+    Ok(())
+}
+
+/// The same for everything that a signer holds.
+pub fn i1_all_shares_of(history: &mut History, signer: &Signer, number: usize) -> Result<(), Violation> {
+    let all = history.mirrors[number].wallets.values().flat_map(|record| &record.held);
+    for held in all {
+        check(&mut history.keys, signer, number, held)?;
+    }
+    Ok(())
+}
+
+fn check(keys: &mut Keys, signer: &Signer, number: usize, held: &HeldEpoch) -> Result<(), Violation> {
+    let set = &held.share_set;
+    let name = generation(set);
+    let who = signer.own.pinned.me();
+    if let Some((key, _)) = keys.fixed.get(&set.wallet.id)
+        && *key != set.key
+    {
+        return Err(broken(format!("{who} holds {} {} under another key", set.wallet.id, set.epoch)));
+    }
+    if !keys.sound.contains(&name) {
+        if set.opens_to() != Some(set.key.public_key) {
+            return Err(broken(format!("{} {} does not open to its key", set.wallet.id, set.epoch)));
+        }
+        keys.sound.insert(name.clone());
+    }
+    let slot = signer.disk.durable_slot(held.locked.slot);
+    let share = fits(signer, held, &slot);
+    keys.openings.insert((number, name.clone()), (slot, share.is_some()));
+    let Some(share) = share else {
+        return Err(broken(format!(
+            "{who} holds a share of {} {} that does not open to its verification share",
+            set.wallet.id, set.epoch
+        )));
+    };
+    if set.scheme() == Scheme::Transparent {
+        let seat = set.committee.seat_of(who).map_or(0, perennial_model::committee::Seat::get);
+        let shares = keys.shares.entry(name).or_default();
+        shares.insert(seat, share);
+        interpolates(set, shares)?;
+    }
+    Ok(())
+}
+
+/// The share, if what the slot holds opens it and `x_j·G = X_j`.
+fn fits(signer: &Signer, held: &HeldEpoch, slot: &SlotBytes) -> Option<[u8; SCALAR_BYTES]> {
+    let share = danger_open_share(&signer.own, held, slot)?;
+    let seat = held.share_set.committee.seat_of(signer.own.pinned.me())?;
+    let point = held.share_set.verification_share(seat)?;
+    with_group!(held.share_set.scheme(), G => {
+        let scalar = <<G as Group>::Scalar as Scalar>::decode(&share)?;
+        (G::encode(&G::generate(&scalar)) == *point).then_some(*share)
+    })
+}
+
+/// Any `t` of the shares seen so far make the key; each further one lies on the same polynomial.
+fn interpolates(set: &ShareSet, shares: &BTreeMap<u8, [u8; SCALAR_BYTES]>) -> Result<(), Violation> {
+    type Number = <Transparent as Group>::Scalar;
+    let count = usize::from(set.committee.threshold());
+    let known: Vec<(u8, Number)> =
+        shares.iter().filter_map(|(seat, bytes)| Some((*seat, Number::decode(bytes)?))).collect();
+    for group in known.windows(count) {
+        let seats: Vec<u8> = group.iter().map(|(seat, _)| *seat).collect();
+        let secret = group.iter().fold(Number::ZERO, |sum, (seat, share)| {
+            let weight = lagrange_at_zero::<Number>(*seat, &seats).unwrap_or(Number::ZERO);
+            sum + weight * *share
+        });
+        if Transparent::encode(&Transparent::generate(&secret)) != set.key.public_key {
+            return Err(broken(format!(
+                "the shares of {} {} at seats {seats:?} do not interpolate to the key",
+                set.wallet.id, set.epoch
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn generation(set: &ShareSet) -> Generation {
+    (set.wallet.id.clone(), set.epoch, set.transcript)
+}
+
+fn broken(what: String) -> Violation {
+    Violation::new(Invariant::I1KeyContinuity, what)
+}
