@@ -1,5 +1,24 @@
 //! The coordinator: plans, relays, stores and shows. It holds no share and no right.
+//!
+//! Reading order: [`run`] (threads, and how they hang together), [`ceremonies`] (the loop that runs ceremonies) on
+//! [`journal`] and [`world`], [`post`] (mail that came) on [`mailbox`], [`gateway`] (signing requests) on
+//! [`ledger`], [`view`] and [`api`] (what is shown and asked), [`store`] (the files underneath), [`directory`] and
+//! [`config`] (what is trusted, and what is tuned).
 
+pub mod api;
+pub mod ceremonies;
+pub mod config;
+pub mod directory;
+pub mod gateway;
 pub mod identity;
+pub mod journal;
+pub mod ledger;
 pub mod mailbox;
+pub mod plan_reader;
+pub mod post;
 pub mod priority;
+pub mod process;
+pub mod run;
+pub mod store;
+pub mod view;
+pub mod world;

@@ -1,0 +1,147 @@
+//! The ledger: its signed head and its entries.
+
+use super::input::Parameters;
+use super::problem::{Blame, CANNOT_WRITE, Problem};
+use super::{Answered, AtDesk};
+use axum::Json;
+use axum::extract::State;
+use base64ct::{Base64, Encoding};
+use perennial_ledger::entry::Content;
+use perennial_ledger::{Checkpoint, Entry, SignNote};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// The most entries on a page.
+const PAGE_MAX: u32 = 1000;
+const PAGE_DEFAULT: u32 = 100;
+
+/// The signed head of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckpointBody {
+    /// The signed note (C2SP tlog-checkpoint).
+    pub checkpoint: String,
+    /// How many entries it is over.
+    pub size: u64,
+    /// The root hash (RFC 6962) in hexadecimal digits.
+    pub root: String,
+    /// The public key that signed it, `name+id+base64`.
+    pub key: String,
+}
+
+/// Signs the ledger's present head. Everything in it is durable.
+#[utoipa::path(
+    get,
+    path = "/v1/ledger/checkpoint",
+    tag = "ledger",
+    responses((status = 200, description = "The checkpoint", body = CheckpointBody))
+)]
+pub async fn checkpoint(State(desk): AtDesk) -> Answered<CheckpointBody> {
+    let head = desk.ledger.head();
+    let signed =
+        Checkpoint::sign(head, &*desk.ledger_key).map_err(|error| Problem::bug(error.to_string()))?;
+    Ok(Json(CheckpointBody {
+        checkpoint: String::from_utf8_lossy(&signed.to_bytes()).into_owned(),
+        size: head.size,
+        root: head.root.to_string(),
+        key: desk.ledger_key.key().to_string(),
+    }))
+}
+
+/// Which entries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Range {
+    /// The place of the first one, counted from 0; by default 0.
+    pub from: Option<u64>,
+    /// At most so many, up to 1000; by default 100.
+    pub limit: Option<u32>,
+}
+
+/// A run of entries.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Entries {
+    /// How many entries the ledger has.
+    pub size: u64,
+    /// The entries, in order.
+    pub entries: Vec<EntryBody>,
+}
+
+/// An entry.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EntryBody {
+    /// Its place, counted from 0.
+    pub index: u64,
+    /// Its canonical bytes in base64: what the tree hashes.
+    pub entry: String,
+    /// What sort of thing happened.
+    pub kind: String,
+    /// When, in milliseconds since 1970, by the coordinator's clock.
+    pub time_ms: u64,
+    /// What it is about.
+    pub subject: String,
+    /// SHA-256 of the body, in hexadecimal digits.
+    pub body: String,
+    /// Of a signature: under which shares it was made.
+    pub signature: Option<SignatureBody>,
+}
+
+/// What the entry of a signature holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignatureBody {
+    /// The wallet.
+    pub wallet: String,
+    /// The epoch.
+    pub epoch: String,
+    /// The digest of the transcript that made the shares.
+    pub transcript: String,
+    /// The plan that made them.
+    pub plan: String,
+}
+
+/// Lists entries.
+#[utoipa::path(
+    get,
+    path = "/v1/ledger/entries",
+    tag = "ledger",
+    params(Range),
+    responses(
+        (status = 200, description = "Entries in order", body = Entries),
+        (status = "4XX", description = "The caller's", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The store's", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn entries(State(desk): AtDesk, Parameters(range): Parameters<Range>) -> Answered<Entries> {
+    let size = desk.ledger.head().size;
+    let limit = range.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let read = desk.entries.entries(range.from.unwrap_or(0), limit).await.map_err(|error| {
+        let action = "see to the disk of the coordinator";
+        Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), action)
+    })?;
+    let entries = read.into_iter().filter(|read| read.place < size).map(|read| {
+        let entry = Entry::from_bytes(&read.entry).map_err(|error| Problem::bug(error.to_string()))?;
+        Ok(written(read.place, &read.entry, &entry))
+    });
+    Ok(Json(Entries { size, entries: entries.collect::<Result<_, Problem>>()? }))
+}
+
+fn written(index: u64, bytes: &[u8], entry: &Entry) -> EntryBody {
+    let signature = match &entry.content {
+        Content::Signature(signature) => Some(SignatureBody {
+            wallet: signature.wallet.as_str().into(),
+            epoch: format!("{}.{}", signature.epoch.rank, signature.epoch.count),
+            transcript: hex::encode(signature.transcript.0),
+            plan: hex::encode(signature.plan.0),
+        }),
+        Content::Other(_) => None,
+    };
+    EntryBody {
+        index,
+        entry: Base64::encode_string(bytes),
+        kind: entry.kind().into(),
+        time_ms: entry.time_ms,
+        subject: entry.subject.as_str().into(),
+        body: hex::encode(entry.body.0),
+        signature,
+    }
+}

@@ -1,0 +1,190 @@
+//! How the coordinator stands: health, what it trusts, and whether signers are there.
+
+use super::problem::{Blame, CANNOT_WRITE, Problem};
+use super::{Answered, AtDesk};
+use crate::post::Outbox;
+use crate::view::Running;
+use crate::world::now_ms;
+use axum::Json;
+use axum::extract::State;
+use base64ct::{Base64, Encoding};
+use perennial_ledger::SignNote;
+use perennial_model::committee::SignerId;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use utoipa::ToSchema;
+
+/// A signer whose last sign of life is older is shown as not connected. One that is there polls without end.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A coordinator that can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`; anything else is a problem.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+    /// The version of the daemon.
+    pub version: &'static str,
+    /// When it was started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// Wallets that may be shown.
+    pub wallets: usize,
+    /// Entries in the ledger.
+    pub ledger_size: u64,
+    /// Signers that are there.
+    pub signers_connected: usize,
+    /// Signers that governance names.
+    pub signers: usize,
+}
+
+/// Says whether the coordinator can do its work. It cannot while it is unable to write its disk.
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    tag = "standing",
+    responses(
+        (status = 200, description = "It can", body = Health),
+        (status = "5XX", description = "It cannot", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn health(State(desk): AtDesk) -> Answered<Health> {
+    let action = "see to the disk of the coordinator; it goes on by itself";
+    if let Some(trouble) = desk.ledger.trouble() {
+        return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, trouble.to_string(), action));
+    }
+    if let Running::No(reason) = desk.view.running() {
+        return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, reason, action));
+    }
+    let signers = &desk.trusted.governance.signers;
+    let connected = signers.iter().filter(|known| seen(&desk.outbox, &known.signer).connected).count();
+    Ok(Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+        started_ms: desk.started_ms,
+        wallets: desk.view.heads().len(),
+        ledger_size: desk.ledger.head().size,
+        signers_connected: connected,
+        signers: signers.len(),
+    }))
+}
+
+/// What this coordinator trusts, and by what others know it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GovernanceBody {
+    /// The digest of the document.
+    pub digest: String,
+    /// Its version.
+    pub version: u64,
+    /// Its canonical bytes in base64.
+    pub document: String,
+    /// Whose approval counts.
+    pub approvers: Vec<ApproverBody>,
+    /// How many approvals each action needs.
+    pub quorums: Vec<QuorumBody>,
+    /// The signers.
+    pub signers: Vec<SignerIdentityBody>,
+    /// The pin of the coordinator's transport key, which every signer's configuration names.
+    pub coordinator_pin: String,
+    /// The public key of the ledger's checkpoints, `name+id+base64`.
+    pub ledger_key: String,
+}
+
+/// Somebody whose approval counts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApproverBody {
+    /// Who.
+    pub person: String,
+    /// Their key, as one line of an OpenSSH public key file.
+    pub ssh_key: String,
+}
+
+/// How many approvals an action needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuorumBody {
+    /// `create` or `refresh`.
+    pub action: String,
+    /// How many distinct persons.
+    pub approvals: u8,
+}
+
+/// A signer as governance knows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignerIdentityBody {
+    /// Its name.
+    pub signer: String,
+    /// SHA-256 of the public key that it shows in TLS.
+    pub transport_pin: String,
+}
+
+/// Shows the governance document that is pinned here. Compare its digest with what the signers pin.
+#[utoipa::path(
+    get,
+    path = "/v1/governance",
+    tag = "standing",
+    responses((status = 200, description = "The document and what it says", body = GovernanceBody))
+)]
+pub async fn governance(State(desk): AtDesk) -> Json<GovernanceBody> {
+    let governance = &desk.trusted.governance;
+    let approvers = governance.approvers.iter();
+    let quorums = governance.quorums.iter();
+    let signers = governance.signers.iter();
+    Json(GovernanceBody {
+        digest: desk.trusted.digest.to_string(),
+        version: governance.version,
+        document: Base64::encode_string(&desk.trusted.document),
+        approvers: approvers
+            .map(|known| ApproverBody { person: known.person.to_string(), ssh_key: known.ssh_key.clone() })
+            .collect(),
+        quorums: quorums
+            .map(|quorum| QuorumBody { action: quorum.action.to_string(), approvals: quorum.approvals })
+            .collect(),
+        signers: signers
+            .map(|known| SignerIdentityBody {
+                signer: known.signer.to_string(),
+                transport_pin: known.transport_pin.to_string(),
+            })
+            .collect(),
+        coordinator_pin: desk.pin.to_string(),
+        ledger_key: desk.ledger_key.key().to_string(),
+    })
+}
+
+/// All signers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Signers {
+    /// In the order of governance.
+    pub signers: Vec<SignerBody>,
+}
+
+/// A signer as the mailbox knows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignerBody {
+    /// Its name.
+    pub signer: String,
+    /// Whether it is there now.
+    pub connected: bool,
+    /// When it last gave a sign of life, in milliseconds since 1970; none if it has not since the coordinator was
+    /// started.
+    pub last_seen_ms: Option<u64>,
+}
+
+/// Lists the signers that governance names, and whether they are there.
+#[utoipa::path(
+    get,
+    path = "/v1/signers",
+    tag = "standing",
+    responses((status = 200, description = "All signers", body = Signers))
+)]
+pub async fn signers(State(desk): AtDesk) -> Json<Signers> {
+    let known = desk.trusted.governance.signers.iter();
+    Json(Signers { signers: known.map(|known| seen(&desk.outbox, &known.signer)).collect() })
+}
+
+fn seen(outbox: &Outbox, signer: &SignerId) -> SignerBody {
+    let silence = outbox.last_seen(signer).map(|instant: Instant| instant.elapsed());
+    SignerBody {
+        signer: signer.to_string(),
+        connected: silence.is_some_and(|silence| silence <= CONNECTED_WITHIN),
+        last_seen_ms: silence.map(|silence| now_ms().saturating_sub(silence.as_millis() as u64)),
+    }
+}

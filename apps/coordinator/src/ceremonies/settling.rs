@@ -1,0 +1,218 @@
+//! One boot's worth of the loop: collect orders, settle, commit when something waits for it, release.
+
+use super::{
+    Booted, COMMIT_WITHIN, HeadNews, LOOK_EVERY, LOOK_NOT_BEFORE, Loop, Order, Parts, Refusal, TOGETHER_MAX,
+};
+use crate::journal::SharedFactLog;
+use crate::mailbox::Lane;
+use crate::store::StoreError;
+use crate::world::now_ms;
+use perennial_model::encoding::Digest;
+use perennial_workflow::ceremony::status::Count;
+use perennial_workflow::driver::Settled;
+use perennial_workflow::journal::Note;
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Runs the loop until it is told to stop.
+///
+/// # Errors
+/// When the journal fails. Whoever waits for an answer has it.
+pub(super) fn settle_until_stopped(
+    parts: &Parts,
+    booted: &mut Booted,
+    orders: &Receiver<Order>,
+) -> Result<(), StoreError> {
+    let Booted { driver, log } = booted;
+    let mut held = Held::new(driver);
+    loop {
+        let ended = held.collect(driver, orders);
+        let done = match driver.settle() {
+            Ok(settled) => held.take_in(log, settled).or_release(parts, driver, log, ended),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            held.refuse(&Refusal::StandingStill(error.to_string()));
+            return Err(error);
+        }
+        if ended == Ended::Yes {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Yes,
+    No,
+}
+
+/// What is held back until the next commit.
+struct Held {
+    /// Ceremonies that are not over, as far as is known.
+    open: BTreeSet<Digest>,
+    settled: Settled,
+    submitted: Vec<(Digest, oneshot::Sender<Result<Digest, Refusal>>)>,
+    approved: Vec<(Count, oneshot::Sender<Result<Count, Refusal>>)>,
+    /// When a commit for which nothing waits is due.
+    commit_at: Option<Instant>,
+    looked_at: Instant,
+}
+
+impl Held {
+    fn new(driver: &Loop) -> Self {
+        let open = driver.ceremonies().into_iter().filter(|digest| driver.ceremony(digest).is_some());
+        Self {
+            open: open.collect(),
+            settled: Settled::default(),
+            submitted: Vec::new(),
+            approved: Vec::new(),
+            commit_at: None,
+            looked_at: Instant::now(),
+        }
+    }
+
+    /// Waits for orders, or until the loop has to look at everything, and passes on what came.
+    fn collect(&mut self, driver: &mut Loop, orders: &Receiver<Order>) -> Ended {
+        let look_at = self.look_at(driver);
+        let until = self.commit_at.map_or(look_at, |commit_at| commit_at.min(look_at));
+        let first = match orders.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ended::Yes,
+        };
+        if Instant::now() >= look_at {
+            self.looked_at = Instant::now();
+            // What signers declined is no fact; it is shown with the next look.
+            self.commit_at = Some(self.looked_at);
+            driver.tick();
+        }
+        for order in first.into_iter().chain(orders.try_iter()).take(TOGETHER_MAX) {
+            match order {
+                Order::Heard(from, reply) => driver.receive(&from, reply),
+                Order::Submit(plan, answer) => match driver.submit(*plan) {
+                    Ok(digest) => {
+                        self.open.insert(digest);
+                        self.submitted.push((digest, answer));
+                    }
+                    Err(error) => drop(answer.send(Err(error.into()))),
+                },
+                Order::Approve(ceremony, approval, answer) => match driver.approve(&ceremony, approval) {
+                    Ok(count) => self.approved.push((count, answer)),
+                    Err(error) => drop(answer.send(Err(error.into()))),
+                },
+                Order::Stop => return Ended::Yes,
+            }
+        }
+        Ended::No
+    }
+
+    /// When everything is to be looked at next.
+    fn look_at(&self, driver: &Loop) -> Instant {
+        let latest = self.looked_at + LOOK_EVERY;
+        let Some(wake_at_ms) = driver.wake_at_ms() else { return latest };
+        let wake_at = Instant::now() + Duration::from_millis(wake_at_ms.saturating_sub(now_ms()));
+        wake_at.max(self.looked_at + LOOK_NOT_BEFORE).min(latest)
+    }
+
+    fn take_in(&mut self, log: &SharedFactLog, settled: Settled) -> &mut Self {
+        for (signer, error) in &settled.objections {
+            tracing::warn!(%signer, "what it sent was not believed: {error}");
+        }
+        self.settled.notes.extend(settled.notes);
+        self.settled.changes.extend(settled.changes);
+        if self.commit_at.is_none() && log.has_pending() {
+            self.commit_at = Some(Instant::now() + COMMIT_WITHIN);
+        }
+        self
+    }
+
+    /// Commits and releases, if anything waits for it.
+    fn or_release(
+        &mut self,
+        parts: &Parts,
+        driver: &mut Loop,
+        log: &SharedFactLog,
+        ended: Ended,
+    ) -> Result<(), StoreError> {
+        let is_awaited = driver.world().has_mail()
+            || !self.settled.notes.is_empty()
+            || !self.settled.changes.is_empty()
+            || !self.submitted.is_empty()
+            || !self.approved.is_empty();
+        let is_due = self.commit_at.is_some_and(|commit_at| commit_at <= Instant::now());
+        if !is_awaited && !is_due && ended == Ended::No {
+            return Ok(());
+        }
+        let notes = log.commit()?;
+        self.commit_at = None;
+        for mail in driver.world_mut().take() {
+            parts.outbox.send(&mail.signers, Lane::Ceremony, &mail.bytes);
+        }
+        parts.ledger.take_notes(notes);
+        self.publish(parts);
+        self.show(parts, driver);
+        for (digest, answer) in self.submitted.drain(..) {
+            // Whoever asked may have gone meanwhile; here and below.
+            let _ = answer.send(Ok(digest));
+        }
+        for (count, answer) in self.approved.drain(..) {
+            let _ = answer.send(Ok(count));
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, parts: &Parts) {
+        let Settled { notes, changes, .. } = std::mem::take(&mut self.settled);
+        notes.iter().for_each(log);
+        if !changes.is_empty() {
+            parts.view.apply(&changes);
+            let _ = parts.news.send(HeadNews::Changes(changes));
+        }
+    }
+
+    /// Shows every ceremony that is not over, and those that are over since the last time.
+    fn show(&mut self, parts: &Parts, driver: &Loop) {
+        self.open.retain(|digest| {
+            let open = driver.ceremony(digest);
+            if let Some(status) = driver.status(digest) {
+                parts.view.show(status, open.map(|open| &open.submitted));
+            }
+            open.is_some()
+        });
+    }
+
+    fn refuse(self, refusal: &Refusal) {
+        for (_, answer) in self.submitted {
+            let _ = answer.send(Err(refusal.clone()));
+        }
+        for (_, answer) in self.approved {
+            let _ = answer.send(Err(refusal.clone()));
+        }
+    }
+}
+
+fn log(note: &Note) {
+    match note {
+        Note::Submitted { ceremony } => tracing::info!(%ceremony, "a plan was submitted"),
+        Note::Approved { ceremony, person } => tracing::info!(%ceremony, %person, "a plan was approved"),
+        Note::Authorised { ceremony, .. } => tracing::info!(%ceremony, "its quorum is complete"),
+        Note::Activated { chunk, .. } => tracing::info!(%chunk, "active"),
+        Note::Retired { chunk, .. } => tracing::info!(%chunk, "retired everything lower"),
+        Note::Created { chunk, generation } => {
+            tracing::info!(%chunk, wallets = generation.share_sets.len(), "wallets exist from now on");
+        }
+        Note::Erased { chunk, receipt } => tracing::info!(%chunk, signer = %receipt.signer, "erased"),
+        Note::Left { chunk, reason } => tracing::warn!(%chunk, "this attempt was left: {reason}"),
+        Note::GivenUp { ceremony, wallets } => {
+            tracing::error!(%ceremony, wallets = wallets.len(), "no attempt is left for these wallets");
+        }
+        Note::Finished { status } => {
+            let (ceremony, retired) = (status.ceremony, status.wallets_retired);
+            let given_up = status.wallets_given_up;
+            tracing::info!(%ceremony, stage = %status.stage, retired, given_up, "the ceremony is over");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The ledger of this coordinator: entries durable before what they record is released, in one file, by one writer.
+//!
+//! A signature is released in one transaction with its entry and with the answer that the same request gets when
+//! it is asked again; requests in flight share that transaction, and so its sync. What happened in ceremonies
+//! comes as numbered notes, which are durable with their facts already; each is taken over once. If the file
+//! cannot be written nothing is released, and notes wait.
+
+pub mod key;
+pub mod notes;
+mod reading;
+mod writing;
+
+pub use reading::{LedgerReader, ReadEntry};
+
+use crate::journal::NumberedNote;
+use crate::store::{StoreError, StoreFile};
+use perennial_ledger::TreeHead;
+use sqlx::migrate::Migrator;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use tokio::sync::{mpsc, oneshot, watch};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/ledger");
+
+/// The most releases that wait for the writer. The gateway lets in fewer requests.
+const WAITING_MAX: usize = 16 << 10;
+
+/// A signature to be released: its entry, and what the same request is answered from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The canonical bytes of the entry; the digest in it is that of the answer.
+    pub entry: Vec<u8>,
+    /// The key under which the request may come again.
+    pub idempotency_key: Option<String>,
+    /// The digest of what was asked.
+    pub request: [u8; 32],
+    /// When, in milliseconds since 1970.
+    pub released_ms: u64,
+    /// What is answered, without the place of the entry.
+    pub answer: Vec<u8>,
+}
+
+/// What was released before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The place of the entry.
+    pub place: u64,
+    /// The digest of what was asked.
+    pub request: [u8; 32],
+    /// What was answered, without the place of the entry.
+    pub answer: Vec<u8>,
+}
+
+enum Job {
+    Release(Box<Release>, oneshot::Sender<Result<u64, StoreError>>),
+    Notes(Vec<NumberedNote>),
+}
+
+/// A handle of the writer. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    jobs: mpsc::UnboundedSender<Job>,
+    room: Arc<tokio::sync::Semaphore>,
+    head: watch::Receiver<TreeHead>,
+    notes_taken: Arc<AtomicI64>,
+    trouble: watch::Receiver<Option<StoreError>>,
+}
+
+impl Ledger {
+    /// Opens the file. The returned future is the writer; it ends when every handle is gone, or with the error
+    /// for which the process has to end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(
+        file: StoreFile,
+    ) -> Result<(Self, impl Future<Output = Result<(), StoreError>> + Send), StoreError> {
+        file.prepare(&MIGRATIONS).await?;
+        let written = writing::Written::read(file.clone()).await?;
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (head_sender, head) = watch::channel(written.head());
+        let (trouble_sender, trouble) = watch::channel(None);
+        let notes_taken = Arc::new(AtomicI64::new(written.notes_taken()));
+        let writer = writing::Writer {
+            file,
+            written: Some(written),
+            waiting,
+            notes: Default::default(),
+            head: head_sender,
+            trouble: trouble_sender,
+            notes_taken: Arc::clone(&notes_taken),
+        };
+        let room = Arc::new(tokio::sync::Semaphore::new(WAITING_MAX));
+        Ok((Self { jobs, room, head, notes_taken, trouble }, writer.write_until_nobody_asks()))
+    }
+
+    /// Makes a signature's entry durable, and returns its place. Until then the signature must not be shown.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the entry is not known to be there, so nothing may be released. The same request asked
+    /// again finds out.
+    pub async fn release(&self, release: Release) -> Result<u64, StoreError> {
+        let closed =
+            |reason: &str| StoreError::Unwritable { file: "ledger.db".into(), reason: reason.into() };
+        let _room = self.room.acquire().await.map_err(|_| closed("the daemon is ending"))?;
+        let (done, is_done) = oneshot::channel();
+        let job = Job::Release(Box::new(release), done);
+        self.jobs.send(job).map_err(|_| closed("its writer has ended"))?;
+        is_done.await.unwrap_or_else(|_| Err(closed("its writer has ended")))
+    }
+
+    /// Hands over notes, in order. Those that were taken before are left out.
+    pub fn take_notes(&self, notes: Vec<NumberedNote>) {
+        if !notes.is_empty() {
+            // A writer that is gone takes them over after the next start.
+            let _ = self.jobs.send(Job::Notes(notes));
+        }
+    }
+
+    /// The number of the last note that is in the ledger.
+    pub fn notes_taken(&self) -> i64 {
+        self.notes_taken.load(Relaxed)
+    }
+
+    /// Size and root of what is durable.
+    pub fn head(&self) -> TreeHead {
+        *self.head.borrow()
+    }
+
+    /// Why the ledger could not be written the last time it was tried; none if it could.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.trouble.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! The writer: one transaction after the other, each with everything that waits.
+
+use super::{Job, Release};
+use crate::journal::NumberedNote;
+use crate::store::{StoreError, StoreFile};
+use perennial_ledger::{MemoryNodes, NodeHash, Tree, TreeHead, tree::Growth, tree::StoredNode};
+use sqlx::SqliteConnection;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The most releases in one transaction.
+const RELEASES_MAX: usize = 256;
+/// The most notes in one transaction, so that a signature never waits for a big ceremony's.
+const NOTES_MAX: usize = 64;
+/// How long a file that could not be written is left alone, if nobody waits.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The only source of notes.
+const SOURCE: &str = "ceremonies";
+
+/// Whoever waits for a release, in the order of the releases.
+type Waiting = Vec<oneshot::Sender<Result<u64, StoreError>>>;
+
+/// What goes into one transaction: notes first, then releases.
+#[derive(Default)]
+struct Together {
+    notes: Vec<NumberedNote>,
+    releases: Vec<Release>,
+}
+
+/// The connection, and what is durable in the file.
+pub(super) struct Written {
+    connection: SqliteConnection,
+    tree: Tree,
+    notes_taken: i64,
+}
+
+pub(super) struct Writer {
+    pub file: StoreFile,
+    /// None after an error.
+    pub written: Option<Written>,
+    pub waiting: mpsc::UnboundedReceiver<Job>,
+    pub notes: VecDeque<NumberedNote>,
+    pub head: watch::Sender<TreeHead>,
+    pub trouble: watch::Sender<Option<StoreError>>,
+    pub notes_taken: Arc<AtomicI64>,
+}
+
+impl Written {
+    /// Opens the file and reads what is durable in it.
+    pub async fn read(file: StoreFile) -> Result<Self, StoreError> {
+        let mut connection = file.open().await?;
+        let (size,): (i64,) = sqlx::query_as("SELECT COALESCE(MAX(place) + 1, 0) FROM entries")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|error| file.error(&error))?;
+        let size = u64::try_from(size).map_err(|_| file.damaged("an entry stands before the first place"))?;
+        let tree = read_tree(&mut connection, &file, size).await?;
+        let taken: Option<(i64,)> = sqlx::query_as("SELECT notes FROM taken WHERE source = $1")
+            .bind(SOURCE)
+            .fetch_optional(&mut connection)
+            .await
+            .map_err(|error| file.error(&error))?;
+        Ok(Self { connection, tree, notes_taken: taken.map_or(0, |(notes,)| notes) })
+    }
+
+    pub fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+
+    pub fn notes_taken(&self) -> i64 {
+        self.notes_taken
+    }
+
+    /// Writes something that changes nothing, to learn whether it can be written.
+    async fn check_writable(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE taken SET notes = notes").execute(&mut self.connection).await.map(drop)
+    }
+
+    /// Appends everything in one transaction.
+    async fn append(&mut self, together: Together) -> Result<(), Failure> {
+        let Together { notes, releases } = together;
+        let last_note = notes.last().map_or(self.notes_taken, |note| note.number);
+        let first = self.tree.size() as i64;
+        let first_release = first + notes.len() as i64;
+        let mut entries: Vec<Vec<u8>> = notes.into_iter().map(|note| note.entry).collect();
+        entries.extend(releases.iter().map(|release| release.entry.clone()));
+        let Growth { tree, nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
+        let connection = &mut self.connection;
+        sqlx::query("BEGIN").execute(&mut *connection).await?;
+        for (place, entry) in (first..).zip(entries) {
+            sqlx::query("INSERT INTO entries (place, entry) VALUES ($1, $2)")
+                .bind(place)
+                .bind(entry)
+                .execute(&mut *connection)
+                .await?;
+        }
+        insert_nodes(connection, nodes).await?;
+        for (place, release) in (first_release..).zip(releases) {
+            insert_release(connection, place, release).await?;
+        }
+        if last_note != self.notes_taken {
+            sqlx::query(
+                "INSERT INTO taken (source, notes) VALUES ($1, $2) \
+                 ON CONFLICT (source) DO UPDATE SET notes = excluded.notes",
+            )
+            .bind(SOURCE)
+            .bind(last_note)
+            .execute(&mut *connection)
+            .await?;
+        }
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+        self.tree = tree;
+        self.notes_taken = last_note;
+        Ok(())
+    }
+}
+
+impl Writer {
+    pub async fn write_until_nobody_asks(mut self) -> Result<(), StoreError> {
+        loop {
+            let mut releases = Vec::new();
+            let mut waiting = Waiting::new();
+            let open = self.collect(&mut releases, &mut waiting).await;
+            match self.write(releases).await {
+                Ok(first) => {
+                    for (place, done) in (first..).zip(waiting) {
+                        // Whoever asked may have gone meanwhile; here and below.
+                        let _ = done.send(Ok(place));
+                    }
+                }
+                Err(error) => {
+                    self.trouble.send_replace(Some(error.clone()));
+                    for done in waiting {
+                        let _ = done.send(Err(error.clone()));
+                    }
+                    if error.is_final() {
+                        return Err(error);
+                    }
+                    tracing::error!("nothing is released: {error}");
+                }
+            }
+            if open == Open::No && (self.notes.is_empty() || self.written.is_none()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for something to write and takes in what is there. Notes that wait are a reason to go on at once; a
+    /// file that could not be written is tried again after a while.
+    async fn collect(&mut self, releases: &mut Vec<Release>, waiting: &mut Waiting) -> Open {
+        let first = if self.written.is_none() {
+            match tokio::time::timeout(TRY_AGAIN_AFTER, self.waiting.recv()).await {
+                Ok(job) => job,
+                Err(_) => return Open::Yes,
+            }
+        } else if self.notes.is_empty() {
+            self.waiting.recv().await
+        } else {
+            match self.waiting.try_recv() {
+                Ok(job) => Some(job),
+                Err(mpsc::error::TryRecvError::Empty) => return Open::Yes,
+                Err(mpsc::error::TryRecvError::Disconnected) => None,
+            }
+        };
+        let Some(first) = first else { return Open::No };
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Release(release, done) => {
+                    releases.push(*release);
+                    waiting.push(done);
+                }
+                Job::Notes(notes) => notes.into_iter().for_each(|note| self.line_up(note)),
+            }
+            next = if releases.len() < RELEASES_MAX { self.waiting.try_recv().ok() } else { None };
+        }
+        Open::Yes
+    }
+
+    /// After a boot of ceremonies the same notes come again; none is ever left out.
+    fn line_up(&mut self, note: NumberedNote) {
+        let last = self.notes.back().map_or_else(|| self.notes_taken.load(Relaxed), |last| last.number);
+        if note.number == last + 1 {
+            self.notes.push_back(note);
+        } else if note.number > last {
+            let number = note.number;
+            tracing::error!(number, last, "a note came out of order: it is taken over after the next start");
+        }
+    }
+
+    /// Writes these releases and some of the notes that wait. Returns the place of the first release.
+    async fn write(&mut self, releases: Vec<Release>) -> Result<u64, StoreError> {
+        let mut written = match self.written.take() {
+            Some(written) => written,
+            None => Written::read(self.file.clone()).await?,
+        };
+        while self.notes.front().is_some_and(|note| note.number <= written.notes_taken) {
+            self.notes.pop_front();
+        }
+        let notes: Vec<NumberedNote> = self.notes.iter().take(NOTES_MAX).cloned().collect();
+        let (count, released) = (notes.len(), releases.len());
+        if count + released == 0 && self.trouble.borrow().is_some() {
+            written.check_writable().await.map_err(|error| self.file.error(&error))?;
+        }
+        if count + released > 0 {
+            let outcome = written.append(Together { notes, releases }).await;
+            outcome.map_err(|failure| failure.in_file(&self.file))?;
+        }
+        let first = written.tree.size() - released as u64;
+        self.notes.drain(..count);
+        self.notes_taken.store(written.notes_taken, Relaxed);
+        self.head.send_replace(written.head());
+        self.written = Some(written);
+        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
+        Ok(first)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Yes,
+    No,
+}
+
+enum Failure {
+    Sql(sqlx::Error),
+    Tree(perennial_ledger::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Failure {
+    fn in_file(self, file: &StoreFile) -> StoreError {
+        match self {
+            Self::Sql(error) => file.error(&error),
+            Self::Tree(error) => file.damaged(error.to_string()),
+        }
+    }
+}
+
+async fn insert_nodes(connection: &mut SqliteConnection, nodes: Vec<StoredNode>) -> Result<(), sqlx::Error> {
+    for node in nodes {
+        sqlx::query("INSERT INTO nodes (level, place, hash) VALUES ($1, $2, $3)")
+            .bind(i64::from(node.position.level))
+            .bind(node.position.index as i64)
+            .bind(node.hash.0.to_vec())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn insert_release(
+    connection: &mut SqliteConnection,
+    place: i64,
+    release: Release,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO releases (place, idempotency_key, request, released_ms, answer) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(place)
+    .bind(release.idempotency_key)
+    .bind(release.request.to_vec())
+    .bind(release.released_ms as i64)
+    .bind(release.answer)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn read_tree(
+    connection: &mut SqliteConnection,
+    file: &StoreFile,
+    size: u64,
+) -> Result<Tree, StoreError> {
+    let damaged = |error: perennial_ledger::Error| file.damaged(error.to_string());
+    let mut nodes = MemoryNodes::default();
+    for position in Tree::open_needs(size).map_err(damaged)? {
+        let row: Option<(Vec<u8>,)> =
+            sqlx::query_as("SELECT hash FROM nodes WHERE level = $1 AND place = $2")
+                .bind(i64::from(position.level))
+                .bind(position.index as i64)
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|error| file.error(&error))?;
+        if let Some(hash) = row.and_then(|(hash,)| hash.try_into().ok()) {
+            nodes.store(&[StoredNode { position, hash: NodeHash(hash) }]);
+        }
+    }
+    Tree::open(size, &nodes).map_err(damaged)
+}

@@ -1,0 +1,240 @@
+//! Puts the daemon together and runs it until it is told to stop.
+//!
+//! | thread | what it does | priority |
+//! |---|---|---|
+//! | this one | the signing lane, the API's connections, signing requests, the ledger's writer | usual |
+//! | `mail-ceremony` | the connections of the ceremony lane | lowest |
+//! | `ceremony-post` | reads the mail of the ceremony lane | lowest |
+//! | `ceremonies` | the loop that runs ceremonies, with its journal | lowest |
+//! | `elsewhere` | the API but for signing, and the moving of write-ahead logs | lowest |
+//!
+//! Nothing on the way of a signature waits for a thread of low priority or for a lock that one holds.
+
+use crate::api::{self, Desk};
+use crate::ceremonies::{Ceremonies, CeremoniesError, CeremoniesThread, Parts};
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryError};
+use crate::gateway::Gateway;
+use crate::ledger::{Ledger, LedgerReader};
+use crate::mailbox::{
+    ITEMS_MAX, Limits, ListenError, LoopbackListener, Mailbox, ServeError, ServerTls, SharedPin, serve,
+};
+use crate::plan_reader::PlanReader;
+use crate::post::{self, Outbox};
+use crate::priority::lower_this_thread;
+use crate::store::{StoreError, StoreFile};
+use crate::view::View;
+use crate::world::now_ms;
+use axum::serve::ListenerExt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// The most items of mail, of both lanes, that wait to be taken apart.
+const INCOMING_MAX: usize = 16 * ITEMS_MAX;
+/// How long connections may take to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why the daemon did not start, or why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something in the directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Two signers of the governance document have one pin.
+    #[error("governance.cbor: {0}")]
+    SharedPin(#[from] SharedPin),
+    /// An address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The mailbox.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Ceremonies.
+    #[error(transparent)]
+    Ceremonies(#[from] CeremoniesError),
+    /// The operating system refused.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs until a signal (SIGINT, SIGTERM) ends it.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(directory: &Directory, config: &Config) -> Result<(), RunError> {
+    let _lock = directory.lock()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run_here(directory, config))
+}
+
+async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError> {
+    let started_ms = now_ms();
+    let trusted = directory.trusted()?;
+    let identity = directory.identity()?;
+    let pin = identity.pin();
+    let ledger_key = Arc::new(directory.ledger_key()?);
+    let tls = ServerTls::new(&identity, &trusted.pins())?;
+    let mail_listener = LoopbackListener::bind(config.mail_address)?;
+    let api_listener = listen(config.api_address)?;
+    let (api_address, mail_address) = (api_listener.local_addr()?, mail_listener.address());
+    let signers = trusted.governance.signers.len();
+    tracing::info!(governance = %trusted.digest, signers, %pin, "this is trusted, and the pin is ours");
+
+    let elsewhere = start_elsewhere()?;
+    let ledger_file = StoreFile::new(directory.ledger_file());
+    let ceremonies_file = StoreFile::new(directory.ceremonies_file());
+    let (ledger, ledger_writer) = Ledger::open(ledger_file.clone()).await?;
+    let ledger_writer = tokio::spawn(ledger_writer);
+    let mailbox = Mailbox::new(incarnation()?, Limits::default());
+    let outbox = Outbox::new(Arc::new(mailbox.clone()), &trusted);
+    let view = Arc::new(View::new(started_ms));
+    let (news, heard_news) = mpsc::unbounded_channel();
+    let (ceremonies, ceremonies_thread) = Ceremonies::start(Parts {
+        file: ceremonies_file.clone(),
+        trusted: trusted.clone(),
+        tuning: config.tuning(),
+        outbox: outbox.clone(),
+        view: Arc::clone(&view),
+        news,
+        ledger: ledger.clone(),
+    })?;
+    let released = LedgerReader::new(ledger_file.clone());
+    let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), released);
+    tokio::spawn(gateway.clone().follow(heard_news));
+    elsewhere.spawn(ledger_file.clone().keep_log_short());
+    elsewhere.spawn(ceremonies_file.clone().keep_log_short());
+
+    let (stop, stopping) = watch::channel(Stop::No);
+    let (incoming, waiting) = mpsc::channel(INCOMING_MAX);
+    let mail = tokio::spawn(serve(mail_listener, tls, mailbox, incoming, stopped(stopping.clone())));
+    tokio::spawn(post::start(outbox.clone(), waiting, ceremonies.clone(), gateway.clone())?);
+    let desk = Desk {
+        view,
+        ceremonies: ceremonies.clone(),
+        gateway,
+        ledger,
+        entries: Arc::new(LedgerReader::new(ledger_file)),
+        plans: Arc::new(PlanReader::new(ceremonies_file)),
+        ledger_key,
+        trusted,
+        pin,
+        outbox,
+        started_ms,
+    };
+    let api = tokio::spawn(serve_api(api_listener, desk, elsewhere, stopping)?);
+    directory.write_listening(api_address, mail_address)?;
+    let took_ms = now_ms().saturating_sub(started_ms);
+    tracing::info!("ready after {took_ms} ms: API at http://{api_address}, mail at {mail_address}");
+    until_stopped(Running { stop, mail, api, ledger_writer, ceremonies, ceremonies_thread }).await
+}
+
+/// Whether everything is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Yes,
+    No,
+}
+
+/// What has to end before the process does.
+struct Running {
+    stop: watch::Sender<Stop>,
+    mail: JoinHandle<Result<(), ServeError>>,
+    api: JoinHandle<std::io::Result<()>>,
+    ledger_writer: JoinHandle<Result<(), StoreError>>,
+    ceremonies: Ceremonies,
+    ceremonies_thread: CeremoniesThread,
+}
+
+/// Waits for a signal, or for something without which nothing is worth going on; then ends everything.
+async fn until_stopped(running: Running) -> Result<(), RunError> {
+    let Running { stop, mut mail, mut api, mut ledger_writer, ceremonies, mut ceremonies_thread } = running;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted"),
+        _ = terminate.recv() => tracing::info!("told to end"),
+        ended = &mut mail => return Err(early(ended)),
+        ended = &mut api => return Err(early(ended)),
+        ended = &mut ledger_writer => return Err(early(ended)),
+        () = ceremonies_thread.ended() => return Err(ceremonies_thread.reason().into()),
+    }
+    stop.send_replace(Stop::Yes);
+    // The loop has a commit at most to finish; it may be as slow as the disk.
+    tokio::task::spawn_blocking(move || {
+        ceremonies.stop();
+        ceremonies_thread.join()
+    })
+    .await
+    .map_err(std::io::Error::other)??;
+    let farewell = async { tokio::join!(mail, api) };
+    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The reason of something that should have gone on for ever.
+fn early<E: Into<RunError>>(ended: Result<Result<(), E>, tokio::task::JoinError>) -> RunError {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) => std::io::Error::other("a part of the daemon ended without a reason").into(),
+        Err(error) => std::io::Error::other(error).into(),
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<Stop>) {
+    // A sender that is gone means the same as one that says so.
+    let _ = stopping.wait_for(|stop| *stop == Stop::Yes).await;
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    if !address.ip().is_loopback() {
+        return Err(ListenError::NotLoopback(address));
+    }
+    let system = |source| ListenError::System { address, source };
+    let listener = TcpListener::bind(address).map_err(system)?;
+    listener.set_nonblocking(true).map_err(system)?;
+    Ok(listener)
+}
+
+fn serve_api(
+    listener: TcpListener,
+    desk: Desk,
+    elsewhere: Handle,
+    stopping: watch::Receiver<Stop>,
+) -> std::io::Result<impl Future<Output = std::io::Result<()>> + Send> {
+    let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|stream| {
+        // Without it a small answer may wait 40 ms for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection of the API goes without TCP_NODELAY: {error}");
+        }
+    });
+    let router = api::router(desk, elsewhere);
+    Ok(axum::serve(listener, router).with_graceful_shutdown(stopped(stopping)).into_future())
+}
+
+/// A thread for everything that can wait, and the way to give it something to do. It ends with the process.
+fn start_elsewhere() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new().name("elsewhere".into()).spawn(move || {
+        lower_this_thread();
+        runtime.block_on(std::future::pending::<()>());
+    })?;
+    Ok(handle)
+}
+
+/// Signers begin their numbers anew when they see another one.
+fn incarnation() -> std::io::Result<[u8; 16]> {
+    let mut incarnation = [0; 16];
+    getrandom::fill(&mut incarnation).map_err(std::io::Error::other)?;
+    Ok(incarnation)
+}

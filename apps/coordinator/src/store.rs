@@ -1,0 +1,194 @@
+//! One SQLite file: how it is opened, what its errors mean, and how its write-ahead log is kept short.
+//!
+//! There are two files, because SQLite has one writer per file and a commit is as slow as the disk: a ceremony
+//! commits megabytes at a time, and a signature must never wait for that. `ceremonies.db` belongs to the loop
+//! that runs ceremonies, `ledger.db` to the one that releases signatures. No transaction spans both: what the
+//! ledger has to say of a ceremony is written with the ceremony's facts as a note, and taken over by its number.
+//!
+//! Every commit is synced (`synchronous = FULL`). Moving the write-ahead log into the file is done beside the
+//! writer and never by it, so that no commit pays for it.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A write-ahead log of so many pages of 4 KiB is moved into its file.
+const LOG_PAGES: i64 = 4 << 10;
+/// Beyond so many pages writers are made to wait until it is moved.
+const LOG_PAGES_MAX: i64 = 64 << 10;
+/// How often it is tried to catch up with the writers.
+const TRIES: usize = 4;
+/// How often the size is looked at.
+const LOG_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+/// How long a connection waits for a lock. Only moving an overlong log takes one.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written. It can be tried again.
+    #[error("{file} cannot be written ({reason}): make room on its disk, or lift the limit on file sizes")]
+    Unwritable {
+        /// The file.
+        file: String,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// The disk did not confirm. What is on it is unknown, and stays so for a process that read it before.
+    #[error("the disk did not confirm a write to {file} ({reason}): check the disk; the daemon ends here")]
+    Unconfirmed {
+        /// The file.
+        file: String,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// The file is damaged, of another version, or used by somebody else.
+    #[error("{file} cannot be used ({reason}): restore it, or start the version that wrote it")]
+    Unusable {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the process has to end.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Unconfirmed { .. })
+    }
+}
+
+/// A file of this name, and the errors that it can have.
+#[derive(Debug, Clone)]
+pub struct StoreFile {
+    path: PathBuf,
+}
+
+/// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC (<https://www.sqlite.org/rescode.html>).
+const SYNC_FAILED: [u32; 2] = [1034, 1290];
+/// Primary codes SQLITE_PERM, SQLITE_BUSY, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN.
+const CANNOT_WRITE: [u32; 6] = [3, 5, 8, 10, 13, 14];
+
+impl StoreFile {
+    /// The file at this path, which need not be there yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Makes it when it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn prepare(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        // SQLite gives the files beside it the same permissions.
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path);
+        made.map_err(|error| StoreError::Unwritable { file: self.name(), reason: error.to_string() })?;
+        let mut connection = self.open().await?;
+        migrations.run(&mut connection).await.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.error(&error),
+            other => StoreError::Unusable { file: self.name(), reason: other.to_string() },
+        })
+    }
+
+    /// Opens it to write.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self
+            .options()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", "0");
+        options.connect().await.map_err(|error| self.error(&error))
+    }
+
+    /// Opens it to read. A reader neither waits for a writer nor is waited for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_to_read(&self) -> Result<SqliteConnection, StoreError> {
+        self.options().read_only(true).connect().await.map_err(|error| self.error(&error))
+    }
+
+    /// What an error of SQLite means here.
+    pub fn error(&self, error: &sqlx::Error) -> StoreError {
+        let (file, reason) = (self.name(), error.to_string());
+        let code = match error {
+            sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
+            sqlx::Error::Io(_) => return StoreError::Unwritable { file, reason },
+            _ => None,
+        };
+        match code {
+            Some(code) if SYNC_FAILED.contains(&code) => StoreError::Unconfirmed { file, reason },
+            Some(code) if CANNOT_WRITE.contains(&(code & 0xff)) => StoreError::Unwritable { file, reason },
+            _ => StoreError::Unusable { file, reason },
+        }
+    }
+
+    /// The error for a row that this version cannot have written.
+    pub fn damaged(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::Unusable { file: self.name(), reason: reason.into() }
+    }
+
+    /// Moves the write-ahead log into the file whenever it has grown, for ever. Errors are logged: nothing is
+    /// lost by them but room.
+    pub async fn keep_log_short(self) {
+        let mut connection = None;
+        let mut every = tokio::time::interval(LOG_LOOKED_AT_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            if let Err(error) = self.shorten_log(&mut connection).await {
+                connection = None;
+                tracing::warn!("the write-ahead log of {} stays long: {error}", self.name());
+            }
+        }
+    }
+
+    async fn shorten_log(&self, connection: &mut Option<SqliteConnection>) -> Result<(), sqlx::Error> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(self.options().synchronous(SqliteSynchronous::Full).connect().await?),
+        };
+        let (_, mut pages, mut moved): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut *connection).await?;
+        if pages > LOG_PAGES_MAX {
+            return sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(drop);
+        }
+        // The log begins anew only if a writer finds all of it moved, and writers go on meanwhile.
+        for _ in 0..TRIES {
+            if pages - moved < LOG_PAGES && (moved == 0 || pages == moved) {
+                break;
+            }
+            let now: (i64, i64, i64) =
+                sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;
+            (_, pages, moved) = now;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        let name = self.name();
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(LOCK_PATIENCE)
+            .thread_name(move |_| name.clone())
+            .disable_statement_logging()
+    }
+
+    fn name(&self) -> String {
+        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// Rolls back whatever was begun, and lets go of the file.
+pub async fn abandon(connection: SqliteConnection) {
+    // A connection that cannot even be closed is gone as well.
+    let _ = connection.close_hard().await;
+}

@@ -1,0 +1,201 @@
+//! What the API shows of wallets and ceremonies: a copy that the loop keeps up to date, so that a look never
+//! waits for the loop, nor the loop for a look. Only what is durable gets in here.
+
+use perennial_chain::address;
+use perennial_model::approval::ApprovedPlan;
+use perennial_model::derivation::Path;
+use perennial_model::encoding::Digest;
+use perennial_model::governance::PersonId;
+use perennial_model::plan::{Action, Plan, PlannedWallet};
+use perennial_model::wallet::WalletId;
+use perennial_workflow::Heads;
+use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
+use perennial_workflow::wallets::HeadChange;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
+
+/// The most addresses that are remembered. They follow from the keys, and take a millisecond in three.
+const ADDRESSES_MAX: usize = 100_000;
+
+/// A ceremony as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownCeremony {
+    /// Rises with every change of it, and over restarts.
+    pub number: u64,
+    /// Where it is.
+    pub status: CeremonyStatus,
+    /// The plan, as long as the ceremony is not over; then the journal has it.
+    pub plan: Option<Arc<Plan>>,
+    /// Who has approved it, as long as it is not over.
+    pub approved_by: Vec<PersonId>,
+}
+
+/// Whether ceremonies go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Running {
+    /// They do.
+    Yes,
+    /// They stand still, for this reason.
+    No(String),
+}
+
+/// The copy.
+#[derive(Debug)]
+pub struct View {
+    heads: RwLock<Heads>,
+    ceremonies: RwLock<BTreeMap<Digest, Arc<ShownCeremony>>>,
+    changed: watch::Sender<u64>,
+    running: watch::Sender<Running>,
+    addresses: Mutex<HashMap<WalletId, String>>,
+}
+
+impl View {
+    /// A view of nothing. Numbers begin at the time, so that they rise over restarts.
+    pub fn new(now_ms: u64) -> Self {
+        Self {
+            heads: RwLock::default(),
+            ceremonies: RwLock::default(),
+            changed: watch::channel(now_ms).0,
+            running: watch::channel(Running::No("they are being read from the journal".into())).0,
+            addresses: Mutex::default(),
+        }
+    }
+
+    /// The wallets. The loop waits while this is held.
+    pub fn heads(&self) -> RwLockReadGuard<'_, Heads> {
+        self.heads.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A ceremony.
+    pub fn ceremony(&self, ceremony: &Digest) -> Option<Arc<ShownCeremony>> {
+        self.ceremonies_now().get(ceremony).cloned()
+    }
+
+    /// All ceremonies, the newest first.
+    pub fn ceremonies(&self) -> Vec<Arc<ShownCeremony>> {
+        let mut all: Vec<_> = self.ceremonies_now().values().cloned().collect();
+        all.sort_by_key(|shown| std::cmp::Reverse((shown.status.submitted_ms, shown.status.ceremony)));
+        all
+    }
+
+    /// A ceremony once its number is above `since`; as it is when `deadline` passes first.
+    pub async fn ceremony_after(
+        &self,
+        ceremony: &Digest,
+        since: u64,
+        deadline: tokio::time::Instant,
+    ) -> Option<Arc<ShownCeremony>> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let shown = self.ceremony(ceremony)?;
+            if shown.number > since {
+                return Some(shown);
+            }
+            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
+                return Some(shown);
+            }
+        }
+    }
+
+    /// Whether ceremonies go on.
+    pub fn running(&self) -> Running {
+        self.running.borrow().clone()
+    }
+
+    /// Whether a ceremony that is not over will make a wallet of this name.
+    pub fn is_being_made(&self, wallet: &WalletId) -> bool {
+        self.heads().is_taken(wallet)
+            || self.open_plans().any(|plan| plan.action == Action::Create && names(&plan, wallet))
+    }
+
+    /// A rank above every rank that was ever approved for one of these wallets. A ceremony in which no attempt
+    /// failed is known by the epochs that it made; any other one counts for all wallets.
+    pub fn rank_above(&self, wallets: &[WalletId]) -> u32 {
+        let heads = self.heads();
+        let of_heads = wallets.iter().filter_map(|id| heads.get(id)).map(|head| head.present.share_set.epoch);
+        let highest = of_heads.map(|epoch| epoch.rank).max().unwrap_or(0);
+        drop(heads);
+        let ceremonies = self.ceremonies_now();
+        let unclean = ceremonies.values().filter(|shown| match &shown.plan {
+            Some(plan) => wallets.iter().any(|wallet| names(plan, wallet)),
+            None => is_unclean(&shown.status),
+        });
+        unclean.map(|shown| shown.status.rank).max().unwrap_or(0).max(highest).saturating_add(1)
+    }
+
+    /// The address that a wallet shows first; none for a wallet that may not be shown, and for a damaged key.
+    pub fn address(&self, wallet: &WalletId) -> Option<String> {
+        let lock = || self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(wallet) {
+            return Some(known.clone());
+        }
+        let (wallet, key) =
+            self.heads().get(wallet).map(|head| (head.wallet().clone(), head.key().clone()))?;
+        let made = address(&wallet, &key, &Path::primary(wallet.chain)).ok()?;
+        let mut addresses = lock();
+        if addresses.len() < ADDRESSES_MAX {
+            addresses.insert(wallet.id, made.clone());
+        }
+        Some(made)
+    }
+
+    /// Puts other wallets in the place of all that are known.
+    pub fn replace_heads(&self, heads: Heads) {
+        *self.heads_to_change() = heads;
+    }
+
+    /// Takes in changes of wallets, one at a time so that nobody waits long.
+    pub fn apply(&self, changes: &[HeadChange]) {
+        for change in changes {
+            self.heads_to_change().apply(change);
+        }
+    }
+
+    /// Shows where a ceremony is now.
+    pub fn show(&self, status: CeremonyStatus, submitted: Option<&ApprovedPlan>) {
+        let mut ceremonies = self.ceremonies.write().unwrap_or_else(PoisonError::into_inner);
+        let known = ceremonies.get(&status.ceremony);
+        if known.is_some_and(|known| known.status == status && known.plan.is_some() == submitted.is_some()) {
+            return;
+        }
+        let plan = submitted.map(|submitted| match known.and_then(|known| known.plan.clone()) {
+            Some(plan) => plan,
+            None => Arc::new(submitted.plan.clone()),
+        });
+        let approvals = submitted.into_iter().flat_map(|submitted| &submitted.approvals);
+        let approved_by = approvals.map(|approval| approval.person.clone()).collect();
+        let number = self.changed.borrow().saturating_add(1);
+        let shown = ShownCeremony { number, status, plan, approved_by };
+        ceremonies.insert(shown.status.ceremony, Arc::new(shown));
+        drop(ceremonies);
+        self.changed.send_replace(number);
+    }
+
+    /// Says whether ceremonies go on.
+    pub fn set_running(&self, running: Running) {
+        self.running.send_replace(running);
+    }
+
+    fn open_plans(&self) -> impl Iterator<Item = Arc<Plan>> {
+        let plans: Vec<_> = self.ceremonies_now().values().filter_map(|shown| shown.plan.clone()).collect();
+        plans.into_iter()
+    }
+
+    fn ceremonies_now(&self) -> RwLockReadGuard<'_, BTreeMap<Digest, Arc<ShownCeremony>>> {
+        self.ceremonies.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heads_to_change(&self) -> RwLockWriteGuard<'_, Heads> {
+        self.heads.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn names(plan: &Plan, wallet: &WalletId) -> bool {
+    plan.wallets.iter().map(PlannedWallet::id).any(|id| id == wallet)
+}
+
+fn is_unclean(status: &CeremonyStatus) -> bool {
+    status.stage == Stage::Done
+        && (status.wallets_given_up > 0 || status.attempts.iter().any(|attempt| attempt.phase == Phase::Left))
+}
