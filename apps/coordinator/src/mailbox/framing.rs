@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use minicbor::{Decoder, Encoder};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -115,7 +116,12 @@ impl From<minicbor::decode::Error> for NotAParcel {
 }
 
 /// The items of a parcel.
-pub(super) fn read_parcel(body: &[u8]) -> Result<Vec<Vec<u8>>, NotAParcel> {
+pub(super) fn read_parcel(body: Vec<u8>) -> Result<Vec<Vec<u8>>, NotAParcel> {
+    let places = places_in_parcel(&body)?;
+    Ok(cut(body, &places))
+}
+
+fn places_in_parcel(body: &[u8]) -> Result<Vec<Range<usize>>, NotAParcel> {
     let rest = body.strip_prefix(PARCEL_HEAD).ok_or(NotAParcel::OtherKind)?;
     let mut decoder = Decoder::new(rest);
     let count = decoder.array()?.ok_or(NotAParcel::NotCanonical)?;
@@ -123,19 +129,30 @@ pub(super) fn read_parcel(body: &[u8]) -> Result<Vec<Vec<u8>>, NotAParcel> {
         return Err(NotAParcel::ItemCount(count));
     }
     let mut canonical_bytes = head_bytes(count);
-    let mut items = Vec::new();
+    let mut places = Vec::new();
     for _ in 0..count {
-        let item = decoder.bytes()?;
-        if item.len() > ITEM_BYTES_MAX {
-            return Err(NotAParcel::ItemTooLarge(item.len()));
+        let length = decoder.bytes()?.len();
+        if length > ITEM_BYTES_MAX {
+            return Err(NotAParcel::ItemTooLarge(length));
         }
-        canonical_bytes += head_bytes(item.len() as u64) + item.len();
-        items.push(item.to_vec());
+        canonical_bytes += head_bytes(length as u64) + length;
+        let end = PARCEL_HEAD.len() + decoder.position();
+        places.push(end - length..end);
     }
     if canonical_bytes != rest.len() {
         return Err(NotAParcel::NotCanonical);
     }
-    Ok(items)
+    Ok(places)
+}
+
+/// A large item comes alone, and then the body's memory becomes the item's.
+fn cut(mut body: Vec<u8>, places: &[Range<usize>]) -> Vec<Vec<u8>> {
+    if let [only] = places {
+        body.truncate(only.end);
+        body.drain(..only.start);
+        return vec![body];
+    }
+    places.iter().map(|place| body[place.clone()].to_vec()).collect()
 }
 
 /// How long the shortest CBOR head (major type and argument) is for this argument.
@@ -162,35 +179,35 @@ mod tests {
     fn a_parcel_of_small_and_large_items_is_read_back() {
         let items: Vec<Bytes> =
             [0, 23, 24, 255, 256, 4096, 4097, 70_000].iter().map(|&n| Bytes::from(vec![9; n])).collect();
-        assert_eq!(read_parcel(&parcel(&items)).expect("read"), items);
+        assert_eq!(read_parcel(parcel(&items)).expect("read"), items);
     }
 
     #[test]
     fn every_shortened_parcel_and_every_trailing_byte_is_refused() {
         let whole = parcel(&[Bytes::from_static(b"first"), Bytes::from(vec![1; 5000])]);
         for length in 0..whole.len() {
-            assert!(read_parcel(&whole[..length]).is_err(), "{length} bytes");
+            assert!(read_parcel(whole[..length].to_vec()).is_err(), "{length} bytes");
         }
-        assert_eq!(read_parcel(&[whole.as_slice(), b"\0"].concat()), Err(NotAParcel::NotCanonical));
+        assert_eq!(read_parcel([whole.as_slice(), b"\0"].concat()), Err(NotAParcel::NotCanonical));
     }
 
     #[test]
     fn long_lengths_indefinite_arrays_and_wrong_counts_are_refused() {
         let body = |rest: &[u8]| [PARCEL_HEAD, rest].concat();
-        assert_eq!(read_parcel(&body(b"\x81\x41a")), Ok(vec![b"a".to_vec()]));
-        assert_eq!(read_parcel(&body(b"\x98\x01\x41a")), Err(NotAParcel::NotCanonical));
-        assert_eq!(read_parcel(&body(b"\x81\x58\x01a")), Err(NotAParcel::NotCanonical));
-        assert_eq!(read_parcel(&body(b"\x9f\x41a\xff")), Err(NotAParcel::NotCanonical));
-        assert!(matches!(read_parcel(&body(b"\x81\x5f\x41a\xff")), Err(NotAParcel::Unreadable(_))));
-        assert_eq!(read_parcel(&body(b"\x80")), Err(NotAParcel::ItemCount(0)));
-        assert_eq!(read_parcel(&body(b"\x9a\xff\xff\xff\xff")), Err(NotAParcel::ItemCount(0xffff_ffff)));
-        assert_eq!(read_parcel(b"\x81\x41a"), Err(NotAParcel::OtherKind));
+        assert_eq!(read_parcel(body(b"\x81\x41a")), Ok(vec![b"a".to_vec()]));
+        assert_eq!(read_parcel(body(b"\x98\x01\x41a")), Err(NotAParcel::NotCanonical));
+        assert_eq!(read_parcel(body(b"\x81\x58\x01a")), Err(NotAParcel::NotCanonical));
+        assert_eq!(read_parcel(body(b"\x9f\x41a\xff")), Err(NotAParcel::NotCanonical));
+        assert!(matches!(read_parcel(body(b"\x81\x5f\x41a\xff")), Err(NotAParcel::Unreadable(_))));
+        assert_eq!(read_parcel(body(b"\x80")), Err(NotAParcel::ItemCount(0)));
+        assert_eq!(read_parcel(body(b"\x9a\xff\xff\xff\xff")), Err(NotAParcel::ItemCount(0xffff_ffff)));
+        assert_eq!(read_parcel(b"\x81\x41a".to_vec()), Err(NotAParcel::OtherKind));
     }
 
     #[test]
     fn an_item_over_the_limit_is_refused() {
         let body = parcel(&[Bytes::from(vec![0; ITEM_BYTES_MAX + 1])]);
-        assert_eq!(read_parcel(&body), Err(NotAParcel::ItemTooLarge(ITEM_BYTES_MAX + 1)));
+        assert_eq!(read_parcel(body), Err(NotAParcel::ItemTooLarge(ITEM_BYTES_MAX + 1)));
     }
 
     #[test]

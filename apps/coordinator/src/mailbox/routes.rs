@@ -101,7 +101,7 @@ impl Desk {
             Problem::bad_request(format!("the body was not complete after {} s", BODY_PATIENCE.as_secs()))
         })??;
         let arrived = Instant::now();
-        let items = read_parcel(&body).map_err(|reason| Problem {
+        let items = read_parcel(body).map_err(|reason| Problem {
             status: match reason {
                 NotAParcel::ItemTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 _ => StatusCode::BAD_REQUEST,

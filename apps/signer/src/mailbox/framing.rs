@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use minicbor::{Decoder, Encoder};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -114,7 +115,7 @@ impl From<minicbor::decode::Error> for NotADelivery {
 }
 
 /// Reads the answer to a poll.
-pub(super) fn read_delivery(body: &[u8]) -> Result<Delivery, NotADelivery> {
+pub(super) fn read_delivery(body: Vec<u8>) -> Result<Delivery, NotADelivery> {
     let rest = body.strip_prefix(DELIVERY_HEAD).ok_or(NotADelivery::OtherKind)?;
     let mut decoder = Decoder::new(rest);
     if decoder.array()? != Some(3) {
@@ -130,19 +131,30 @@ pub(super) fn read_delivery(body: &[u8]) -> Result<Delivery, NotADelivery> {
         return Err(NotADelivery::TooManyItems(count));
     }
     let mut canonical_bytes = head_bytes(3) + head_bytes(16) + 16 + head_bytes(first) + head_bytes(count);
-    let mut items = Vec::new();
+    let mut places = Vec::new();
     for _ in 0..count {
-        let item = decoder.bytes()?;
-        if item.len() > ITEM_BYTES_MAX {
-            return Err(NotADelivery::ItemTooLarge(item.len()));
+        let length = decoder.bytes()?.len();
+        if length > ITEM_BYTES_MAX {
+            return Err(NotADelivery::ItemTooLarge(length));
         }
-        canonical_bytes += head_bytes(item.len() as u64) + item.len();
-        items.push(item.to_vec());
+        canonical_bytes += head_bytes(length as u64) + length;
+        let end = DELIVERY_HEAD.len() + decoder.position();
+        places.push(end - length..end);
     }
     if canonical_bytes != rest.len() {
         return Err(NotADelivery::NotCanonical);
     }
-    Ok(Delivery { incarnation, first, items })
+    Ok(Delivery { incarnation, first, items: cut(body, &places) })
+}
+
+/// A large item comes alone, and then the body's memory becomes the item's.
+fn cut(mut body: Vec<u8>, places: &[Range<usize>]) -> Vec<Vec<u8>> {
+    if let [only] = places {
+        body.truncate(only.end);
+        body.drain(..only.start);
+        return vec![body];
+    }
+    places.iter().map(|place| body[place.clone()].to_vec()).collect()
 }
 
 /// How long the shortest CBOR head (major type and argument) is for this argument.
@@ -168,17 +180,20 @@ mod tests {
     fn a_delivery_is_read_and_every_shortened_or_longer_one_is_refused() {
         let whole = delivery(b"\x83\x50IIIIIIIIIIIIIIII\x19\x01\x2c\x82\x41a\x42bc");
         let items = vec![b"a".to_vec(), b"bc".to_vec()];
-        assert_eq!(read_delivery(&whole), Ok(Delivery { incarnation: [b'I'; 16], first: 300, items }));
+        assert_eq!(read_delivery(whole.clone()), Ok(Delivery { incarnation: [b'I'; 16], first: 300, items }));
+        let single = delivery(b"\x83\x50IIIIIIIIIIIIIIII\x07\x81\x42bc");
+        let items = vec![b"bc".to_vec()];
+        assert_eq!(read_delivery(single), Ok(Delivery { incarnation: [b'I'; 16], first: 7, items }));
         for length in 0..whole.len() {
-            assert!(read_delivery(&whole[..length]).is_err(), "{length} bytes");
+            assert!(read_delivery(whole[..length].to_vec()).is_err(), "{length} bytes");
         }
-        assert_eq!(read_delivery(&[whole.as_slice(), b"\0"].concat()), Err(NotADelivery::NotCanonical));
+        assert_eq!(read_delivery([whole.as_slice(), b"\0"].concat()), Err(NotADelivery::NotCanonical));
     }
 
     #[test]
     fn long_lengths_wrong_shapes_and_impossible_numbers_are_refused() {
         let read = |rest: &[u8]| {
-            read_delivery(&delivery(&[b"\x83\x50IIIIIIIIIIIIIIII", rest].concat())).expect_err("refused")
+            read_delivery(delivery(&[b"\x83\x50IIIIIIIIIIIIIIII", rest].concat())).expect_err("refused")
         };
         assert_eq!(read(b"\x18\x01\x80"), NotADelivery::NotCanonical);
         assert_eq!(read(b"\x01\x9f\xff"), NotADelivery::NotCanonical);
@@ -189,8 +204,8 @@ mod tests {
             NotADelivery::ImpossibleNumber(u64::MAX)
         );
         assert_eq!(read(b"\x01\x9a\xff\xff\xff\xff"), NotADelivery::TooManyItems(0xffff_ffff));
-        assert_eq!(read_delivery(&delivery(b"\x83\x41I\x01\x80")), Err(NotADelivery::OtherKind));
-        assert_eq!(read_delivery(&delivery(b"\x82\x41I\x01")), Err(NotADelivery::OtherKind));
+        assert_eq!(read_delivery(delivery(b"\x83\x41I\x01\x80")), Err(NotADelivery::OtherKind));
+        assert_eq!(read_delivery(delivery(b"\x82\x41I\x01")), Err(NotADelivery::OtherKind));
     }
 
     #[test]

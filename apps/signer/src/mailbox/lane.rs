@@ -246,7 +246,7 @@ impl<E: From<Received>> LaneWork<E> {
         if status != StatusCode::OK {
             return Err(Failure::Refused { status, text: text_of(answer).await });
         }
-        Ok(read_delivery(&whole(answer.into_body(), BODY_BYTES_MAX).await?)?)
+        Ok(read_delivery(whole(answer.into_body(), BODY_BYTES_MAX).await?)?)
     }
 
     async fn deliver(&self, received: Received) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Coordinator, Places, Signer, any_port, block_on, take};
 use crate::raw;
+use hyper::{Method, StatusCode};
 use perennial_coordinator::mailbox::{
     self as server, Limits, ListenError, LoopbackListener, Mailbox, ServeError,
 };
@@ -110,6 +111,24 @@ fn a_silent_connection_keeps_nobody_from_working() {
         (0..8).map(|_| TcpStream::connect(coordinator.address).expect("a connection")).collect();
     assert_serves(&places, &coordinator);
     drop(silent);
+}
+
+#[test]
+fn a_signer_gets_a_bounded_number_of_connections() {
+    let places = Places::new();
+    let (coordinator, _incoming) = Coordinator::start(&places, &["a", "b"], any_port(), 1);
+    block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..8 {
+            let mut one = raw::Raw::connect(&places, "b", coordinator.address).await;
+            assert_eq!(one.get("/mail/signing").await.0, StatusCode::OK);
+            open.push(one);
+        }
+        let mut one_more = raw::Raw::connect(&places, "b", coordinator.address).await;
+        one_more.ask(Method::GET, "/mail/signing", None, raw::Pieces::default()).await.expect_err("refused");
+        assert_eq!(open[0].get("/mail/signing").await.0, StatusCode::OK);
+    });
+    assert_serves(&places, &coordinator);
 }
 
 #[test]
