@@ -1,10 +1,11 @@
 //! Signers and an approver for tests: what they say is well-formed and well-signed, and their polynomials are known
 //! to everybody. They keep no state that decides anything; the shipped keeper is tested elsewhere.
 
+mod signing;
+
 use crate::ceremony::generation::{Generation, transcribe};
 use crate::ceremony::heard::Heard;
 use crate::ceremony::states::Terms;
-use ed25519_dalek::Signer as _;
 use perennial_model::approval::{Approval, Approved, ApprovedPlan, NAMESPACE, signed_line};
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{
@@ -28,8 +29,7 @@ use perennial_model::wallet::{Chain, Scheme, Tier, Wallet, WalletId};
 use perennial_model::with_group;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey};
+use signing::Ed25519;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub struct Cast {
     pub governance: Arc<Governance>,
     pub signers: Vec<SignerId>,
     pub threshold: u8,
-    dana: PrivateKey,
+    dana: Ed25519,
     plans: BTreeMap<Digest, Arc<Approved>>,
     share_sets: BTreeMap<Digest, ShareSet>,
     shares: BTreeMap<(Digest, SignerId), [u8; 32]>,
@@ -53,20 +53,19 @@ pub fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(7)
 }
 
-struct Identity(SignerId, ed25519_dalek::SigningKey);
+struct Identity(SignerId, Ed25519);
 
 impl Sign for Identity {
     fn signer(&self) -> &SignerId {
         &self.0
     }
     fn sign(&self, message: &[u8]) -> IdentitySignature {
-        IdentitySignature(self.1.sign(message).to_bytes())
+        IdentitySignature(self.1.sign(message))
     }
 }
 
 fn identity(signer: &SignerId) -> Identity {
-    let seed = Digest::of(signer.as_str().as_bytes()).0;
-    Identity(signer.clone(), ed25519_dalek::SigningKey::from_bytes(&seed))
+    Identity(signer.clone(), Ed25519::named(signer.as_str()))
 }
 
 /// Signs a document as a signer of the cast.
@@ -78,21 +77,17 @@ impl Cast {
     pub fn new(threshold: u8, count: usize) -> Self {
         let signers: Vec<SignerId> =
             "abcdefghijklmnop".chars().take(count).map(|c| name(&c.to_string())).collect();
-        let dana = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&[5; 32])), "dana");
-        let dana = dana.expect("a key");
+        let dana = Ed25519::named("dana");
         let known = |signer: &SignerId| SignerIdentity {
             signer: signer.clone(),
-            key: IdentityKey::Ed25519(identity(signer).1.verifying_key().to_bytes()),
+            key: IdentityKey::Ed25519(identity(signer).1.public),
             transport_pin: Digest::default(),
         };
         let quorum = |action| Quorum { action, approvals: 1 };
         let governance = Governance {
             version: 1,
             predecessor: None,
-            approvers: vec![Approver {
-                person: name("dana"),
-                ssh_key: dana.public_key().to_openssh().expect("a key"),
-            }],
+            approvers: vec![Approver { person: name("dana"), ssh_key: dana.ssh_line() }],
             quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
             signers: signers.iter().map(known).collect(),
         };
@@ -152,8 +147,7 @@ impl Cast {
 
     pub fn approval(&self, plan: &Plan) -> Approval {
         let line = signed_line(&plan.digest());
-        let signature = self.dana.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("a signature");
-        Approval { person: name("dana"), signature: signature.to_pem(LineEnding::LF).expect("text") }
+        Approval { person: name("dana"), signature: self.dana.ssh_signature(NAMESPACE, line.as_bytes()) }
     }
 
     pub fn approved(&mut self, plan: &Plan) -> Arc<Approved> {
@@ -373,16 +367,9 @@ impl Cast {
         let message = probe_digest(&set.wallet.id, chunk.epoch, &set.transcript, counter);
         let secret = with_group!(set.scheme(), G => self.secret::<G>(&generation.digests[at]));
         match set.scheme() {
-            Scheme::Ecdsa => {
-                let key = k256::ecdsa::SigningKey::from_slice(&secret).expect("a key");
-                let (signature, recovery_id) = key.sign_prehash_recoverable(&message.0);
-                RawSignature { bytes: signature.to_bytes().into(), recovery_id: Some(recovery_id.to_byte()) }
-            }
-            _ => {
-                let key = k256::schnorr::SigningKey::from_slice(&secret).expect("a key");
-                let signature = key.sign_raw(&message.0, &[0; 32]).expect("a signature");
-                RawSignature { bytes: signature.to_bytes(), recovery_id: None }
-            }
+            Scheme::Ecdsa => signing::ecdsa(&secret, &message.0),
+            Scheme::Taproot => signing::schnorr(&secret, &message.0),
+            other => panic!("the sample signs no {}", other.name()),
         }
     }
 

@@ -12,7 +12,7 @@ use perennial_model::epoch::Epoch;
 use perennial_model::plan::Chunk;
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Wallet, WalletId, WalletKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
 /// Something that changes what is known of wallets. Cheap to clone.
@@ -259,8 +259,8 @@ impl Heads {
 
     fn retire(&mut self, generation: &Arc<Generation>, activated_ms: u64, at_ms: u64) {
         let chunk = generation.inputs.chunk;
-        if !self.generations.contains_key(&chunk) {
-            self.generations.insert(chunk, Standing::new(generation, activated_ms));
+        if let btree_map::Entry::Vacant(vacant) = self.generations.entry(chunk) {
+            vacant.insert(Standing::new(generation, activated_ms));
             self.place_all(generation);
         }
         if let Some(standing) = self.generations.get_mut(&chunk) {

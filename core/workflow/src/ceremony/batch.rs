@@ -54,7 +54,7 @@ pub enum CeremonyFact {
     Started(#[n(0)] Chunk),
     /// Something happened to an attempt.
     #[n(4)]
-    Chunk(#[n(0)] Chunk, #[n(1)] Fact),
+    Chunk(#[n(0)] Chunk, #[n(1)] Box<Fact>),
     /// No attempt is left for the wallets that wait.
     #[n(5)]
     GivenUp,
@@ -163,7 +163,7 @@ impl Ceremony {
                 Ok(())
             }
             (Stage::Running, CeremonyFact::Started(chunk)) => self.start(at_ms, chunk),
-            (Stage::Running, CeremonyFact::Chunk(chunk, fact)) => self.apply_to(at_ms, chunk, fact),
+            (Stage::Running, CeremonyFact::Chunk(chunk, fact)) => self.apply_to(at_ms, chunk, *fact),
             (Stage::Running, CeremonyFact::GivenUp) => {
                 self.wallets_given_up +=
                     self.waiting.drain(..).map(|(_, portion)| portion.count).sum::<u32>();
@@ -343,6 +343,12 @@ impl Attempt {
     /// Whether nothing is left to do.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Retired(_) | State::Left(_))
+    }
+
+    /// Whether the plan allows no attempt after it. The last one is not left for silence: it waits for as long as
+    /// the plan lasts.
+    pub fn is_last(&self) -> bool {
+        self.terms.chunk.epoch.count >= self.terms.plan().attempts
     }
 
     /// When its Activation was put together, in milliseconds since 1970; 0 if it never was.

@@ -336,7 +336,7 @@ fn every_fact_is_read_back_as_it_was_written() {
         signature: RawSignature { bytes: [3; 64], recovery_id: Some(1) },
     }]));
     for fact in facts {
-        let fact = super::batch::CeremonyFact::Chunk(chunk, fact);
+        let fact = super::batch::CeremonyFact::Chunk(chunk, Box::new(fact));
         let recorded = crate::journal::Recorded { ceremony: chunk.plan, at_ms: 5, fact };
         let read = encoding::decode(&encoding::encode(&recorded));
         assert_eq!(read, Ok(recorded));

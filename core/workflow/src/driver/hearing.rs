@@ -42,7 +42,7 @@ impl<J, W: World> Driver<J, W> {
 
     /// Leaves an attempt, if it still can be left.
     pub(super) fn leave(&mut self, chunk: Chunk, reason: Reason) {
-        self.record(chunk.plan, CeremonyFact::Chunk(chunk, Fact::Left(reason)));
+        self.record(chunk.plan, CeremonyFact::Chunk(chunk, Box::new(Fact::Left(reason))));
     }
 
     pub(super) fn attempt(&self, chunk: &Chunk) -> Option<&Attempt> {
@@ -67,7 +67,7 @@ impl<J, W: World> Driver<J, W> {
             }
             Err(error) => return Err(error),
         };
-        if self.record(chunk.plan, CeremonyFact::Chunk(chunk, fact)) {
+        if self.record(chunk.plan, CeremonyFact::Chunk(chunk, Box::new(fact))) {
             self.desk.heard(from, self.now_ms);
         }
         Ok(())

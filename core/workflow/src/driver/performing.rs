@@ -24,7 +24,7 @@ impl<J, W: World> Driver<J, W> {
         loop {
             if let Some(chunk) = self.chunks_to_see.pop_first() {
                 if let Some(fact) = self.decide(&chunk) {
-                    self.record(chunk.plan, CeremonyFact::Chunk(chunk, fact));
+                    self.record(chunk.plan, CeremonyFact::Chunk(chunk, Box::new(fact)));
                 }
                 self.bench_wants(&chunk);
                 seen.insert(chunk);
@@ -119,7 +119,7 @@ impl<J, W: World> Driver<J, W> {
         if self.now_ms > attempt.terms.plan().activation_deadline_ms {
             return Some(Reason::TooLate);
         }
-        self.bench_gives_up(chunk)
+        if attempt.is_last() { None } else { self.bench_gives_up(chunk) }
     }
 
     /// Goes on as soon as all members have opened, or enough have and the rest keeps silent.
@@ -154,11 +154,10 @@ impl<J, W: World> Driver<J, W> {
         self.try_another_number(attempt, &awaited).map(Fact::Left)
     }
 
-    /// A member that goes on saying no may have seen a number above this one; the next may be above that. The last
-    /// number is kept for as long as the plan lasts.
+    /// A member that goes on saying no may have seen a number above this one; the next may be above that.
     fn try_another_number(&self, attempt: &Attempt, awaited: &[&SignerId]) -> Option<Reason> {
         let chunk = &attempt.terms.chunk;
-        if chunk.epoch.count >= attempt.terms.plan().attempts {
+        if attempt.is_last() {
             return None;
         }
         awaited.iter().find_map(|signer| {
@@ -175,6 +174,9 @@ impl<J, W: World> Driver<J, W> {
             if let Some(no) = self.desk.refusal_of(chunk, phase, signer) {
                 return Some(Reason::Declined { by: (*signer).clone(), what: no.what.clone() });
             }
+        }
+        if attempt.is_last() {
+            return None;
         }
         let silent = |signer: &&&SignerId| self.is_silent(attempt, signer, self.tuning.patience_ms);
         let silent: Vec<SignerId> = missing.iter().filter(silent).map(|signer| (*signer).clone()).collect();

@@ -184,7 +184,7 @@ impl<J, W: World> Driver<J, W> {
             self.desk.heard(signer, self.now_ms);
         }
         self.bench.waiting.insert(chunk, Trouble::default());
-        self.record(chunk.plan, CeremonyFact::Chunk(chunk, Fact::Probed(probes)));
+        self.record(chunk.plan, CeremonyFact::Chunk(chunk, Box::new(Fact::Probed(probes))));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::wallets::HeadChange;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::plan::{Action, Chunk, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{Scheme, WalletId};
 use std::sync::Arc;
 
 impl<J, W> Driver<J, W> {
@@ -55,7 +55,10 @@ impl<J, W> Driver<J, W> {
                 self.batch.notes.extend(plan.map(|plan| Note::Authorised { plan, ceremony: digest }));
             }
             Trace::Chunk(chunk, before, said) => self.follow_chunk(chunk, before, said, at_ms),
-            Trace::GivenUp(wallets) => self.batch.notes.push(Note::GivenUp { ceremony: digest, wallets }),
+            Trace::GivenUp(wallets) => {
+                self.batch.notes.push(Note::GivenUp { ceremony: digest, wallets });
+                self.see_siblings(&digest);
+            }
             Trace::Closed => self.close(digest),
             Trace::Nothing => {}
         }
@@ -97,9 +100,9 @@ impl<J, W> Driver<J, W> {
                     self.batch.notes.push(Note::GivenUp { ceremony: chunk.plan, wallets });
                 }
                 self.change(HeadChange::Abandoned { epoch: chunk.epoch, wallets, openers });
-                self.see_siblings(&chunk);
+                self.see_siblings(&chunk.plan);
             }
-            State::Keeping(state) if state.is_complete() => self.see_siblings(&chunk),
+            State::Keeping(state) if state.is_complete() => self.see_siblings(&chunk.plan),
             _ => {}
         }
     }
@@ -133,15 +136,17 @@ impl<J, W> Driver<J, W> {
         self.settled.changes.push(change);
     }
 
-    /// Chunks of the same number whose Retirement may have waited for this one.
-    fn see_siblings(&mut self, chunk: &Chunk) {
-        let Some(ceremony) = self.open.get(&chunk.plan) else { return };
-        let waits = |attempt: &&Attempt| {
-            attempt.terms.chunk.epoch == chunk.epoch
+    /// ECDSA chunks whose Retirement has waited for the rest of their plan, once it need not wait any longer.
+    fn see_siblings(&mut self, ceremony: &Digest) {
+        let Some(ceremony) = self.open.get(ceremony) else { return };
+        let complete = |attempt: &&Attempt| {
+            attempt.terms.scheme == Scheme::Ecdsa
                 && matches!(&attempt.state, State::Keeping(state) if state.is_complete())
         };
-        self.chunks_to_see
-            .extend(ceremony.attempts.values().filter(waits).map(|attempt| attempt.terms.chunk));
+        let waiting = ceremony.attempts.values().filter(complete).map(|attempt| attempt.terms.chunk);
+        if waiting.clone().next().is_some_and(|first| ceremony.may_retire(&first)) {
+            self.chunks_to_see.extend(waiting);
+        }
     }
 
     /// Forgets the share sets of ceremonies that are over and on which no wallet stands any more.
@@ -202,7 +207,7 @@ impl Trace {
             CeremonyFact::Approved(approval) => Self::Approved(approval.person.clone()),
             CeremonyFact::Chunk(chunk, fact) => {
                 let before = ceremony.attempts.get(chunk).map_or(Phase::Opening, Attempt::phase);
-                let said = match fact {
+                let said = match &**fact {
                     Fact::Activated(holder, since_ms) => Said::Serves(holder.clone(), *since_ms),
                     Fact::Erased(receipt) => Said::Note(Box::new(Note::Erased {
                         chunk: *chunk,

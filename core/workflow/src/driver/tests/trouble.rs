@@ -43,7 +43,7 @@ fn an_attempt_goes_on_without_a_silent_member_if_the_plan_allows() {
 #[test]
 fn wallets_whose_holder_falls_silent_go_into_halves_under_the_next_number() {
     let mut play = play(2, 3);
-    let plan = play.cast.create(&vec![Chain::Bitcoin; 5]);
+    let plan = play.cast.create(&[Chain::Bitcoin; 5]);
     let ceremony = play.begin(&plan);
     let mut dead = |signer: &SignerId, request: &Request| {
         let first = matches!(request, Request::Verify { inputs, .. } if inputs.chunk.epoch.count == 1);
@@ -92,7 +92,7 @@ fn refusal(inputs: &Inputs, dealer: &str) -> Refusal {
 #[test]
 fn attempts_are_bounded_and_then_the_wallets_are_given_up() {
     let mut play = play(2, 3);
-    let plan = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    let plan = play.cast.create(&[Chain::Bitcoin; 2]);
     let ceremony = play.begin(&plan);
     let mut blaming = |signer: &SignerId, request: &Request| match request {
         Request::Verify { inputs, .. } if signer.as_str() == "b" => Fate::Replied(Reply::Declined {
@@ -110,13 +110,13 @@ fn attempts_are_bounded_and_then_the_wallets_are_given_up() {
     assert!(play.driver.heads.is_empty());
     assert_eq!(play.notes.iter().filter(|note| matches!(note, Note::GivenUp { .. })).count(), 2);
     // The name is free again, and all who opened owe receipts for what they may hold.
-    let mut again = play.cast.create(&vec![Chain::Bitcoin; 2]);
+    let mut again = play.cast.create(&[Chain::Bitcoin; 2]);
     (again.rank, again.nonce) = (2, Digest([1; 32]));
     play.complete(&again);
 }
 
 #[test]
-fn ecdsa_chunks_of_one_number_retire_together() {
+fn ecdsa_chunks_of_one_plan_retire_together() {
     let mut play = play(2, 3);
     play.driver.tuning.chunk_wallets = 1;
     let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
@@ -131,6 +131,27 @@ fn ecdsa_chunks_of_one_number_retire_together() {
     play.driver.tick();
     play.run(&mut honest);
     assert_eq!(play.phases(&ceremony), [Phase::Retired; 3]);
+}
+
+#[test]
+fn an_ecdsa_chunk_waits_for_one_that_has_to_try_again_and_goes_on_at_once_after_it() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
+    let ceremony = play.begin(&plan);
+    let mut refusing = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if inputs.chunk.first == 1 && inputs.chunk.epoch.count == 1 => {
+            Fate::Replied(Reply::Refused(crate::sample::sign(signer, &refusal(inputs, "a"))))
+        }
+        Request::Open { chunk, .. } if chunk.epoch.count == 2 => Fate::Lost,
+        _ => Fate::Answered,
+    };
+    play.run(&mut refusing);
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Left, Phase::Opening]);
+    play.driver.world.now_ms += 2_000;
+    play.driver.tick();
+    play.run(&mut honest);
+    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left, Phase::Retired]);
 }
 
 #[test]
