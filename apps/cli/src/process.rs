@@ -144,19 +144,24 @@ fn cannot_start(name: &str, error: &io::Error) -> Failure {
     )
 }
 
-/// Has the kernel end the process when the thread that starts it ends, which has to be the main thread.
+/// Has the process listen to signals again, which [`on_interrupt`] made this one put off, and has the kernel end it
+/// when the thread that starts it ends, which has to be the main thread.
 fn bind(command: &mut Command, bond: Bond) {
-    if bond == Bond::MayStay {
-        return;
-    }
     let parent = std::process::id();
     let in_child = move || {
         #[allow(unsafe_code)]
-        // SAFETY: prctl(2) with PR_SET_PDEATHSIG and getppid(2) take numbers and may be called after fork(2).
+        // SAFETY: sigset_t is plain data, initialised by sigemptyset(3) before pthread_sigmask(3) reads it;
+        // prctl(2) with PR_SET_PDEATHSIG and getppid(2) take numbers. All may be called after fork(2).
         let bound = unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) == 0 && libc::getppid() == parent.cast_signed()
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            let listens = libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) == 0;
+            let ends = bond == Bond::MayStay
+                || (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) == 0
+                    && libc::getppid() == parent.cast_signed());
+            listens && ends
         };
-        if bound { Ok(()) } else { Err(io::Error::other("the parent has ended")) }
+        if bound { Ok(()) } else { Err(io::Error::from(io::ErrorKind::Interrupted)) }
     };
     #[allow(unsafe_code)]
     // SAFETY: the closure allocates nothing, takes no lock and calls only functions that are safe after fork(2).
