@@ -120,9 +120,10 @@ impl Figure {
     }
 
     fn json(&self) -> Value {
-        let beside = self.beside.as_ref().map(
-            |beside| json!({ "kind": beside.kind.name(), "name": beside.name, "value": beside.value }),
-        );
+        let beside = self
+            .beside
+            .as_ref()
+            .map(|beside| json!({ "kind": beside.kind.name(), "name": beside.name, "value": beside.value }));
         json!({
             "name": self.name, "value": self.value, "unit": self.unit, "beside": beside, "ratio": self.ratio(),
             "target": self.target.map(|_| self.target_text()), "reached": self.is_reached(),
@@ -148,9 +149,7 @@ impl Report {
             table.add_row([
                 figure.name.clone(),
                 format!("{} {}", shown(figure.value), figure.unit),
-                beside
-                    .map(|beside| format!("{}: {}", beside.kind.name(), beside.name))
-                    .unwrap_or_default(),
+                beside.map(|beside| format!("{}: {}", beside.kind.name(), beside.name)).unwrap_or_default(),
                 beside.map(|beside| format!("{} {}", shown(beside.value), figure.unit)).unwrap_or_default(),
                 figure.ratio().map(|ratio| format!("{} ×", shown(ratio))).unwrap_or_default(),
                 figure.target_text(),

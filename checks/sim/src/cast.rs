@@ -117,11 +117,7 @@ impl Cast {
     }
 }
 
-fn identity(
-    crypto: Crypto,
-    id: &SignerId,
-    secret: [u8; 32],
-) -> (Arc<dyn Sign + Send + Sync>, IdentityKey) {
+fn identity(crypto: Crypto, id: &SignerId, secret: [u8; 32]) -> (Arc<dyn Sign + Send + Sync>, IdentityKey) {
     match crypto {
         Crypto::Transparent => {
             (Arc::new(TransparentIdentity(id.clone(), secret)), IdentityKey::Transparent(secret))

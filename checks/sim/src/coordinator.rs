@@ -81,8 +81,7 @@ impl Coordinator {
     pub fn start(&mut self, now_ms: u64) -> Result<(), BootError<AppendFailed>> {
         let rng = ChaCha8Rng::seed_from_u64(self.seeds.next_u64());
         let outside = Outside { now_ms, rng, outbox: Vec::new() };
-        let driver =
-            Driver::boot(self.governance.clone(), self.tuning.clone(), self.log.clone(), outside)?;
+        let driver = Driver::boot(self.governance.clone(), self.tuning.clone(), self.log.clone(), outside)?;
         self.heads = driver.heads().clone();
         self.driver = Some(driver);
         Ok(())

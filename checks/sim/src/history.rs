@@ -141,7 +141,9 @@ impl History {
         reply: &Reply,
         signers: &[Signer],
     ) -> Result<(), Violation> {
-        if std::env::var("SIM_TRACE").is_ok() && let Reply::Declined { chunk, blame, reason, .. } = reply {
+        if std::env::var("SIM_TRACE").is_ok()
+            && let Reply::Declined { chunk, blame, reason, .. } = reply
+        {
             eprintln!("s{:02} declines {chunk:?} {blame:?} {reason}", number + 1);
         }
         self.checks += 1;

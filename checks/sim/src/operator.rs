@@ -4,9 +4,7 @@ use crate::cast::{Cast, name};
 use crate::scenario::Scenario;
 use perennial_model::committee::Committee;
 use perennial_model::encoding::{self, Digest};
-use perennial_model::plan::{
-    Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
-};
+use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use perennial_model::wallet::{Tier, Wallet, WalletId};
 use perennial_workflow::wallets::{Head, Heads};
 use rand_chacha::ChaCha8Rng;

@@ -228,11 +228,7 @@ impl Process {
         Self::save_desk(disk, turn, mail).map(drop)
     }
 
-    fn save_desk(
-        disk: &mut Disk,
-        turn: DeskTurn,
-        mail: &mut Mail,
-    ) -> Result<Vec<Certificate>, StoreFailed> {
+    fn save_desk(disk: &mut Disk, turn: DeskTurn, mail: &mut Mail) -> Result<Vec<Certificate>, StoreFailed> {
         let saved = turn.save(disk)?;
         mail.signing.extend(saved.mail);
         Ok(saved.activations)

@@ -83,7 +83,9 @@ impl fmt::Display for Trace {
                 What::CoordinatorDied => writeln!(f, "coordinator dies")?,
                 What::CoordinatorStarted => writeln!(f, "coordinator starts")?,
                 What::PowerLoss => writeln!(f, "power lost everywhere")?,
-                What::Planned(plan, rank) => writeln!(f, "plan {} of rank {rank} is handed in", plan.short())?,
+                What::Planned(plan, rank) => {
+                    writeln!(f, "plan {} of rank {rank} is handed in", plan.short())?
+                }
                 What::Said(text) => writeln!(f, "{text}")?,
             }
         }

@@ -63,10 +63,7 @@ impl Cast {
         let governance = Governance {
             version: 1,
             predecessor: None,
-            approvers: vec![Approver {
-                person: name("dana"),
-                ssh_key: approver.public_key().to_openssh()?,
-            }],
+            approvers: vec![Approver { person: name("dana"), ssh_key: approver.public_key().to_openssh()? }],
             quorums: vec![Quorum { action: Action::Refresh, approvals: 1 }],
             signers: signers.collect(),
         };

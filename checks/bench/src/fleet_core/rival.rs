@@ -22,10 +22,7 @@ pub fn measure() -> anyhow::Result<Rival> {
     let (parties, _) = re_key::<Secp256k1>(&parameters, b"bench", &secret, None, |_| String::new());
     complete(&parties)?;
     fast(&parties)?;
-    Ok(Rival {
-        complete: cpu::least(3, || complete(&parties)),
-        fast: cpu::least(20, || fast(&parties)),
-    })
+    Ok(Rival { complete: cpu::least(3, || complete(&parties)), fast: cpu::least(20, || fast(&parties)) })
 }
 
 /// The messages of all parties that are for one of them.

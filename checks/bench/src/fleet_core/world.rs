@@ -11,9 +11,7 @@ use perennial_custody::signing::Desk;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding;
 use perennial_model::mail::{Reply, Request};
-use perennial_model::plan::{
-    Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
-};
+use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use perennial_model::wallet::Tier;
 use perennial_workflow::ceremony::status::Stage;
 use perennial_workflow::driver::{Driver, Tuning, World};

@@ -25,11 +25,8 @@ pub fn i3_authority<'a>(
         let serves = signer.served(wallet);
         if serves != allowed {
             let who = signer.own.pinned.me();
-            let what = format!(
-                "{who} serves {} of {wallet}, its records allow {}",
-                words(&serves),
-                words(&allowed)
-            );
+            let what =
+                format!("{who} serves {} of {wallet}, its records allow {}", words(&serves), words(&allowed));
             return Err(broken(what));
         }
     }

@@ -72,9 +72,9 @@ fn opening_is_durable(mirror: &Mirror, signer: &Signer, said: &Signed<Opening>) 
     let ChunkState::Opened(at) = record.state else { return true };
     let slot = signer.disk.durable_slot(at);
     let Some(key) = body.keys.first() else { return true };
-    [Scheme::Ed25519, Scheme::Transparent].into_iter().any(|scheme| {
-        one_time_key(&signer.own, at, &slot, scheme, &key.counterparty) == Some(key.public)
-    })
+    [Scheme::Ed25519, Scheme::Transparent]
+        .into_iter()
+        .any(|scheme| one_time_key(&signer.own, at, &slot, scheme, &key.counterparty) == Some(key.public))
 }
 
 fn vote_is_durable(mirror: &Mirror, signer: &Signer, said: &Signed<Vote>, vote: &Vote) -> bool {
@@ -131,4 +131,3 @@ fn words(reply: &Reply) -> String {
 fn chunk<D: Document>(said: &Signed<D>, of: impl FnOnce(D) -> Chunk) -> Option<Chunk> {
     said.read_unchecked().ok().map(of)
 }
-

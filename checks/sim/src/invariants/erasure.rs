@@ -132,13 +132,7 @@ fn is_retired_above(history: &History, number: usize, wallet: &WalletId, held: &
 }
 
 /// Whether a share was a mere candidate, and its date is past.
-fn is_overdue(
-    history: &History,
-    number: usize,
-    changed: &Changed,
-    held: &HeldEpoch,
-    clock_ms: u64,
-) -> bool {
+fn is_overdue(history: &History, number: usize, changed: &Changed, held: &HeldEpoch, clock_ms: u64) -> bool {
     let state = changed.old_state(&history.mirrors[number], &held.chunk);
     let plan = history.plans.get(&held.chunk.plan);
     let over = plan.is_some_and(|plan| clock_ms > plan.activation_deadline_ms + CLOCK_SKEW_MS);

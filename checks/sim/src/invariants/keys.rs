@@ -63,7 +63,8 @@ impl Keys {
     pub fn fix(&mut self, set: &ShareSet) -> Result<(), Violation> {
         let address = perennial_chain::address(&set.wallet, &set.key, &Path::primary(set.wallet.chain));
         let address = address.map_err(|e| broken(format!("{} has no address: {e}", set.wallet.id)))?;
-        let known = self.fixed.entry(set.wallet.id.clone()).or_insert_with(|| (set.key.clone(), address.clone()));
+        let known =
+            self.fixed.entry(set.wallet.id.clone()).or_insert_with(|| (set.key.clone(), address.clone()));
         if known.0 == set.key && known.1 == address {
             return Ok(());
         }

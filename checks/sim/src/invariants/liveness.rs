@@ -22,12 +22,7 @@ pub const ANSWER_MS: u64 = 600;
 pub const BY_CEREMONY_MAX: u32 = 2;
 
 /// A request that is over lost no more sessions than faults and one ceremony can explain, and none of its time.
-pub fn l2_signing_goes_on(
-    number: u64,
-    wanted: &Wanted,
-    ended: &Ended,
-    now_ms: u64,
-) -> Result<(), Violation> {
+pub fn l2_signing_goes_on(number: u64, wanted: &Wanted, ended: &Ended, now_ms: u64) -> Result<(), Violation> {
     let wallet = &wanted.wallet.id;
     let broken = |what: String| Err(Violation::new(Invariant::L2SignsOn, what));
     if wanted.unexplained.len() > BY_CEREMONY_MAX as usize {

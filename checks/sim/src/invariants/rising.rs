@@ -71,7 +71,8 @@ fn kept_stays(history: &mut History, number: usize, changed: &Changed) -> Result
     let wallets = records.flat_map(|record| &record.wallets);
     let wallets: BTreeSet<&WalletId> = wallets.chain(changed.wallets.iter().map(|c| &c.id)).collect();
     for wallet in wallets {
-        let kept = |record: &ChunkRecord| matches!(record.state, ChunkState::Kept(_) | ChunkState::Retired(_));
+        let kept =
+            |record: &ChunkRecord| matches!(record.state, ChunkState::Kept(_) | ChunkState::Retired(_));
         let chunks = history.mirrors[number].chunks.iter();
         let now = chunks
             .filter(|(_, record)| kept(record) && record.wallets.contains(wallet))

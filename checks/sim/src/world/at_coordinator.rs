@@ -71,7 +71,12 @@ impl World {
     }
 
     /// One turn of the loop, and what follows from it.
-    pub(super) fn turn_coordinator(&mut self, came: Came, about: About, stops: bool) -> Result<(), Violation> {
+    pub(super) fn turn_coordinator(
+        &mut self,
+        came: Came,
+        about: About,
+        stops: bool,
+    ) -> Result<(), Violation> {
         let Ok(turned) = self.coordinator.turn(self.now_ms, came) else {
             self.count_at_coordinator(Kind::AppendCut, about);
             self.kill_coordinator();
@@ -99,7 +104,8 @@ impl World {
         }
         self.trace.add(self.now_ms, What::CoordinatorStarted);
         let started = self.coordinator.start(self.now_ms);
-        started.map_err(|e| Violation::new(Invariant::Sound, format!("the coordinator cannot start: {e:?}")))?;
+        started
+            .map_err(|e| Violation::new(Invariant::Sound, format!("the coordinator cannot start: {e:?}")))?;
         let waiting: Vec<u64> = self.load.wanted.keys().copied().collect();
         for number in waiting {
             let seen = self.seen();
@@ -241,9 +247,9 @@ impl World {
         let (chunk, plan) = match request {
             Request::Plan(approved) => (None, Some(approved.plan.digest())),
             Request::Open { chunk, .. } | Request::Keep(chunk) => (Some(*chunk), None),
-            Request::Commit { inputs, .. } | Request::Deal { inputs, .. } | Request::Verify { inputs, .. } => {
-                (Some(inputs.chunk), None)
-            }
+            Request::Commit { inputs, .. }
+            | Request::Deal { inputs, .. }
+            | Request::Verify { inputs, .. } => (Some(inputs.chunk), None),
             Request::Activate(certificate) | Request::Retire(certificate) => {
                 (Some(certificate.inputs.chunk), None)
             }

@@ -78,8 +78,12 @@ impl World {
         if self.coordinator.heads.is_empty() {
             return self.have_wallets_made();
         }
-        let waiting: Vec<_> =
-            self.coordinator.attempts().into_iter().filter(|(chunk, phase)| !self.may_stay(chunk, *phase)).collect();
+        let waiting: Vec<_> = self
+            .coordinator
+            .attempts()
+            .into_iter()
+            .filter(|(chunk, phase)| !self.may_stay(chunk, *phase))
+            .collect();
         if waiting.is_empty() && self.signers.iter().all(crate::signer::Signer::is_up) {
             let plan = self.operator.last(&self.cast, &self.coordinator.heads, self.now_ms);
             let plan = plan.ok_or_else(|| Violation::stuck("there is no wallet to refresh"))?;
@@ -105,9 +109,9 @@ impl World {
     /// L1: the next attempt can start at once, and goes through.
     fn wait_for_the_last(&mut self, plan: Digest, since_ms: u64) -> Result<(), Violation> {
         let status = self.coordinator.driver().and_then(|driver| driver.status(&plan));
-        let done = status.as_ref().is_some_and(|status| {
-            status.stage == Stage::Done && status.wallets_retired == status.wallets
-        });
+        let done = status
+            .as_ref()
+            .is_some_and(|status| status.stage == Stage::Done && status.wallets_retired == status.wallets);
         if done && self.coordinator.attempts().is_empty() {
             self.act = Act::Farewell;
             self.history.forget_signatures();
@@ -121,7 +125,8 @@ impl World {
                 .map(|(chunk, phase)| format!("{chunk} is {phase}"))
                 .collect();
             let status = status.map(|status| format!("{:?}", status.attempts)).unwrap_or_default();
-            let what = format!("a plan does not go through on a healed network: {} {status}", open.join("; "));
+            let what =
+                format!("a plan does not go through on a healed network: {} {status}", open.join("; "));
             return Err(Violation::stuck(what));
         }
         Ok(())
@@ -180,9 +185,8 @@ impl World {
             if !matches!(status.stage, Stage::Done | Stage::Expired) {
                 return true;
             }
-            let retired = |chunk: &&perennial_workflow::ceremony::status::ChunkStatus| {
-                chunk.phase == Phase::Retired
-            };
+            let retired =
+                |chunk: &&perennial_workflow::ceremony::status::ChunkStatus| chunk.phase == Phase::Retired;
             tally.attempts_left +=
                 status.attempts.iter().filter(|attempt| attempt.phase == Phase::Left).count() as u64;
             if watched.action == Action::Refresh {
