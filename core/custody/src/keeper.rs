@@ -10,7 +10,7 @@
 
 use crate::begun::Begun;
 use crate::ceremony::pairs::Pairs;
-use crate::inbox::{About, Checked, FindPlan};
+use crate::inbox::{self, About, Checked, FindPlan};
 use crate::keyslots::{Cabinet, SlotIndex, WrappingKey};
 use crate::pinned::Pinned;
 use crate::record::{ChunkRecord, ChunkState, DealingRecord, HeldEpoch, WalletRecord, wallet_key};
@@ -19,13 +19,14 @@ use crate::sessions::Sessions;
 use crate::store::{Store, StoreFailed, Table};
 use crate::turn::{Draft, Effect, Turn};
 use perennial_model::approval::{Approved, ApprovedPlan};
+use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::Dealing;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
 use perennial_model::identity::{Sign, Signed};
-use perennial_model::mail::Reply;
+use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::Chunk;
 use perennial_model::session::{Blame, SessionOutcome, SessionReport};
 use perennial_model::transcript::Transcript;
@@ -124,6 +125,27 @@ impl Keeper {
             draft = Draft { mail: vec![decline(about, &error)], ..Draft::default() };
         }
         Turn::new(self, draft)
+    }
+
+    /// Takes an Activation that came with a signing request, through the same door as mail. Whoever waits for it at
+    /// the desk is told if it makes this signer serve nothing new.
+    pub fn learn(self, now_ms: u64, rng: &mut dyn CryptoRng, activation: Certificate) -> Turn {
+        let chunk = activation.inputs.chunk;
+        let bytes = encoding::encode(&Request::Activate(Box::new(activation)));
+        match inbox::open(&bytes, &self.own.pinned.clone(), &self) {
+            Ok(checked) => {
+                let turn = self.handle(now_ms, rng, checked);
+                if turn.keeper().serves(&chunk) { turn } else { turn.telling(Change::NotServed(chunk)) }
+            }
+            Err(rejected) => {
+                let mail = vec![decline(rejected.about, &rejected.error)];
+                Turn::new(self, Draft { mail, ..Draft::default() }).telling(Change::NotServed(chunk))
+            }
+        }
+    }
+
+    fn serves(&self, chunk: &Chunk) -> bool {
+        self.chunks.get(chunk).is_some_and(|record| record.state.is_served())
     }
 
     /// Does what is due by the clock alone: votes Keep when an overlap is over, drops candidates past their

@@ -121,6 +121,8 @@ pub enum Change {
     NoBase(SignerId, Attempt),
     /// Nothing is signed with this counterparty any more.
     Banned(SignerId),
+    /// An Activation of this chunk was looked at, and this signer does not serve it all the same.
+    NotServed(Chunk),
 }
 
 /// The signing desk as the keeper sees it.

@@ -44,6 +44,8 @@ pub struct Desk {
     sessions: Sessions,
     begun: Begun,
     parked: BTreeMap<Digest, (u64, SessionRequest)>,
+    /// Parked requests whose Activation makes this signer serve nothing new: they need not wait.
+    in_vain: BTreeSet<Digest>,
     unsent: Vec<Reply>,
 }
 
@@ -107,6 +109,7 @@ impl Desk {
             sessions: Sessions::default(),
             begun: Begun::read(store)?,
             parked: BTreeMap::new(),
+            in_vain: BTreeSet::new(),
             unsent: Vec::new(),
         })
     }
@@ -125,8 +128,10 @@ impl Desk {
         let mut turn = DeskTurn { mail: std::mem::take(&mut self.unsent), ..DeskTurn::default() };
         turn.mail.extend(self.sessions.expire(now_ms).into_iter().map(Reply::Session));
         let parked = std::mem::take(&mut self.parked);
+        let in_vain = std::mem::take(&mut self.in_vain);
         for (session, (since, request)) in parked {
-            if self.serves(&request) || now_ms.saturating_sub(since) > SESSION_MS_MAX {
+            let answered = self.serves(&request) || in_vain.contains(&session);
+            if answered || now_ms.saturating_sub(since) > SESSION_MS_MAX {
                 let taken = self.request_without_parking(now_ms, rng, request);
                 turn.writes.extend(taken.writes);
                 turn.mail.extend(taken.mail);
@@ -299,6 +304,16 @@ impl Serve for Desk {
                     let ended = self.sessions.banish(&counterparty);
                     self.unsent.extend(ended.into_iter().map(Reply::Session));
                     self.banned.insert(counterparty);
+                }
+                Change::NotServed(chunk) => {
+                    let brought = |request: &SessionRequest| match &request.purpose {
+                        Purpose::Transaction { activation: Some(certificate), .. } => {
+                            certificate.inputs.chunk == chunk
+                        }
+                        _ => false,
+                    };
+                    let parked = self.parked.iter().filter(|(_, (_, request))| brought(request));
+                    self.in_vain.extend(parked.map(|(session, _)| *session));
                 }
             }
         }

@@ -77,6 +77,17 @@ impl Turn {
         Self { keeper, effects: draft.effects, changes: draft.changes, mail: draft.mail }
     }
 
+    /// The next state, before it is saved: for whoever makes the turn.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// The same turn, with one more change for the desk.
+    pub(crate) fn telling(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
     /// Makes every effect durable, in order; then, and only then, gives out state and mail.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use perennial_custody::keeper::Keeper;
 use perennial_custody::pinned::Pinned;
 use perennial_custody::serving::{Change, Serve};
 use perennial_custody::turn::Turn;
+use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
 use perennial_model::epoch::Epoch;
 use perennial_model::wallet::WalletId;
@@ -35,8 +36,8 @@ pub(super) enum CeremonyEvent {
 
 /// What the signing lane leaves for the keeper. It goes before all other mail.
 pub(super) enum Urgent {
-    /// An Activation that came with a signing request, encoded as a request of its own.
-    Activation(Vec<u8>),
+    /// An Activation that came with a signing request, not yet checked.
+    Activation(Box<Certificate>),
     /// The desk has banned this counterparty, durably.
     Ban(SignerId),
 }
@@ -91,7 +92,10 @@ impl CeremonyLane {
     fn take_urgent(&mut self, mut keeper: Keeper) -> Keeper {
         while let Ok(word) = self.urgent.try_recv() {
             keeper = match word {
-                Urgent::Activation(item) => self.take(keeper, &item),
+                Urgent::Activation(certificate) => {
+                    let turn = keeper.learn(self.clock.now_ms(), &mut self.random, *certificate);
+                    self.save(turn)
+                }
                 Urgent::Ban(counterparty) => self.save(keeper.exclude(&counterparty)),
             };
         }

@@ -15,10 +15,8 @@ use perennial_custody::serving::{Change, Serve};
 use perennial_custody::signing::{Desk, DeskTurn};
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
-use perennial_model::encoding;
 use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
-use perennial_model::mail::Request;
 use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
 use std::collections::BTreeMap;
@@ -73,6 +71,10 @@ impl SigningLane {
             match events.recv_timeout(wait) {
                 Ok(SigningEvent::Mail(received)) => self.take(&received.body),
                 Ok(SigningEvent::Changed(changes)) => {
+                    // The next request that brings such an Activation has to be answered as well.
+                    self.handed.retain(|chunk, _| {
+                        !changes.iter().any(|change| matches!(change, Change::NotServed(not) if not == chunk))
+                    });
                     self.desk.publish(changes);
                     // Requests may be waiting for just this.
                     look = true;
@@ -118,7 +120,7 @@ impl SigningLane {
         }
     }
 
-    /// Leaves an Activation for the keeper, which reads it like mail. If there is no room for it, the request
+    /// Leaves an Activation for the keeper, which checks it like mail. If there is no room for it, the request
     /// that brought it may fail, and the coordinator tries another way.
     fn hand_over(&mut self, certificate: Certificate) {
         let now_ms = self.clock.now_ms();
@@ -127,8 +129,7 @@ impl SigningLane {
         if self.handed.contains_key(&chunk) {
             return;
         }
-        let request = encoding::encode(&Request::Activate(Box::new(certificate)));
-        if self.tell(Urgent::Activation(request)) {
+        if self.tell(Urgent::Activation(Box::new(certificate))) {
             self.handed.insert(chunk, now_ms);
         } else {
             tracing::warn!("no room for {chunk}'s Activation that came with a request");
