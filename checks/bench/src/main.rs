@@ -30,7 +30,8 @@ enum Benchmark {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let runs: &[(Benchmark, fn(&str) -> anyhow::Result<Report>)] = &[(Benchmark::FleetCore, fleet_core::run)];
+    type Run = fn(&str) -> anyhow::Result<Report>;
+    let runs: &[(Benchmark, Run)] = &[(Benchmark::FleetCore, fleet_core::run)];
     for (benchmark, run) in runs {
         if arguments.benchmark == *benchmark || arguments.benchmark == Benchmark::All {
             let report = run(&arguments.only)?;

@@ -40,6 +40,7 @@ pub struct Beside {
 
 /// What a figure is held against.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "the benchmarks of running processes will say so")]
 pub enum Kind {
     /// Nothing that does the same can take less. The ratio says how many times as much is taken.
     Floor,
@@ -51,6 +52,7 @@ pub enum Kind {
 
 /// What a figure should come to.
 #[derive(Clone, Copy)]
+#[expect(dead_code, reason = "the benchmarks of running processes have such targets")]
 pub enum Target {
     /// The value, or less.
     AtMost(f64),

@@ -151,7 +151,7 @@ impl Network {
     }
 
     /// The next event and its time.
-    pub fn next(&mut self) -> Option<(u64, Event)> {
+    pub fn take_next(&mut self) -> Option<(u64, Event)> {
         self.queue.pop().map(|entry| (entry.at_ms, entry.event))
     }
 

@@ -121,7 +121,7 @@ impl Operator {
 
     /// A throw of a coin with this many sides.
     pub fn one_in(&mut self, sides: u64) -> bool {
-        self.rng.next_u64() % sides == 0
+        self.rng.next_u64().is_multiple_of(sides)
     }
 
     fn plan(

@@ -159,7 +159,7 @@ impl World {
     }
 
     fn step(&mut self) -> Result<(), Violation> {
-        let Some((at_ms, event)) = self.network.next() else {
+        let Some((at_ms, event)) = self.network.take_next() else {
             return Err(Violation::stuck("nothing will ever happen again"));
         };
         self.now_ms = at_ms;

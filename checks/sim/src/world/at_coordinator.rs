@@ -41,14 +41,14 @@ impl World {
             return self.take_signing(&from, *reply);
         }
         let stops = self.happens(self.weather.coordinator_stop);
-        if stops && self.rng.next_u32() % 2 == 0 {
+        if stops && self.rng.next_u32().is_multiple_of(2) {
             self.count_at_coordinator(Kind::CoordinatorStopped, about);
             self.kill_coordinator();
             return Ok(());
         }
         self.trace.add(self.now_ms, What::Heard(number, about.step, about.chunk));
         if self.happens(self.weather.append_cut) {
-            let landed = if self.rng.next_u32() % 2 == 0 { Landed::Yes } else { Landed::No };
+            let landed = if self.rng.next_u32().is_multiple_of(2) { Landed::Yes } else { Landed::No };
             self.coordinator.cut_next_append(landed);
         }
         self.turn_coordinator(Came::Reply(from, reply), about, stops)

@@ -117,7 +117,7 @@ impl World {
     fn light_fuse(&mut self, number: usize) {
         let cut = self.happens(self.weather.signer_cut).then(|| Fuse {
             after: self.rng.next_u32() % CUT_AFTER_MAX,
-            landed: if self.rng.next_u32() % 2 == 0 { Landed::Yes } else { Landed::No },
+            landed: if self.rng.next_u32().is_multiple_of(2) { Landed::Yes } else { Landed::No },
         });
         self.signers[number].disk.set_fuse(cut);
     }
@@ -131,7 +131,7 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(mail) = mail else {
             self.count(Kind::SignerCut, about);
-            let death = if self.rng.next_u32() % 3 == 0 { Death::Process } else { Death::Power };
+            let death = if self.rng.next_u32().is_multiple_of(3) { Death::Process } else { Death::Power };
             let step = about.step.filter(|_| about.counts);
             return self.kill_signer(number, death, step);
         };
