@@ -32,7 +32,9 @@ fn main() -> ExitCode {
             }
             println!("seed {seed}: {violation}");
         }
-        sum.merge(&tally);
+        sum.faults.merge(&tally.faults);
+        sum.refreshes += tally.refreshes;
+        sum.steps += tally.steps;
     }
     println!("{}", sum.faults);
     println!("{} refreshes, {} steps, {} seeds with a violation", sum.refreshes, sum.steps, broken);
