@@ -160,7 +160,9 @@ impl<'a> Performance<'a> {
         take_verdicts(&mut samples, findings);
         let after =
             before.iter().map(|wallet| operator.client.wallet(&wallet.id)).collect::<Result<_, _>>()?;
-        let proof = (self.options.refreshes > 0).then(|| thief.prove()).transpose()?;
+        // The damage is done in the first refresh, so the copy before the second one has it.
+        let damaged = usize::from(self.broken.is_some() && self.options.refreshes > 1);
+        let proof = (self.options.refreshes > 0).then(|| thief.prove(damaged)).transpose()?;
         let (steady, during) = split(&samples, first_refresh);
         Ok(Report {
             of_wallets: of_wallets(&samples, before.len()),
@@ -260,7 +262,8 @@ impl<'a> Performance<'a> {
                 *broken = Some(break_share(stage)?);
             }
             Ok(())
-        })?;
+        });
+        let done = done.inspect_err(|_| print("\n"))?;
         let elapsed = begun.elapsed().as_secs_f64();
         print(&format!(
             "│ {:.1} sig/s, failed {}\n",

@@ -86,6 +86,7 @@ impl Ledger {
             written: Some(written),
             waiting,
             notes: Default::default(),
+            notes_due: tokio::time::Instant::now(),
             head: head_sender,
             trouble: trouble_sender,
             notes_taken: Arc::clone(&notes_taken),

@@ -11,12 +11,19 @@ use perennial_model::wallet::WalletId;
 use perennial_workflow::Heads;
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
 use perennial_workflow::wallets::HeadChange;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The most addresses that are remembered. They follow from the keys, and take a millisecond in three.
 const ADDRESSES_MAX: usize = 100_000;
+
+/// For how long changes of a ceremony are gathered before they are told, for each of its attempts.
+const GATHERED_FOR_EACH: Duration = Duration::from_millis(1);
+/// For how long at most.
+const GATHERED_FOR: Duration = Duration::from_millis(100);
 
 /// A ceremony as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,20 +86,28 @@ impl View {
         all
     }
 
-    /// A ceremony once its number is above `since`; as it is when `deadline` passes first.
+    /// A ceremony once its number is above `since`; as it is when `deadline` passes first. A ceremony with many
+    /// attempts changes hundreds of times a second, so its changes are gathered for a moment.
     pub async fn ceremony_after(
         &self,
         ceremony: &Digest,
         since: u64,
-        deadline: tokio::time::Instant,
+        deadline: Instant,
     ) -> Option<Arc<ShownCeremony>> {
         let mut changed = self.changed.subscribe();
+        let mut gathered_at: Option<Instant> = None;
         loop {
             let shown = self.ceremony(ceremony)?;
+            let mut until = deadline;
             if shown.number > since {
-                return Some(shown);
+                let moment = GATHERED_FOR_EACH * (shown.status.attempts.len() as u32);
+                let gathered = *gathered_at.get_or_insert_with(|| Instant::now() + moment.min(GATHERED_FOR));
+                if shown.status.finished_ms.is_some() || since == 0 || gathered <= Instant::now() {
+                    return Some(shown);
+                }
+                until = until.min(gathered);
             }
-            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
+            if tokio::time::timeout_at(until, changed.changed()).await.is_err() && until == deadline {
                 return Some(shown);
             }
         }
@@ -117,8 +132,9 @@ impl View {
         let highest = of_heads.map(|epoch| epoch.rank).max().unwrap_or(0);
         drop(heads);
         let ceremonies = self.ceremonies_now();
+        let wanted: HashSet<&WalletId> = wallets.iter().collect();
         let unclean = ceremonies.values().filter(|shown| match &shown.plan {
-            Some(plan) => wallets.iter().any(|wallet| names(plan, wallet)),
+            Some(plan) => plan.wallets.iter().any(|planned| wanted.contains(planned.id())),
             None => is_unclean(&shown.status),
         });
         unclean.map(|shown| shown.status.rank).max().unwrap_or(0).max(highest).saturating_add(1)

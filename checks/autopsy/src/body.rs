@@ -10,10 +10,12 @@ use perennial_custody::record::WalletRecord;
 use perennial_custody::store::{Row, Table};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::epoch::Epoch;
 use perennial_model::identity::IdentityKey;
 use perennial_model::wallet::WalletId;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError};
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ pub const WRAPPING_FILE: &str = "wrapping.key";
 
 /// How often a copy of a running signer's directory is tried before it is given up.
 const COPY_TRIES: u32 = 200;
+/// A share that stays closed in so many copies in a row is damaged: no step of a signer takes that long.
+const DAMAGED_AFTER: u32 = 30;
 /// How long to let the signer go on between two tries.
 const COPY_PAUSE: Duration = Duration::from_millis(10);
 
@@ -102,27 +106,43 @@ impl std::fmt::Debug for Body {
 }
 
 /// Copies a signer's directory, running or not, and tries again until every share that the copied records name
-/// opens with the copied slots: until records and slots are of one moment.
+/// opens with the copied slots: until records and slots are of one moment. Shares that open in none of several
+/// copies in a row are damaged where they are, and are copied as that.
 ///
 /// # Errors
 /// [`Error`] when the disk refuses, the target exists, or no try came out whole.
 pub fn copy(from: &Path, to: &Path) -> Result<Body, Error> {
     DirBuilder::new().mode(0o700).create(to).map_err(disk("make", to))?;
     let mut last = None;
+    let (mut closed, mut times) = (BTreeSet::new(), 0);
     for _ in 0..COPY_TRIES {
         copy_files(from, to)?;
         match Body::read(to) {
-            Ok(body) if crate::shares::open_all(&body, &body).iter().all(|found| found.secret.is_some()) => {
-                return Ok(body);
+            Ok(body) => {
+                let closed_now = closed_shares(&body);
+                times = if closed_now == closed { times + 1 } else { 1 };
+                closed = closed_now;
+                if closed.is_empty() || times == DAMAGED_AFTER {
+                    return Ok(body);
+                }
             }
-            Ok(_) => {}
             Err(error) => last = Some(error),
         }
         std::thread::sleep(COPY_PAUSE);
     }
     Err(last.unwrap_or_else(|| {
-        Error::Question(format!("{COPY_TRIES} copies of {} held shares that do not open", from.display()))
+        Error::Question(format!(
+            "no copy of {} came out whole: its shares change all the time",
+            from.display()
+        ))
     }))
+}
+
+/// The shares that do not open with the slots beside them.
+fn closed_shares(body: &Body) -> BTreeSet<(WalletId, Epoch)> {
+    let found = crate::shares::open_all(body, body).into_iter();
+    let closed = found.filter(|share| share.secret.is_none());
+    closed.map(|share| (share.share_set.wallet.id.clone(), share.share_set.epoch)).collect()
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<(), Error> {

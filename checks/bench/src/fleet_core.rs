@@ -37,13 +37,12 @@ const PARTS: [Part; 8] = [
 /// Runs the benchmark: the cases with `only` in their names.
 pub fn run(only: &str) -> anyhow::Result<Report> {
     let rng = &mut ChaCha20Rng::from_seed([3; 32]);
-    let rival = rival::measure()?;
     let mut figures = Vec::new();
     for chain in CHAINS {
         let scheme = chain.scheme();
         let floor = with_group!(scheme, G => floor::per_wallet::<G>(rng));
         for (count, times) in SIZES {
-            let name = format!("{} × {count}", scheme.name());
+            let name = format!("{} × {},000", scheme.name(), count / 1_000);
             if !name.contains(only) {
                 continue;
             }
@@ -63,7 +62,7 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
             ));
             figures.extend(parts(&name, median, count));
             if scheme == Scheme::Ecdsa {
-                figures.extend(against(&rival, &name, whole));
+                figures.extend(against(&rival::measure()?, &name, whole));
             }
         }
     }

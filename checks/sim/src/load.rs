@@ -30,8 +30,10 @@ pub struct Wanted {
     pub since_ms: u64,
     /// How often the coordinator died over it.
     pub interrupted: u32,
-    /// Why sessions failed that no fault of the world hit.
+    /// Why the last sessions failed, as far as no fault of the world hit one since.
     pub unexplained: Vec<String>,
+    /// The most of them in a row.
+    pub unexplained_most: Vec<String>,
     /// Sessions that a fault of the world hit.
     pub hits: u32,
     current: Option<Current>,
@@ -107,6 +109,7 @@ impl Load {
                 since_ms: now_ms,
                 interrupted: 0,
                 unexplained: Vec::new(),
+                unexplained_most: Vec::new(),
                 hits: 0,
                 current: None,
             },
@@ -138,6 +141,7 @@ impl Load {
         for wanted in self.wanted.values_mut() {
             wanted.current = None;
             wanted.interrupted += 1;
+            wanted.unexplained.clear();
         }
     }
 
@@ -272,8 +276,12 @@ impl Wanted {
     fn count(&mut self, hit: bool, why: String) {
         if hit {
             self.hits += 1;
+            self.unexplained.clear();
         } else {
             self.unexplained.push(why);
+            if self.unexplained.len() > self.unexplained_most.len() {
+                self.unexplained_most.clone_from(&self.unexplained);
+            }
         }
     }
 

@@ -9,8 +9,7 @@ use perennial_custody::signing::{Desk, DeskTurn};
 use perennial_custody::store::StoreFailed;
 use perennial_custody::turn::Turn;
 use perennial_model::certificate::Certificate;
-use perennial_model::encoding;
-use perennial_model::mail::{Reply, Request};
+use perennial_model::mail::Reply;
 use perennial_model::wallet::WalletId;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -118,7 +117,7 @@ impl Signer {
             }
             Ok(checked) => match lane {
                 Lane::Ceremony => process.keep(&mut self.disk, now_ms, checked, &mut mail),
-                Lane::Signing => process.sign(&mut self.disk, &self.own, now_ms, checked, &mut mail),
+                Lane::Signing => process.sign(&mut self.disk, now_ms, checked, &mut mail),
             },
         };
         self.alive_after(result, mail)
@@ -180,40 +179,18 @@ impl Process {
     fn sign(
         &mut self,
         disk: &mut Disk,
-        own: &Own,
         now_ms: u64,
         checked: Checked,
         mail: &mut Mail,
     ) -> Result<(), StoreFailed> {
         let turn = self.desk.handle(now_ms, &mut self.rng, checked);
-        for certificate in Self::save_desk(disk, turn, mail)? {
-            self.learn(disk, own, now_ms, certificate, mail)?;
+        for certificate in self.save_desk(disk, turn, mail)? {
+            if let Some(keeper) = self.keeper.take() {
+                let turn = keeper.learn(now_ms, &mut self.rng, certificate);
+                self.save(disk, turn, mail)?;
+            }
         }
         self.tick_desk(disk, now_ms, mail)
-    }
-
-    /// An Activation that came with a signing request goes to the keeper through the same door as any other.
-    fn learn(
-        &mut self,
-        disk: &mut Disk,
-        own: &Own,
-        now_ms: u64,
-        certificate: Certificate,
-        mail: &mut Mail,
-    ) -> Result<(), StoreFailed> {
-        let bytes = encoding::encode(&Request::Activate(Box::new(certificate)));
-        let Some(keeper) = self.keeper.take() else { return Ok(()) };
-        match inbox::open(&bytes, &own.pinned, &keeper) {
-            Ok(checked) => {
-                let turn = keeper.handle(now_ms, &mut self.rng, checked);
-                self.save(disk, turn, mail)
-            }
-            Err(rejected) => {
-                mail.ceremony.push(decline(rejected.about, &rejected.error));
-                self.keeper = Some(keeper);
-                Ok(())
-            }
-        }
     }
 
     fn save(&mut self, disk: &mut Disk, turn: Turn, mail: &mut Mail) -> Result<(), StoreFailed> {
@@ -225,12 +202,22 @@ impl Process {
 
     fn tick_desk(&mut self, disk: &mut Disk, now_ms: u64, mail: &mut Mail) -> Result<(), StoreFailed> {
         let turn = self.desk.tick(now_ms, &mut self.rng);
-        Self::save_desk(disk, turn, mail).map(drop)
+        self.save_desk(disk, turn, mail).map(drop)
     }
 
-    fn save_desk(disk: &mut Disk, turn: DeskTurn, mail: &mut Mail) -> Result<Vec<Certificate>, StoreFailed> {
+    fn save_desk(
+        &mut self,
+        disk: &mut Disk,
+        turn: DeskTurn,
+        mail: &mut Mail,
+    ) -> Result<Vec<Certificate>, StoreFailed> {
         let saved = turn.save(disk)?;
         mail.signing.extend(saved.mail);
+        for counterparty in saved.bans {
+            if let Some(keeper) = self.keeper.take() {
+                self.save(disk, keeper.exclude(&counterparty), mail)?;
+            }
+        }
         Ok(saved.activations)
     }
 }

@@ -76,6 +76,23 @@ pub struct Tally {
     pub virtual_ms: u64,
 }
 
+impl Tally {
+    /// Adds another run's.
+    pub fn merge(&mut self, other: &Self) {
+        self.refreshes += other.refreshes;
+        self.wallets += other.wallets;
+        self.chunks += other.chunks;
+        self.attempts_left += other.attempts_left;
+        self.steps += other.steps;
+        self.signatures += other.signatures;
+        self.fallbacks += other.fallbacks;
+        self.requests_lost += other.requests_lost;
+        self.checks += other.checks;
+        self.virtual_ms += other.virtual_ms;
+        self.faults.merge(&other.faults);
+    }
+}
+
 /// One run.
 pub struct World {
     scenario: Scenario,

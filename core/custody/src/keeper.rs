@@ -216,6 +216,17 @@ impl Keeper {
         self.plans.get(digest).cloned().ok_or_else(|| crate::inbox::unknown_plan(digest))
     }
 
+    /// Why a prepared chunk lacks something: a higher epoch of one of its wallets was retired meanwhile, and took that
+    /// candidate with it. A chunk has one fate, so the attempt is over.
+    pub(crate) fn incomplete(&self, chunk: &Chunk) -> Error {
+        let record = self.chunks.get(chunk);
+        let gone = record.and_then(|record| record.wallets.iter().find(|id| self.held(id, chunk).is_none()));
+        match gone {
+            Some(wallet) => Error::stale(format!("{chunk}: a higher epoch of {wallet} is retired")),
+            None => Error::Bug(format!("{chunk} is prepared without transcript")),
+        }
+    }
+
     /// Refuses a number that is not above what this signer has prepared, or seen Activated or Retired.
     pub(crate) fn check_floor(&self, wallet: &WalletId, epoch: Epoch) -> Result<(), Error> {
         match self.wallets.get(wallet) {
@@ -317,6 +328,8 @@ impl Keeper {
     /// that this signer's shares open with its own key, and publishes what is served.
     fn resume(&mut self, now_ms: u64) -> Result<Draft, Error> {
         let mut draft = Draft::default();
+        // A process that died may have left slots in the machine's cache alone, erased ones too.
+        draft.effects.push(Effect::Slots(Vec::new()));
         let unfinished: Vec<Chunk> = self
             .chunks
             .iter()

@@ -49,15 +49,13 @@ impl Keeper {
             return Err(Error::denied(format!("{chunk}: {PROBE_SESSIONS_MAX} probe sessions are enough")));
         }
         let transcript = self.transcripts.get(&chunk).cloned();
-        let transcript =
-            transcript.ok_or_else(|| Error::Bug(format!("{chunk} is prepared without transcript")))?;
+        let transcript = transcript.ok_or_else(|| self.incomplete(&chunk))?;
         self.check_tasks(&chunk, &transcript, &request.signers, tasks)?;
         let mut items = Vec::with_capacity(tasks.len());
         let mut epochs = Vec::with_capacity(tasks.len());
         for (at, task) in tasks.iter().enumerate() {
             let wallet = &transcript.leaves[task.wallet as usize].wallet;
-            let held =
-                self.held(wallet, &chunk).ok_or_else(|| Error::Bug(format!("{wallet} has no candidate")))?;
+            let held = self.held(wallet, &chunk).ok_or_else(|| self.incomplete(&chunk))?;
             items.push(self.probe_item(held, &transcript, &request, task, at)?);
             epochs.push((wallet.clone(), chunk.epoch));
         }
@@ -85,7 +83,7 @@ impl Keeper {
         let plan = approved.plan();
         let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet, chunk));
         let scheme = first.map(|held| held.share_set.scheme());
-        let scheme = scheme.ok_or_else(|| Error::Bug(format!("{chunk} is prepared without shares")))?;
+        let scheme = scheme.ok_or_else(|| self.incomplete(chunk))?;
         let groups = probing_groups(scheme, &plan.committee, &transcript.inputs.holders);
         let sampled = sampled(&transcript.root, chunk.count, plan.effective_probe_rate());
         let rising = tasks.windows(2).all(|pair| pair[0] < pair[1]);

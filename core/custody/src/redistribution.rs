@@ -61,16 +61,15 @@ pub fn deal<G: Group>(
     rng: &mut dyn CryptoRng,
 ) -> Result<Dealing, Error> {
     let threshold = usize::from(terms.threshold);
-    let mut elements = Vec::with_capacity(terms.wallets.len() * threshold);
+    let mut coefficients = Zeroizing::new(Vec::with_capacity(terms.wallets.len() * threshold));
     let mut plaintexts: Vec<Zeroizing<Vec<u8>>> = terms
         .holders
         .iter()
         .map(|_| Zeroizing::new(Vec::with_capacity(terms.wallets.len() * SCALAR_BYTES)))
         .collect();
-    let mut proofs = Vec::new();
     for at in 0..terms.wallets.len() {
-        let mut polynomial = polynomial::<G>(at, threshold, constants, rng)?;
-        elements.extend(polynomial.iter().map(G::generate));
+        let polynomial = polynomial::<G>(at, threshold, constants, rng)?;
+        coefficients.extend_from_slice(&polynomial);
         for ((seat, _), plaintext) in terms.holders.iter().zip(&mut plaintexts) {
             let mut value = evaluate(&polynomial, *seat);
             let mut bytes = value.encode();
@@ -78,21 +77,18 @@ pub fn deal<G: Group>(
             bytes.zeroize();
             value.zeroize();
         }
-        if matches!(constants, Constants::Fresh) {
-            let constant = G::encode(&elements[at * threshold]);
-            proofs.push(contribute::<G>(terms, at, &polynomial[0], &constant, rng));
-        }
-        polynomial.zeroize();
     }
-    let points = G::encode_all(&elements);
-    let mut proofs = proofs.into_iter();
-    let wallets = points
-        .chunks(threshold)
-        .map(|coefficients| WalletDealing {
-            coefficients: coefficients.to_vec(),
-            contribution: proofs.next(),
-        })
-        .collect();
+    let points = G::commit_all(&coefficients);
+    let mut wallets = Vec::with_capacity(terms.wallets.len());
+    for (at, points) in points.chunks(threshold).enumerate() {
+        let contribution = match constants {
+            Constants::Fresh => {
+                Some(contribute::<G>(terms, at, &coefficients[at * threshold], &points[0], rng))
+            }
+            Constants::Redealt(_) => None,
+        };
+        wallets.push(WalletDealing { coefficients: points.to_vec(), contribution });
+    }
     let sub_shares = seal_all(terms, &plaintexts, rng)?;
     Ok(Dealing { chunk: terms.inputs.chunk, inputs: terms.inputs.digest(), wallets, sub_shares })
 }
@@ -102,8 +98,8 @@ fn polynomial<G: Group>(
     threshold: usize,
     constants: &Constants<'_, G>,
     rng: &mut dyn CryptoRng,
-) -> Result<Vec<G::Scalar>, Error> {
-    let mut polynomial = Vec::with_capacity(threshold);
+) -> Result<Zeroizing<Vec<G::Scalar>>, Error> {
+    let mut polynomial = Zeroizing::new(Vec::with_capacity(threshold));
     if let Constants::Redealt(shares) = constants {
         let (weight, share) = &shares[at];
         let mut value = G::Scalar::decode(share.danger_secret_bytes())

@@ -186,7 +186,7 @@ pub struct Contribution {
 /// The public part of a dealing for one wallet.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct WalletDealing {
-    /// `A_i0 … A_i(t'-1)`, the commitments to the coefficients.
+    /// `A_i0 … A_i(t'-1)`, the commitments to the coefficients, as [`Group::commit_all`] writes them.
     #[n(0)]
     pub coefficients: Vec<Point>,
     /// Present when a key is made.
@@ -290,7 +290,7 @@ pub fn check_dealing<G: Group>(
         if wallet.coefficients.len() != threshold {
             return Err(fault("a polynomial of another degree than t-1"));
         }
-        let decoded = wallet.coefficients.iter().map(G::decode).collect::<Option<Vec<_>>>();
+        let decoded = wallet.coefficients.iter().map(G::read_commitment).collect::<Option<Vec<_>>>();
         coefficients.push(decoded.ok_or_else(|| fault("a commitment that is no element of the group"))?);
     }
     let constants: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();

@@ -147,6 +147,19 @@ pub trait Group: Copy + fmt::Debug + Send + Sync + 'static {
         Self::decode(point)
     }
 
+    /// The published forms of `scalar · G` for each scalar, in constant time: what a dealer commits to its
+    /// coefficients with. They are written in such a way that whoever reads them need not ask whether they lie in
+    /// the subgroup of prime order; see [`Group::read_commitment`].
+    fn commit_all(scalars: &[Self::Scalar]) -> Vec<Point> {
+        let elements: Vec<Self::Element> = scalars.iter().map(Self::generate).collect();
+        Self::encode_all(&elements)
+    }
+    /// The element that a published commitment stands for; none for the identity and for bytes that are not
+    /// canonical. It always lies in the subgroup of prime order.
+    fn read_commitment(point: &Point) -> Option<Self::Element> {
+        Self::decode(point)
+    }
+
     /// The canonical bytes of one element.
     fn encode(element: &Self::Element) -> Point {
         Self::encode_all(std::slice::from_ref(element))[0]
@@ -251,6 +264,7 @@ mod tests {
         for (number, element) in numbers.iter().zip(&elements) {
             assert!(G::Scalar::decode(&number.encode()) == Some(*number));
             assert_eq!(G::decode(&G::encode(element)), Some(*element));
+            assert_eq!(G::read_commitment(&G::commit_all(&[*number])[0]), Some(*element));
             assert_eq!(G::double(element), *element + *element);
             assert_eq!(G::multiply_public(number, &G::generate(&G::Scalar::ONE)), *element);
             let inverse = number.invert().expect("not zero");
@@ -265,6 +279,8 @@ mod tests {
         }
         assert_eq!(G::encode_all(&elements), elements.iter().map(G::encode).collect::<Vec<_>>());
         assert_eq!(G::decode(&G::encode(&G::identity())), None, "the identity is no share of anything");
+        let nothing = G::commit_all(&[G::Scalar::ZERO]);
+        assert_eq!(G::read_commitment(&nothing[0]), None, "nobody commits to zero");
     }
 
     #[test]
@@ -282,6 +298,20 @@ mod tests {
             let mixed = (ED25519_BASEPOINT_POINT + torsion).compress();
             let point = Point::from_bytes(mixed.as_bytes()).expect("32 bytes");
             assert_eq!(Edwards25519::decode(&point), None);
+        }
+    }
+
+    #[test]
+    fn no_commitment_has_a_torsion_part() {
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        let read = |element: curve25519_dalek::EdwardsPoint| {
+            let point = Point::from_bytes(element.compress().as_bytes()).expect("32 bytes");
+            Edwards25519::read_commitment(&point)
+        };
+        for torsion in &EIGHT_TORSION {
+            assert_eq!(read(*torsion), None, "an element of small order commits to nothing");
+            let element = read(ED25519_BASEPOINT_POINT + torsion).expect("a commitment");
+            assert!(element.is_torsion_free());
         }
     }
 

@@ -271,8 +271,7 @@ impl Cast {
         let planned = plan.plan().wallets_of(&chunk).expect("a chunk of the plan");
         let wallets = planned.iter().enumerate().map(|(at, wallet)| {
             let polynomial = self.polynomial::<G>(me, inputs, at);
-            let elements: Vec<_> = polynomial.iter().map(G::generate).collect();
-            let coefficients = G::encode_all(&elements);
+            let coefficients = G::commit_all(&polynomial);
             let contribution = wallet.parent().is_none().then(|| {
                 let nonce = hash_to_scalar::<G>("nonce", &[&at.to_be_bytes()]);
                 let commitment = G::encode(&G::generate(&nonce));

@@ -73,6 +73,15 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether a signer is known to hold its shares: once it is retired all of its activation set do, before that
+    /// those that say that they serve it.
+    pub fn is_held_by(&self, signer: &SignerId) -> bool {
+        match self.retired_ms {
+            Some(_) => self.generation.inputs.holders.contains(signer),
+            None => self.serving.iter().any(|(known, _)| known == signer),
+        }
+    }
+
     /// Whether every holder is known to serve it.
     pub fn is_served_by_all(&self) -> bool {
         let serves = |holder: &SignerId| self.serving.iter().any(|(known, _)| known == holder);
@@ -168,12 +177,18 @@ impl Heads {
 
     /// The share set of that digest, if a plan may still name it as a parent: activated, and not replaced.
     pub fn share_set(&self, wallet: &WalletId, digest: &Digest) -> Option<&ShareSet> {
+        self.parent(wallet, digest).map(|served| served.share_set)
+    }
+
+    /// How the generation of that share set stands.
+    pub fn standing(&self, wallet: &WalletId, digest: &Digest) -> Option<&Standing> {
+        self.parent(wallet, digest).map(|served| served.standing)
+    }
+
+    fn parent(&self, wallet: &WalletId, digest: &Digest) -> Option<Served<'_>> {
         let entry = self.wallets.get(wallet)?;
         let served = [Some(entry.present), entry.parent].into_iter().flatten();
-        served
-            .filter_map(|place| self.served(place))
-            .find(|served| served.digest == *digest)
-            .map(|served| served.share_set)
+        served.filter_map(|place| self.served(place)).find(|served| served.digest == *digest)
     }
 
     /// Who may still hold something below the share sets of a generation, and owes a receipt once it is retired:

@@ -249,7 +249,7 @@ fn proof_text(proof: &Proof) -> String {
         proof.old,
         is(proof.old_keys, proof.wallets),
         proof.opened_today,
-        proof.copied_shares,
+        proof.opened_then,
         proof.needles_found,
         proof.needles
     )

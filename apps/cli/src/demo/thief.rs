@@ -40,6 +40,8 @@ pub struct Proof {
     pub copied_shares: usize,
     /// How many of them opened where they were copied, with the slots copied with them.
     pub opened_then: usize,
+    /// How many of them were damaged on purpose before they were copied.
+    pub damaged: usize,
     /// How many of them open with what is in the signers' directories today.
     pub opened_today: usize,
     /// How many shares of replaced epochs are in the signers' records today.
@@ -56,13 +58,13 @@ impl Proof {
         self.wallets > 0
             && self.mixed_keys == 0
             && self.old_keys == self.wallets
-            && self.opened_then == self.copied_shares
+            && self.opened_then + self.damaged == self.copied_shares
             && self.old_shares_dead()
     }
 
     /// Whether nothing of the replaced epochs can be opened today.
     pub fn old_shares_dead(&self) -> bool {
-        self.copied_shares > 0
+        self.opened_then > 0
             && self.opened_today == 0
             && self.old_epochs_held_today == 0
             && self.needles > 0
@@ -121,11 +123,11 @@ impl Thief {
         Ok(())
     }
 
-    /// What the copies are worth today.
+    /// What the copies are worth today, `damaged` of whose shares could not be opened when they were copied.
     ///
     /// # Errors
     /// When a directory cannot be read.
-    pub fn prove(&self) -> Result<Proof, Failure> {
+    pub fn prove(&self, damaged: usize) -> Result<Proof, Failure> {
         let today = self.place.join("today");
         self.copy_all(&today)?;
         let some = &self.signers[..self.threshold];
@@ -143,6 +145,7 @@ impl Thief {
             wallets: old_combined.wallets.len().min(mixed_combined.wallets.len()),
             copied_shares: 0,
             opened_then: 0,
+            damaged,
             opened_today: 0,
             old_epochs_held_today: 0,
             needles: 0,

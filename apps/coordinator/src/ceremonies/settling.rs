@@ -11,6 +11,7 @@ use perennial_model::encoding::Digest;
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::Settled;
 use perennial_workflow::journal::Note;
+use perennial_workflow::wallets::HeadChange;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -138,8 +139,8 @@ impl Held {
         ended: Ended,
     ) -> Result<(), StoreError> {
         let is_awaited = driver.world().has_mail()
-            || !self.settled.notes.is_empty()
-            || !self.settled.changes.is_empty()
+            || self.settled.notes.iter().any(is_urgent)
+            || self.settled.changes.iter().any(|change| !matches!(change, HeadChange::Serves { .. }))
             || !self.submitted.is_empty()
             || !self.approved.is_empty();
         let is_due = self.commit_at.is_some_and(|commit_at| commit_at <= Instant::now());
@@ -192,6 +193,11 @@ impl Held {
             let _ = answer.send(Err(refusal.clone()));
         }
     }
+}
+
+/// Whether somebody waits for this. Nobody does for what several signers say one after the other.
+fn is_urgent(note: &Note) -> bool {
+    !matches!(note, Note::Erased { .. })
 }
 
 fn log(note: &Note) {

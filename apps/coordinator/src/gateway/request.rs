@@ -15,7 +15,9 @@ use perennial_model::mail::Request as MailRequest;
 use perennial_model::probe::RawSignature;
 use perennial_model::session::{SessionOutcome, SessionReport, SessionRequest};
 use perennial_workflow::Route;
-use perennial_workflow::route::{Accepted, Failure, GivenUp, Next, WhyGivenUp};
+use perennial_workflow::route::{Accepted, Failure, Next, WhyGivenUp};
+use perennial_workflow::wallets::Head;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -33,8 +35,8 @@ pub(super) struct Request {
     send_report: SendReport,
     /// The sessions of the present route, the last one last.
     sessions: Vec<SessionRequest>,
-    /// What the present route was chosen from.
-    basis: Basis,
+    /// The plans behind the transcripts that were served since the request came.
+    plans: BTreeMap<Digest, Digest>,
     /// When the last session is over.
     session_ends: Instant,
     /// Sessions of earlier routes.
@@ -49,10 +51,6 @@ pub(super) struct Request {
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// The share sets that a route was chosen from, with the plans that made them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Basis(Vec<(Digest, Digest)>);
 
 /// How a session went.
 enum Heard {
@@ -72,7 +70,7 @@ impl Request {
             reports,
             send_report,
             sessions: Vec::new(),
-            basis: Basis::default(),
+            plans: BTreeMap::new(),
             session_ends: now,
             tries_before: 0,
             pause: PAUSE,
@@ -104,7 +102,7 @@ impl Request {
         let heads = locked(&shared.heads);
         let id = &self.prepared.wallet.id;
         let head = heads.get(id).ok_or_else(|| SignError::UnknownWallet(id.to_string()))?;
-        self.basis = Basis::of(&head);
+        note_plans(&mut self.plans, &head);
         let order = self.prepared.order.clone();
         let (route, request) = Route::begin(&head, order, &seen, now_ms(), &mut system_rng());
         drop(heads);
@@ -114,22 +112,26 @@ impl Request {
         Ok(route)
     }
 
-    /// Goes on after a failure: by the same route, or by a new one if the wallet has another epoch meanwhile, or,
-    /// after a pause, if the route led nowhere and there is time left.
-    async fn go_on(&mut self, route: Route, session: &Digest, failure: Failure) -> Result<Route, SignError> {
+    /// Goes on after a failure: by the same route, which is told what is served by now, or by a new one, after a
+    /// pause, if it led nowhere and there is time left.
+    async fn go_on(
+        &mut self,
+        mut route: Route,
+        session: &Digest,
+        failure: Failure,
+    ) -> Result<Route, SignError> {
         let wallet = &self.prepared.wallet.id;
         if route.session() == Some(session) {
             self.last = said(&failure);
             tracing::info!(%wallet, session = %session.short(), "a signing session failed: {}", self.last);
         }
+        if let Some(head) = locked(&self.shared.heads).get(wallet) {
+            note_plans(&mut self.plans, &head);
+            route.catch_up(&head);
+        }
         let seen = self.shared.outbox.seen_lately();
         match route.failed(session, failure, &seen, now_ms(), &mut system_rng()) {
             Next::Wait(route) => Ok(route),
-            Next::Retry(..) | Next::GiveUp(GivenUp { why: WhyGivenUp::NoMoreTries(_), .. })
-                if self.has_another_basis() =>
-            {
-                self.begin_route()
-            }
             Next::Retry(route, request) => {
                 self.ask(*request);
                 Ok(route)
@@ -238,10 +240,8 @@ impl Request {
     fn entry(&self, accepted: &Accepted, time_ms: u64, answer: &[u8]) -> Result<Entry, SignError> {
         let unfit = |error: perennial_ledger::Error| SignError::Bug(error.to_string());
         let wallet = ShortText::new(self.prepared.wallet.id.as_str()).map_err(unfit)?;
-        let known = |(transcript, _): &&(Digest, Digest)| *transcript == accepted.transcript;
-        let plan = self.basis.0.iter().find(known).map(|(_, plan)| *plan);
-        let plan =
-            plan.ok_or_else(|| SignError::Bug("a signature under an epoch that was not asked".into()))?;
+        let plan = self.plans.get(&accepted.transcript);
+        let plan = plan.ok_or_else(|| SignError::Bug("an epoch that was not asked for has signed".into()))?;
         let signature = EntrySignature {
             wallet: wallet.clone(),
             epoch: EntryEpoch { rank: accepted.epoch.rank, count: accepted.epoch.count },
@@ -253,11 +253,6 @@ impl Request {
         };
         let content = Content::Signature(signature);
         Ok(Entry { time_ms, subject: wallet, body: EntryDigest::of(answer), content })
-    }
-
-    fn has_another_basis(&self) -> bool {
-        let heads = locked(&self.shared.heads);
-        heads.get(&self.prepared.wallet.id).is_some_and(|head| Basis::of(&head) != self.basis)
     }
 
     fn request_ends(&self) -> Instant {
@@ -291,17 +286,9 @@ impl Drop for Request {
     }
 }
 
-impl Basis {
-    fn of(head: &perennial_workflow::wallets::Head<'_>) -> Self {
-        let served = std::iter::once(&head.present).chain(&head.parent);
-        Self(
-            served
-                .map(|served| {
-                    let plan = served.standing.generation.inputs.chunk.plan;
-                    (served.share_set.transcript, plan)
-                })
-                .collect(),
-        )
+fn note_plans(plans: &mut BTreeMap<Digest, Digest>, head: &Head<'_>) {
+    for served in std::iter::once(&head.present).chain(&head.parent) {
+        plans.insert(served.share_set.transcript, served.standing.generation.inputs.chunk.plan);
     }
 }
 

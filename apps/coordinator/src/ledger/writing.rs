@@ -10,11 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// The most releases in one transaction.
 const RELEASES_MAX: usize = 256;
-/// The most notes in one transaction, so that a signature never waits for a big ceremony's.
+/// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
+/// The most notes that go with releases.
+const NOTES_WITH_RELEASES_MAX: usize = 8;
+/// For how long notes wait for others, so that a ceremony does not sync the disk for each of them.
+const NOTES_WITHIN: Duration = Duration::from_millis(50);
 /// How long a file that could not be written is left alone, if nobody waits.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The only source of notes.
@@ -43,6 +48,8 @@ pub(super) struct Writer {
     pub written: Option<Written>,
     pub waiting: mpsc::UnboundedReceiver<Job>,
     pub notes: VecDeque<NumberedNote>,
+    /// When the oldest of them is to be written.
+    pub notes_due: Instant,
     pub head: watch::Sender<TreeHead>,
     pub trouble: watch::Sender<Option<StoreError>>,
     pub notes_taken: Arc<AtomicI64>,
@@ -148,8 +155,8 @@ impl Writer {
         }
     }
 
-    /// Waits for something to write and takes in what is there. Notes that wait are a reason to go on at once; a
-    /// file that could not be written is tried again after a while.
+    /// Waits for something to write and takes in what is there. Notes are durable already and wait for more of
+    /// their kind, or for a release to go with; a file that could not be written is tried again after a while.
     async fn collect(&mut self, releases: &mut Vec<Release>, waiting: &mut Waiting) -> Open {
         let first = if self.written.is_none() {
             match tokio::time::timeout(TRY_AGAIN_AFTER, self.waiting.recv()).await {
@@ -159,10 +166,9 @@ impl Writer {
         } else if self.notes.is_empty() {
             self.waiting.recv().await
         } else {
-            match self.waiting.try_recv() {
-                Ok(job) => Some(job),
-                Err(mpsc::error::TryRecvError::Empty) => return Open::Yes,
-                Err(mpsc::error::TryRecvError::Disconnected) => None,
+            match tokio::time::timeout_at(self.notes_due, self.waiting.recv()).await {
+                Ok(job) => job,
+                Err(_) => return Open::Yes,
             }
         };
         let Some(first) = first else { return Open::No };
@@ -173,7 +179,12 @@ impl Writer {
                     releases.push(*release);
                     waiting.push(done);
                 }
-                Job::Notes(notes) => notes.into_iter().for_each(|note| self.line_up(note)),
+                Job::Notes(notes) => {
+                    if self.notes.is_empty() {
+                        self.notes_due = Instant::now() + NOTES_WITHIN;
+                    }
+                    notes.into_iter().for_each(|note| self.line_up(note));
+                }
             }
             next = if releases.len() < RELEASES_MAX { self.waiting.try_recv().ok() } else { None };
         }
@@ -193,6 +204,7 @@ impl Writer {
 
     /// Writes these releases and some of the notes that wait. Returns the place of the first release.
     async fn write(&mut self, releases: Vec<Release>) -> Result<u64, StoreError> {
+        let is_due = self.notes_due <= Instant::now();
         let mut written = match self.written.take() {
             Some(written) => written,
             None => Written::read(self.file.clone()).await?,
@@ -200,7 +212,12 @@ impl Writer {
         while self.notes.front().is_some_and(|note| note.number <= written.notes_taken) {
             self.notes.pop_front();
         }
-        let notes: Vec<NumberedNote> = self.notes.iter().take(NOTES_MAX).cloned().collect();
+        let most = match (releases.is_empty(), is_due) {
+            (false, _) => NOTES_WITH_RELEASES_MAX,
+            (true, true) => NOTES_MAX,
+            (true, false) => 0,
+        };
+        let notes: Vec<NumberedNote> = self.notes.iter().take(most).cloned().collect();
         let (count, released) = (notes.len(), releases.len());
         if count + released == 0 && self.trouble.borrow().is_some() {
             written.check_writable().await.map_err(|error| self.file.error(&error))?;

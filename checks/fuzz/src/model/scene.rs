@@ -191,7 +191,7 @@ fn approved_plan(governance: &Governance, approver: &PrivateKey) -> ApprovedPlan
 fn wallet_dealing(chunk: &Chunk, wallet: &PlannedWallet, dealer: &SignerId) -> WalletDealing {
     type Number = <Curve as Group>::Scalar;
     let (free, slope, nonce) = (Number::from_u64(17), Number::from_u64(23), Number::from_u64(29));
-    let coefficients = [free, slope].map(|number| Curve::encode(&Curve::generate(&number))).to_vec();
+    let coefficients = Curve::commit_all(&[free, slope]);
     let commitment = Curve::encode(&Curve::generate(&nonce));
     let name = wallet.id().as_str();
     let challenge = contribution_challenge::<Curve>(chunk, name, dealer, &coefficients[0], &commitment);

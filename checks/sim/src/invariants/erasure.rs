@@ -7,6 +7,7 @@ use perennial_custody::keyslots::{SlotBytes, SlotIndex};
 use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_custody::record::{ChunkState, HeldEpoch};
 use perennial_custody::simulation::slot_opens;
+use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
 use perennial_model::wallet::WalletId;
 use std::collections::BTreeMap;
@@ -102,21 +103,28 @@ pub fn i9_receipt_is_true(mirror: &Mirror, receipt: &Receipt) -> Result<(), Viol
             return broken(format!("{chunk}: {wallet} {} is still held", lower.share_set.epoch));
         }
     }
-    let named = |id: &WalletId| wallets.contains(id);
-    for (lower, record) in mirror.chunks.range(..) {
-        let serves_others = record.state.is_served() || record.state == ChunkState::Prepared;
-        if lower.epoch < chunk.epoch && record.wallets.iter().any(named) && !serves_others {
-            return broken(format!("{chunk}: the attempt {lower} is still {}", record.state.name()));
-        }
-    }
-    for lower in mirror.dealings.keys() {
+    // A lower attempt lives on only for wallets that this Retirement does not name.
+    let lives = |lower: &Chunk| {
         let record = mirror.chunks.get(lower);
-        let touches = record.is_none_or(|record| record.wallets.iter().any(named));
-        if lower.epoch < chunk.epoch && touches {
-            return broken(format!("{chunk}: the dealing of {lower} is still there"));
-        }
+        let mut others = record.iter().flat_map(|record| &record.wallets).filter(|id| !wallets.contains(id));
+        others.any(|id| {
+            let held = mirror.wallets.get(id).into_iter().flat_map(|record| &record.held);
+            held.into_iter().any(|held| held.chunk == *lower)
+        })
+    };
+    let touches = |lower: &Chunk| {
+        let record = mirror.chunks.get(lower);
+        lower.epoch < chunk.epoch
+            && record.is_none_or(|record| record.wallets.iter().any(|id| wallets.contains(id)))
+    };
+    // A Retirement that came after a higher one leaves its certificate, and nothing else.
+    let attempts = mirror.chunks.iter().filter(|(_, record)| !matches!(record.state, ChunkState::Retired(_)));
+    let attempts = attempts.map(|(lower, _)| (lower, "attempt"));
+    let dealings = mirror.dealings.keys().map(|lower| (lower, "dealing"));
+    match attempts.chain(dealings).find(|(lower, _)| touches(lower) && !lives(lower)) {
+        Some((lower, what)) => broken(format!("{chunk}: the {what} of {lower} is still there")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether the signer's own records hold a Retirement above, for which every member has voted.

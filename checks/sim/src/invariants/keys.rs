@@ -24,8 +24,9 @@ type Generation = (WalletId, Epoch, Digest);
 /// What is known of keys and shares.
 #[derive(Default)]
 pub struct Keys {
-    /// The key and first address of each wallet since its first retired epoch.
-    fixed: BTreeMap<WalletId, (WalletKey, String)>,
+    /// The first retired epoch of each wallet, with its key and first address. Lower attempts at making the wallet
+    /// may have come to another key; nobody ever sees that.
+    fixed: BTreeMap<WalletId, (Epoch, WalletKey, String)>,
     /// Share sets that were opened in the exponent.
     sound: BTreeSet<Generation>,
     /// Shares of the transparent group, by seat.
@@ -63,12 +64,12 @@ impl Keys {
     pub fn fix(&mut self, set: &ShareSet) -> Result<(), Violation> {
         let address = perennial_chain::address(&set.wallet, &set.key, &Path::primary(set.wallet.chain));
         let address = address.map_err(|e| broken(format!("{} has no address: {e}", set.wallet.id)))?;
-        let known =
-            self.fixed.entry(set.wallet.id.clone()).or_insert_with(|| (set.key.clone(), address.clone()));
-        if known.0 == set.key && known.1 == address {
+        let first = || (set.epoch, set.key.clone(), address.clone());
+        let (_, key, known) = self.fixed.entry(set.wallet.id.clone()).or_insert_with(first);
+        if *key == set.key && *known == address {
             return Ok(());
         }
-        Err(broken(format!("the address of {} was {} and is {address}", set.wallet.id, known.1)))
+        Err(broken(format!("the address of {} was {known} and is {address}", set.wallet.id)))
     }
 }
 
@@ -107,7 +108,8 @@ fn check(keys: &mut Keys, signer: &Signer, number: usize, held: &HeldEpoch) -> R
     let set = &held.share_set;
     let name = generation(set);
     let who = signer.own.pinned.me();
-    if let Some((key, _)) = keys.fixed.get(&set.wallet.id)
+    if let Some((first, key, _)) = keys.fixed.get(&set.wallet.id)
+        && set.epoch >= *first
         && *key != set.key
     {
         return Err(broken(format!("{who} holds {} {} under another key", set.wallet.id, set.epoch)));

@@ -7,9 +7,11 @@
 //! **L2.** A request is answered. A session of it may fail for three reasons: a fault of the world hit it (a signer
 //! of it was down or died in it, or a message of it was lost); its epoch stopped being served while it ran; a signer
 //! of it does not hold the epoch that others activated. The last two are the ceremony's doing. Each happens at most
-//! once to a request, and each is said by a report, not by silence: after the first the wallet's newer epoch is
-//! there, after the second its parent, and the route takes it. So a request may lose two sessions to a ceremony,
-//! never a third, and none of them by running out of time. A request that no fault hit is answered within
+//! once in a row, and each is said by a report, not by silence: after the first the wallet's newer epoch is there,
+//! after the second its parent, and the route takes it. So two sessions in a row may fail by a ceremony's doing, never
+//! a third, and none of them by running out of time; the next one is lost to a fault or signs. A request fails only if
+//! so many of its sessions were lost to faults that no more than two in a row are left to a ceremony: at least two of
+//! six, each of which would have signed. A request that no fault hit is answered within
 //! [`ANSWER_MS`]: three sessions of at most seven hops of 10 ms each way, with room for links that wait their turn.
 
 use crate::load::{Ended, Wanted};
@@ -18,18 +20,20 @@ use crate::violation::{Invariant, Violation};
 /// A request that no fault hit is answered within this time, in milliseconds.
 pub const ANSWER_MS: u64 = 600;
 
-/// How many sessions of one request may fail by a ceremony's doing.
+/// How many sessions of one request in a row may fail by a ceremony's doing.
 pub const BY_CEREMONY_MAX: u32 = 2;
 
 /// A request that is over lost no more sessions than faults and one ceremony can explain, and none of its time.
 pub fn l2_signing_goes_on(number: u64, wanted: &Wanted, ended: &Ended, now_ms: u64) -> Result<(), Violation> {
     let wallet = &wanted.wallet.id;
     let broken = |what: String| Err(Violation::new(Invariant::L2SignsOn, what));
-    if wanted.unexplained.len() > BY_CEREMONY_MAX as usize {
+    let lost = &wanted.unexplained_most;
+    if lost.len() > BY_CEREMONY_MAX as usize {
         return broken(format!(
-            "request {number} for {wallet} lost {} sessions that no fault hit, at most {BY_CEREMONY_MAX} may be: {}",
-            wanted.unexplained.len(),
-            wanted.unexplained.join("; ")
+            "request {number} for {wallet} lost {} sessions in a row that no fault hit, at most {BY_CEREMONY_MAX} \
+             may be: {}",
+            lost.len(),
+            lost.join("; ")
         ));
     }
     match ended {
@@ -42,10 +46,14 @@ pub fn l2_signing_goes_on(number: u64, wanted: &Wanted, ended: &Ended, now_ms: u
             }
             Ok(())
         }
-        Ended::GivenUp(given_up) if wanted.hits + BY_CEREMONY_MAX < given_up.tries => broken(format!(
-            "request {number} for {wallet} failed, with {} of its sessions hit by faults: {given_up}",
-            wanted.hits
-        )),
+        Ended::GivenUp(given_up)
+            if wanted.hits == 0 || (wanted.hits + 1) * BY_CEREMONY_MAX + wanted.hits < given_up.tries =>
+        {
+            broken(format!(
+                "request {number} for {wallet} failed, with {} of its sessions hit by faults: {given_up}",
+                wanted.hits
+            ))
+        }
         Ended::GivenUp(_) => Ok(()),
     }
 }

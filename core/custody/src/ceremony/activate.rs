@@ -53,8 +53,7 @@ impl Keeper {
             return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
         }
         let transcript = self.transcripts.get(&chunk).cloned();
-        let transcript =
-            transcript.ok_or_else(|| Error::Bug(format!("{chunk} is prepared without transcript")))?;
+        let transcript = transcript.ok_or_else(|| self.incomplete(&chunk))?;
         let same = transcript.root == certificate.root && transcript.inputs == certificate.inputs;
         if !same && !planted!(CountVotesWithoutTranscript) {
             return Err(Error::stale(format!(
@@ -64,7 +63,7 @@ impl Keeper {
         let wallets = approved.plan().wallets_of(&chunk)?;
         let parents: Vec<_> = wallets.iter().filter_map(|w| self.held(w.id(), &chunk)).collect();
         let scheme = parents.first().map(|held| held.share_set.scheme());
-        let scheme = scheme.ok_or_else(|| Error::Bug(format!("{chunk} is prepared without shares")))?;
+        let scheme = scheme.ok_or_else(|| self.incomplete(&chunk))?;
         check_probes(scheme, &transcript, &approved, &certificate.probes)?;
         if same {
             with_group!(scheme, G => check_holders::<G>(&transcript, &confirmed.possessions, rng))?;

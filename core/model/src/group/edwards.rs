@@ -4,10 +4,15 @@ use super::{Group, Point, SCALAR_BYTES, Scalar};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar as Number;
 use curve25519_dalek::traits::{Identity, IsIdentity, VartimeMultiscalarMul};
+use std::sync::LazyLock;
+use zeroize::Zeroize;
 
 /// The group of Ed25519 wallets: scalars modulo ℓ, no clamping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edwards25519;
+
+/// The inverse of the cofactor modulo ℓ.
+static EIGHTH: LazyLock<Number> = LazyLock::new(|| Number::from(8_u64).invert());
 
 impl Scalar for Number {
     const ZERO: Self = Number::ZERO;
@@ -80,6 +85,24 @@ impl Group for Edwards25519 {
             return None;
         }
         CompressedEdwardsY(bytes).decompress().filter(|element| !element.is_identity())
+    }
+
+    /// An eighth of each element is published, since eight times anything lies in the subgroup of prime order.
+    /// The alternative, a multiplication by ℓ per point, is most of what a reader does.
+    fn commit_all(scalars: &[Number]) -> Vec<Point> {
+        let eighth = |scalar: &Number| {
+            let mut part = scalar * *EIGHTH;
+            let element = EdwardsPoint::mul_base(&part);
+            part.zeroize();
+            element
+        };
+        let elements: Vec<EdwardsPoint> = scalars.iter().map(eighth).collect();
+        Self::encode_all(&elements)
+    }
+
+    fn read_commitment(point: &Point) -> Option<EdwardsPoint> {
+        let element = Self::decode_own(point)?.mul_by_cofactor();
+        (!element.is_identity()).then_some(element)
     }
 }
 

@@ -141,11 +141,11 @@ fn compute<G: Group>(
     leaves::<G>(&terms.plan().committee, &before, &checked)
 }
 
-/// Reads the points of a dealing. The holders check them in full; here it is enough that they are elements.
+/// Reads the points of a dealing. The holders check them in full.
 fn decode<G: Group>(terms: &Terms, dealing: &Heard<Dealing>) -> Result<CheckedDealing<G>, Error> {
     let wallets = dealing.body().wallets.iter();
     let coefficients = wallets
-        .map(|wallet| wallet.coefficients.iter().map(G::decode_own).collect::<Option<Vec<_>>>())
+        .map(|wallet| wallet.coefficients.iter().map(G::read_commitment).collect::<Option<Vec<_>>>())
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| {
             let what = format!("{}: a commitment that is no element of the group", terms.chunk);

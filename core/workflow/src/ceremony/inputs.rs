@@ -54,14 +54,20 @@ impl Experience {
 /// Whether enough members have opened to go on without the rest.
 pub fn can_fix(terms: &Terms, opening: &Opening) -> bool {
     opening.openings.len() >= terms.plan().activation_size()
-        && choose(terms, opening, &Default::default()).is_ok()
+        && choose(terms, opening, &Default::default(), &|_| 0).is_ok()
 }
 
-/// Chooses dealers and holders among those that opened.
+/// Chooses dealers and holders among those that opened. `holds` tells of how many of the chunk's wallets a signer is
+/// known to hold the parent share; whoever holds more deals first.
 ///
 /// # Errors
 /// `Stale` when too few have opened.
-pub fn choose(terms: &Terms, opening: &Opening, experience: &Experience) -> Result<Inputs, Error> {
+pub fn choose(
+    terms: &Terms,
+    opening: &Opening,
+    experience: &Experience,
+    holds: &dyn Fn(&SignerId) -> usize,
+) -> Result<Inputs, Error> {
     let committee = &terms.plan().committee;
     let opened = |signer: &SignerId| opening.openings.iter().any(|said| said.signer() == signer);
     let mut holders: Vec<SignerId> = committee.signers().filter(|signer| opened(signer)).cloned().collect();
@@ -70,11 +76,11 @@ pub fn choose(terms: &Terms, opening: &Opening, experience: &Experience) -> Resu
         let reason = format!("{}: {} of {needed} openings", terms.chunk, holders.len());
         return Err(Error::stale(reason));
     }
-    let mut dealers = dealers_for(terms, &holders, experience)?;
+    let mut dealers = dealers_for(terms, &holders, experience, holds)?;
     while holders.len() > needed && experience.pairs(&dealers, &holders) > 0 {
         let Some(at) = most_refused(&dealers, &holders, experience) else { break };
         holders.remove(at);
-        dealers = dealers_for(terms, &holders, experience)?;
+        dealers = dealers_for(terms, &holders, experience, holds)?;
     }
     let openings: Vec<Said<_>> = holders
         .iter()
@@ -86,7 +92,12 @@ pub fn choose(terms: &Terms, opening: &Opening, experience: &Experience) -> Resu
 }
 
 /// Exactly `t` of the parent's holders, in the order of their seats; all holders where keys are made.
-fn dealers_for(terms: &Terms, holders: &[SignerId], experience: &Experience) -> Result<Vec<SignerId>, Error> {
+fn dealers_for(
+    terms: &Terms,
+    holders: &[SignerId],
+    experience: &Experience,
+    holds: &dyn Fn(&SignerId) -> usize,
+) -> Result<Vec<SignerId>, Error> {
     let parent = match (terms.plan().action, &terms.parent) {
         (Action::Create, _) => return Ok(holders.to_vec()),
         (Action::Refresh, Some(parent)) => parent,
@@ -108,7 +119,7 @@ fn dealers_for(terms: &Terms, holders: &[SignerId], experience: &Experience) -> 
     candidates.rotate_left(turn);
     candidates.sort_by_key(|dealer| {
         let pairs = experience.pairs(std::slice::from_ref(*dealer), holders);
-        (pairs, experience.doubts(dealer))
+        (std::cmp::Reverse(holds(dealer)), pairs, experience.doubts(dealer))
     });
     candidates.truncate(needed);
     Ok(parent.signers().filter(|signer| candidates.contains(signer)).cloned().collect())

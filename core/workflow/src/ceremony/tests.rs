@@ -27,7 +27,9 @@ fn run(cast: &mut Cast, terms: Terms) -> (Vec<Fact>, Vec<Attempt>) {
             }
             Step::Fix => {
                 let State::Opening(state) = &attempt.state else { panic!("only an opening is fixed") };
-                Fact::Fixed(inputs::choose(&attempt.terms, state, &Default::default()).expect("all opened"))
+                Fact::Fixed(
+                    inputs::choose(&attempt.terms, state, &Default::default(), &|_| 0).expect("all opened"),
+                )
             }
             Step::Transcribe => {
                 let State::Dealing(state) = &attempt.state else { panic!("only dealings are computed") };
@@ -276,8 +278,9 @@ fn a_refused_pair_is_separated_where_the_committee_allows() {
         refused: pairs.iter().map(|(dealer, holder)| (name(dealer), name(holder))).collect(),
         doubted: Vec::new(),
     };
-    let choose =
-        |pairs: &[(&str, &str)]| inputs::choose(&attempt.terms, state, &experience(pairs)).expect("inputs");
+    let choose = |pairs: &[(&str, &str)]| {
+        inputs::choose(&attempt.terms, state, &experience(pairs), &|_| 0).expect("inputs")
+    };
     let names = |signers: &[SignerId]| signers.iter().map(SignerId::as_str).collect::<String>();
     let plain = choose(&[]);
     assert_eq!((names(&plain.dealers), names(&plain.holders)), ("ab".into(), "abcd".into()));

@@ -139,7 +139,13 @@ impl<J, W: World> Driver<J, W> {
         let enough = state.openings.len() >= plan.activation_size();
         if enough && awaited.iter().all(silent) {
             let experience = &self.open.get(&chunk.plan)?.experience;
-            return match choose(&attempt.terms, state, experience) {
+            let planned = plan.wallets_of(chunk).unwrap_or_default();
+            let parents: Vec<_> = planned
+                .iter()
+                .filter_map(|wallet| self.heads.standing(wallet.id(), &wallet.parent()?))
+                .collect();
+            let holds = |signer: &SignerId| parents.iter().filter(|parent| parent.is_held_by(signer)).count();
+            return match choose(&attempt.terms, state, experience, &holds) {
                 Ok(inputs) => Some(Fact::Fixed(inputs)),
                 Err(error) if missing.is_empty() => Some(Fact::Left(Reason::Unusable(error.to_string()))),
                 Err(_) => None,

@@ -1,0 +1,18 @@
+//! Signers as processes, with the shipped mailbox and the shipped driver between them: wallets are made, signed
+//! with and refreshed; kills, bad mail and a full disk are survived or end loudly.
+
+#[path = "mailbox/cluster.rs"]
+#[allow(dead_code)]
+mod cluster;
+#[path = "signer/kills.rs"]
+mod kills;
+#[path = "signer/office.rs"]
+mod office;
+#[path = "signer/plans.rs"]
+mod plans;
+#[path = "signer/signing.rs"]
+mod signing;
+#[path = "signer/trouble.rs"]
+mod trouble;
+#[path = "signer/wallets.rs"]
+mod wallets;

@@ -1,0 +1,300 @@
+//! A coordinator without a database: the shipped mailbox and driver, a journal in memory, and signers as processes
+//! in directories that the program itself has made.
+
+use crate::cluster::{Coordinator, PATIENCE, Places, any_port};
+use crate::plans::{Dana, name};
+use perennial_coordinator::mailbox::{Incoming, Lane, Mailbox};
+use perennial_model::approval::ApprovedPlan;
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::{self, Digest};
+use perennial_model::governance::{Governance, SignerIdentity};
+use perennial_model::identity::IdentityKey;
+use perennial_model::mail::{Reply, Request};
+use perennial_model::plan::Plan;
+use perennial_model::session::SessionReport;
+use perennial_workflow::ceremony::status::Stage;
+use perennial_workflow::driver::relay;
+use perennial_workflow::journal::{Batch, Journal, Loaded};
+use perennial_workflow::{Driver, Tuning, World};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_core::CryptoRng;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_signer_under_test");
+
+/// How often the driver looks at everything.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A whole deployment.
+pub struct Office {
+    pub places: Places,
+    pub governance: Arc<Governance>,
+    pub dana: Dana,
+    pub driver: Driver<Memory, Street>,
+    pub signers: BTreeMap<SignerId, Child>,
+    /// What arrived that is neither the driver's nor for another signer.
+    pub reports: Vec<(SignerId, SessionReport)>,
+    pub declined: Vec<(SignerId, Reply)>,
+    /// How long each log was when the signer was started last.
+    log_lengths: BTreeMap<SignerId, usize>,
+    coordinator: Coordinator,
+    incoming: mpsc::Receiver<Incoming>,
+    runtime: Runtime,
+    next_tick: Instant,
+}
+
+/// Nothing is ever loaded from it: the office does not restart.
+#[derive(Debug, Default)]
+pub struct Memory;
+
+impl Journal for Memory {
+    type Error = Infallible;
+    fn append(&mut self, _: &Batch) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn load(&mut self) -> Result<Vec<Loaded>, Infallible> {
+        Ok(Vec::new())
+    }
+}
+
+/// The way to the signers.
+#[derive(Debug)]
+pub struct Street {
+    mailbox: Mailbox,
+    rng: ChaCha20Rng,
+}
+
+impl World for Street {
+    fn now_ms(&self) -> u64 {
+        now_ms()
+    }
+    fn rng(&mut self) -> &mut dyn CryptoRng {
+        &mut self.rng
+    }
+    fn ask(&mut self, signers: &[SignerId], request: &Request) {
+        let item = encoding::encode(request);
+        for signer in signers {
+            self.mailbox.post(signer.as_str(), Lane::Ceremony, item.clone()).expect("small enough");
+        }
+    }
+}
+
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
+}
+
+impl Office {
+    /// Signers of these names, made but not started.
+    pub fn new(names: &[&str]) -> Self {
+        let places = Places::new();
+        let dana = Dana::new();
+        let known = names.iter().map(|name| init(&places.directory(name), name)).collect();
+        let governance = Arc::new(dana.governance(known));
+        let (coordinator, incoming) = Coordinator::start(&places, names, any_port(), 1);
+        for name in names {
+            let directory = places.directory(name);
+            let pin = places.coordinator_pin();
+            let settings =
+                format!("coordinator = \"{}\"\ncoordinator_pin = \"{pin}\"\n", coordinator.address);
+            std::fs::write(directory.join("signer.toml"), settings).expect("written");
+            let document = encoding::encode(&*governance);
+            std::fs::write(directory.join("governance.cbor"), document).expect("written");
+        }
+        let street = Street { mailbox: coordinator.mailbox.clone(), rng: ChaCha20Rng::from_seed([7; 32]) };
+        let tuning = Tuning {
+            ask_again_ms: 100,
+            ask_again_max_ms: 400,
+            session_ms: 1_000,
+            opening_patience_ms: 30_000,
+            ..Tuning::default()
+        };
+        let driver = Driver::boot(governance.clone(), tuning, Memory, street).expect("an empty journal");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self {
+            places,
+            governance,
+            dana,
+            driver,
+            signers: BTreeMap::new(),
+            reports: Vec::new(),
+            declined: Vec::new(),
+            log_lengths: BTreeMap::new(),
+            coordinator,
+            incoming,
+            runtime: runtime.expect("a runtime"),
+            next_tick: Instant::now(),
+        }
+    }
+
+    /// The same, all started.
+    pub fn running(names: &[&str]) -> Self {
+        let mut office = Self::new(names);
+        names.iter().for_each(|name| office.start(name));
+        office
+    }
+
+    pub fn log_of(&self, name: &str) -> PathBuf {
+        self.places.directory(&format!("{name}.log"))
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.log_of(name)).expect("a log")
+    }
+
+    /// Whether the present process has said so.
+    fn is_ready(&self, signer: &str) -> bool {
+        let before = self.log_lengths.get(&name::<SignerId>(signer)).copied().unwrap_or_default();
+        self.log(signer)[before..].contains("INFO  ready")
+    }
+
+    pub fn start(&mut self, name: &str) {
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--dir"]).arg(self.places.directory(name));
+        self.start_as(name, command);
+    }
+
+    pub fn start_as(&mut self, signer: &str, mut command: Command) {
+        let log = File::options().create(true).append(true).open(self.log_of(signer)).expect("a log");
+        self.log_lengths.insert(name(signer), self.log(signer).len());
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().expect("started");
+        if let Some(before) = self.signers.insert(name(signer), child) {
+            end(before);
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, signer: &SignerId) {
+        end(self.signers.remove(signer).expect("it runs"));
+    }
+
+    /// SIGTERM once the signer is ready, and the exit status.
+    pub fn stop(&mut self, signer: &str) -> Option<i32> {
+        let begun = Instant::now();
+        while !self.is_ready(signer) {
+            assert!(begun.elapsed() < PATIENCE, "{signer} does not start: {}", self.log(signer));
+            self.turn();
+        }
+        let mut child = self.signers.remove(&name(signer)).expect("it runs");
+        let sent = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(sent.expect("run").success());
+        child.wait().expect("ended").code()
+    }
+
+    /// What a stopped signer holds.
+    pub fn show(&self, signer: &str) -> serde_json::Value {
+        let directory = self.places.directory(signer);
+        let output = Command::new(PROGRAM).args(["show", "--json", "--dir"]).arg(directory).output();
+        let output = output.expect("run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    }
+
+    pub fn post(&self, signer: &SignerId, lane: Lane, item: Vec<u8>) {
+        self.coordinator.mailbox.post(signer.as_str(), lane, item).expect("small enough");
+    }
+
+    pub fn approved(&self, plan: &Plan) -> ApprovedPlan {
+        ApprovedPlan { plan: plan.clone(), approvals: vec![self.dana.approves(plan)] }
+    }
+
+    /// Submits and approves a plan.
+    pub fn begin(&mut self, plan: &Plan) -> Digest {
+        let ceremony = self.driver.submit(plan.clone()).expect("a sound plan");
+        self.driver.approve(&ceremony, self.dana.approves(plan)).expect("a good approval");
+        ceremony
+    }
+
+    /// Carries a plan out, however many signers die on the way, and says how long it took.
+    pub fn complete(&mut self, plan: &Plan) -> Duration {
+        let begun = Instant::now();
+        let ceremony = self.begin(plan);
+        while self.stage(&ceremony) != Stage::Done {
+            assert!(begun.elapsed() < 30 * PATIENCE, "no end: {:?}", self.driver.status(&ceremony));
+            self.turn();
+        }
+        begun.elapsed()
+    }
+
+    pub fn stage(&self, ceremony: &Digest) -> Stage {
+        self.driver.status(ceremony).expect("a known ceremony").stage
+    }
+
+    /// Takes what has arrived, for at most one tick, and lets the driver act. Says how much it was.
+    pub fn turn(&mut self) -> usize {
+        let wait = self.next_tick.saturating_duration_since(Instant::now());
+        let incoming = &mut self.incoming;
+        let first = self
+            .runtime
+            .block_on(async { tokio::time::timeout(wait, incoming.recv()).await })
+            .map(|item| item.expect("the mailbox runs"));
+        let mut taken = 0;
+        let mut next = first.ok();
+        while let Some(item) = next {
+            self.take(item);
+            taken += 1;
+            next = self.incoming.try_recv().ok();
+        }
+        if Instant::now() >= self.next_tick {
+            self.driver.tick();
+            self.next_tick = Instant::now() + TICK;
+        }
+        self.driver.settle().expect("memory does not fail");
+        taken
+    }
+
+    fn take(&mut self, item: Incoming) {
+        let from: SignerId = name(&item.from);
+        let reply: Reply = encoding::decode(&item.body).expect("signers send replies");
+        if let Some((to, request)) = relay(&from, &reply).expect("signers send their own mail") {
+            self.post(&to, item.lane, encoding::encode(&request));
+            return;
+        }
+        if let Reply::Session(report) = &reply
+            && item.lane == Lane::Signing
+        {
+            self.reports.push((from, report.clone()));
+            return;
+        }
+        if let Reply::Declined { .. } = &reply {
+            self.declined.push((from.clone(), reply.clone()));
+        }
+        self.driver.receive(&from, reply);
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.signers).into_values().for_each(end);
+    }
+}
+
+fn end(mut child: Child) {
+    child.kill().expect("killed");
+    child.wait().expect("dead");
+}
+
+/// Makes a signer's directory, and reads what it prints for governance.
+fn init(directory: &std::path::Path, signer: &str) -> SignerIdentity {
+    let output =
+        Command::new(PROGRAM).args(["init", "--name", signer, "--dir"]).arg(directory).output().expect("run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    let text = |key: &str| printed[key].as_str().expect("text");
+    let mut key = [0; 32];
+    hex::decode_to_slice(text("identity_key"), &mut key).expect("64 digits");
+    SignerIdentity {
+        signer: name(text("signer")),
+        key: IdentityKey::Ed25519(key),
+        transport_pin: name(text("transport_pin")),
+    }
+}
