@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod ceremonies;
+pub mod command;
 pub mod config;
 pub mod directory;
 pub mod gateway;

@@ -287,7 +287,7 @@ impl Drop for Request {
 }
 
 fn note_plans(plans: &mut BTreeMap<Digest, Digest>, head: &Head<'_>) {
-    for served in std::iter::once(&head.present).chain(&head.parent) {
+    for served in head.served() {
         plans.insert(served.share_set.transcript, served.standing.generation.inputs.chunk.plan);
     }
 }
