@@ -2,10 +2,10 @@
 //! thread, with disk and journal in memory and no socket: what remains is what the core itself takes.
 
 mod cast;
-mod floor;
+pub mod floor;
 mod founding;
 mod memory;
-mod rival;
+pub mod rival;
 mod world;
 
 use crate::report::{Figure, Kind, Report, Target};

@@ -1,11 +1,15 @@
 //! Benchmarks. Each prints its floor or rival from the same run beside every figure; none asserts a time.
 
 mod cpu;
+mod fleet;
 mod fleet_core;
+mod live;
 mod report;
+mod signing;
 
 use clap::{Parser, ValueEnum};
-use report::Report;
+use live::machine;
+use report::{Load, Report};
 
 /// Measures what Perennial costs. Every figure stands beside a floor or a rival from the same run.
 #[derive(Parser)]
@@ -15,7 +19,7 @@ struct Arguments {
     /// Prints one JSON object per benchmark in place of tables.
     #[arg(long)]
     json: bool,
-    /// Measures only cases with this in their names, as `ed25519 × 1000`.
+    /// Measures only cases with this in their names, as `ed25519 × 1,000`.
     #[arg(long, default_value = "")]
     only: String,
 }
@@ -24,6 +28,10 @@ struct Arguments {
 enum Benchmark {
     /// Processor time per refreshed wallet: keepers and driver in one process, without sockets and disk.
     FleetCore,
+    /// Latency of signatures, steady and during refreshes, and single refreshes: real processes and disk.
+    Signing,
+    /// Fleets of wallets refreshed in one ceremony: real processes and disk.
+    Fleet,
     /// All of them, one after the other.
     All,
 }
@@ -31,14 +39,20 @@ enum Benchmark {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     type Run = fn(&str) -> anyhow::Result<Report>;
-    let runs: &[(Benchmark, Run)] = &[(Benchmark::FleetCore, fleet_core::run)];
+    let runs: &[(Benchmark, Run)] = &[
+        (Benchmark::FleetCore, fleet_core::run),
+        (Benchmark::Signing, signing::run),
+        (Benchmark::Fleet, fleet::run),
+    ];
     for (benchmark, run) in runs {
         if arguments.benchmark == *benchmark || arguments.benchmark == Benchmark::All {
+            let before = machine::load();
             let report = run(&arguments.only)?;
+            let load = Load { before, after: machine::load() };
             if arguments.json {
-                println!("{}", report.json());
+                println!("{}", report.json(&load));
             } else {
-                report.print();
+                report.print(&load);
             }
         }
     }

@@ -14,6 +14,14 @@ pub struct Report {
     pub figures: Vec<Figure>,
 }
 
+/// How busy the machine was, this benchmark included.
+pub struct Load {
+    /// Before it began.
+    pub before: String,
+    /// When it had ended.
+    pub after: String,
+}
+
 /// One figure.
 pub struct Figure {
     /// What it is.
@@ -40,10 +48,11 @@ pub struct Beside {
 
 /// What a figure is held against.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "the benchmarks of running processes will say so")]
 pub enum Kind {
     /// Nothing that does the same can take less. The ratio says how many times as much is taken.
     Floor,
+    /// Nothing that does the same can do more. The ratio says how many times as much is possible.
+    Ceiling,
     /// Somebody else's way to the same end. The ratio says how many times less is taken.
     Rival,
     /// The same without what is being examined. The ratio says how many times as much is taken.
@@ -52,7 +61,6 @@ pub enum Kind {
 
 /// What a figure should come to.
 #[derive(Clone, Copy)]
-#[expect(dead_code, reason = "the benchmarks of running processes have such targets")]
 pub enum Target {
     /// The value, or less.
     AtMost(f64),
@@ -68,6 +76,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::Ceiling => "ceiling",
             Self::Rival => "rival",
             Self::Undisturbed => "undisturbed",
         }
@@ -97,7 +106,7 @@ impl Figure {
         let beside = self.beside.as_ref()?;
         Some(match beside.kind {
             Kind::Floor | Kind::Undisturbed => self.value / beside.value,
-            Kind::Rival => beside.value / self.value,
+            Kind::Rival | Kind::Ceiling => beside.value / self.value,
         })
     }
 
@@ -135,14 +144,16 @@ impl Figure {
 
 impl Report {
     /// For programs.
-    pub fn json(&self) -> Value {
+    pub fn json(&self, load: &Load) -> Value {
+        let load = json!({ "before": load.before, "after": load.after });
         let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
-        json!({ "benchmark": self.name, "what": self.what, "figures": figures })
+        json!({ "benchmark": self.name, "what": self.what, "load": load, "figures": figures })
     }
 
     /// For people.
-    pub fn print(&self) {
+    pub fn print(&self, load: &Load) {
         println!("{}: {}", self.name, self.what);
+        println!("load of the machine over 1, 5 and 15 minutes: {} before, {} after", load.before, load.after);
         let mut table = Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
         table.set_header(["", "measured", "held against", "", "ratio", "target", ""]);

@@ -34,7 +34,7 @@ fn fragments(rows: &[Vec<Scalar>], at: usize) -> Vec<Scalar> {
     rows.iter().map(|row| row[at]).collect()
 }
 
-fn failed(abort: Abort) -> anyhow::Error {
+pub fn failed(abort: Abort) -> anyhow::Error {
     anyhow!("the rival's refresh failed: {}", abort.description())
 }
 
