@@ -198,7 +198,7 @@ pub struct Refresh {
     #[arg(long)]
     pub all: bool,
     /// How long old and new shares both sign, in seconds
-    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 10.0, allow_negative_numbers = true, value_name = "SECONDS")]
     pub overlap: f64,
     /// What the plan says besides
     #[command(flatten)]
@@ -261,16 +261,16 @@ pub struct Demo {
     #[arg(long, default_value_t = 2)]
     pub threshold: u8,
     /// How many signatures a second, over all wallets
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, allow_negative_numbers = true)]
     pub rate: f64,
     /// How often all shares are replaced
     #[arg(long, default_value_t = 3)]
     pub refreshes: u32,
     /// How long to sign before the first refresh, in seconds
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 15.0, allow_negative_numbers = true)]
     pub seconds: f64,
     /// How long old and new shares both sign, in seconds
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
     pub overlap: f64,
     /// Damage one signer's new share on its disk, right after it has come into use
     #[arg(long)]

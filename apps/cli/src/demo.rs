@@ -34,7 +34,7 @@ use stage::{Afterwards, Stage};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
-use thief::Thief;
+use thief::{Damage, Thief};
 use traffic::Payer;
 
 /// The most wallets: each has a file's worth of output.
@@ -59,7 +59,7 @@ pub enum Verdict {
 
 /// Carries out the command.
 pub fn run(global: &Global, options: &Demo) -> Result<Verdict, Failure> {
-    check(options)?;
+    check(global, options)?;
     let times = match options.refreshes {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
@@ -94,20 +94,39 @@ pub fn run(global: &Global, options: &Demo) -> Result<Verdict, Failure> {
     Ok(verdict)
 }
 
-fn check(options: &Demo) -> Result<(), Failure> {
+fn check(global: &Global, options: &Demo) -> Result<(), Failure> {
     let bad = |what: String, todo: String| Err(Failure::usage(what, todo));
+    if global.api.is_some() {
+        return bad(
+            "the demo starts a coordinator of its own, on a free port".into(),
+            "leave --api out".into(),
+        );
+    }
     if !(1..=WALLETS_MAX).contains(&options.wallets) {
-        return bad(format!("--wallets {}", options.wallets), format!("give 1 to {WALLETS_MAX}"));
+        return bad(
+            format!("--wallets {} is out of range", options.wallets),
+            format!("give 1 to {WALLETS_MAX}"),
+        );
     }
     if !(options.rate > 0.0 && options.rate <= RATE_MAX) {
-        return bad(format!("--rate {}", options.rate), format!("give more than 0 and at most {RATE_MAX}"));
+        return bad(
+            format!("--rate {} is out of range", options.rate),
+            format!("give more than 0 and at most {RATE_MAX}"),
+        );
     }
     if options.refreshes > REFRESHES_MAX {
-        return bad(format!("--refreshes {}", options.refreshes), format!("give at most {REFRESHES_MAX}"));
+        return bad(
+            format!("--refreshes {} is out of range", options.refreshes),
+            format!("give at most {REFRESHES_MAX}"),
+        );
     }
     if options.break_new_epoch && (options.refreshes == 0 || options.overlap < 1.0) {
         let todo = "give --refreshes 1 or more and --overlap 1 or more";
         return bad("--break-new-epoch needs a refresh with an overlap to fall back in".into(), todo.into());
+    }
+    if options.break_new_epoch && options.threshold >= options.signers {
+        let todo = "give a --threshold below --signers";
+        return bad("--break-new-epoch needs a signer that can be spared".into(), todo.into());
     }
     milliseconds("--seconds", options.seconds, SECONDS_MAX)?;
     milliseconds("--overlap", options.overlap, SECONDS_MAX)?;
@@ -132,9 +151,10 @@ impl<'a> Performance<'a> {
         let (coordinator, signers) = stage.pids();
         let signers: Vec<String> = signers.iter().map(|(name, pid)| format!("{name} {pid}")).collect();
         print(&format!(
-            "[start]  coordinator pid {coordinator} (holds no share); signers {}\n         files in {}\n",
+            "[start]  coordinator pid {coordinator} (holds no share); signers {}\n         files in {}{}\n",
             signers.join(", "),
-            stage.directory().display()
+            stage.directory().display(),
+            if stage.is_passing() { ", removed at the end; --keep or --dir keeps them" } else { "" }
         ));
         Ok(Self { stage, options, key, approver, broken: None })
     }
@@ -160,9 +180,13 @@ impl<'a> Performance<'a> {
         take_verdicts(&mut samples, findings);
         let after =
             before.iter().map(|wallet| operator.client.wallet(&wallet.id)).collect::<Result<_, _>>()?;
-        // The damage is done in the first refresh, so the copy before the second one has it.
-        let damaged = usize::from(self.broken.is_some() && self.options.refreshes > 1);
-        let proof = (self.options.refreshes > 0).then(|| thief.prove(damaged)).transpose()?;
+        // The damage is done in the first refresh: the copy before the second one has it, and the second heals it.
+        let damage = match (&self.broken, self.options.refreshes) {
+            (None, _) => Damage::None,
+            (Some(_), 1) => Damage::Present,
+            (Some(_), _) => Damage::Copied,
+        };
+        let proof = (self.options.refreshes > 0).then(|| thief.prove(damage)).transpose()?;
         let (steady, during) = split(&samples, first_refresh);
         Ok(Report {
             of_wallets: of_wallets(&samples, before.len()),
@@ -276,7 +300,8 @@ impl<'a> Performance<'a> {
 
 /// Damages one signer's new share of the first wallet on its disk while the signer is stopped.
 fn break_share(stage: &Stage) -> Result<String, Failure> {
-    let signer = &stage.signers[stage.signers.len() / 2];
+    // The last one: the proof combines the shares of the first ones.
+    let signer = stage.signers.last().ok_or_else(|| Failure::local("there is no signer", "report this"))?;
     let wallet = wallet_name(0).0;
     stage.interrupt_signer(signer, |directory| {
         let arguments: [&OsStr; 5] =

@@ -63,6 +63,18 @@ impl Failure {
         Self::new(Kind::Usage, what, "the command line", action)
     }
 
+    /// The command line is at fault, as the parser of options says it: what is wrong in the first lines, and then
+    /// perhaps how the command is used.
+    pub fn not_parsed(said: &str) -> Self {
+        let said = said.split("For more information").next().unwrap_or_default();
+        let (what, usage) = said.split_once("Usage: ").unwrap_or((said, ""));
+        let what = what.trim().trim_start_matches("error: ");
+        match usage.trim() {
+            "" => Self::usage(what, "look at --help"),
+            usage => Self::usage(what, format!("use it as `{usage}`; --help says more")),
+        }
+    }
+
     /// Something on this machine is at fault.
     pub fn local(what: impl fmt::Display, action: impl fmt::Display) -> Self {
         Self::new(Kind::Broken, what, "this machine", action)
@@ -99,5 +111,23 @@ mod tests {
         let failure = Failure::new(Kind::Denied, "a\n  b\r\nc", "signer a\n", "try\tagain");
         assert_eq!(failure.to_string(), "perennial: a b c | to blame: signer a | what to do: try again");
         assert_eq!(failure.kind.status(), 5);
+    }
+
+    #[test]
+    fn what_the_parser_refuses_is_one_line_too() {
+        let said = "error: unexpected argument '--bogus' found\n\n  tip: a similar one exists: '--keep'\n\nUsage: \
+                    perennial demo [OPTIONS]\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            Failure::not_parsed(said).to_string(),
+            "perennial: unexpected argument '--bogus' found tip: a similar one exists: '--keep' | to blame: the \
+             command line | what to do: use it as `perennial demo [OPTIONS]`; --help says more"
+        );
+        let failure =
+            Failure::not_parsed("error: invalid value 'x' for '--refreshes <REFRESHES>': no digit\n");
+        assert!(
+            failure
+                .to_string()
+                .ends_with("no digit | to blame: the command line | what to do: look at --help")
+        );
     }
 }

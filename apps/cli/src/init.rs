@@ -144,6 +144,13 @@ pub fn make(directory: &Path, new: &NewCluster) -> Result<Cluster, Failure> {
             "use it, or name another directory",
         ));
     }
+    let mut entries = directory.read_dir().map_err(|e| Failure::file("read", directory, &e))?;
+    if entries.next().is_some() {
+        return Err(Failure::usage(
+            format!("{} holds files already", directory.display()),
+            "name a new directory",
+        ));
+    }
     let key_name = format!("{}.key", new.approver);
     let settings = Settings {
         api: new.api,

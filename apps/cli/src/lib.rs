@@ -32,18 +32,35 @@ use std::process::ExitCode;
 
 /// Does what the arguments say. The exit status is one of those that `perennial --help` lists.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_parsed(&error),
+    };
+    let done = run(&arguments);
+    process::give_way_to_interrupt();
+    match done {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::FAILURE,
-        Err(failure) => {
-            eprintln!("{failure}");
-            if Form::of(&arguments.global) == Form::Json {
-                print(&format!("{}\n", failure.to_json()));
-            }
-            ExitCode::from(failure.kind.status())
-        }
+        Err(failure) => failed(&failure, Form::of(&arguments.global)),
     }
+}
+
+fn failed(failure: &Failure, form: Form) -> ExitCode {
+    eprintln!("{failure}");
+    if form == Form::Json {
+        print(&format!("{}\n", failure.to_json()));
+    }
+    ExitCode::from(failure.kind.status())
+}
+
+/// Prints help where it was asked for, and otherwise what is wrong, in one line like every other failure.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
+        error.exit();
+    }
+    let form = if std::env::args_os().any(|word| word == "--json") { Form::Json } else { Form::Text };
+    failed(&Failure::not_parsed(&error.to_string()), form)
 }
 
 fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {

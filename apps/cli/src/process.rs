@@ -10,12 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a process has to end after it was asked to, before it is made to.
 const ENDING: Duration = Duration::from_secs(10);
 /// How often a process is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(5);
+/// Whether this process was interrupted, and so is ended by what [`on_interrupt`] was given.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// What becomes of a process when this one ends without asking it to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -202,10 +205,19 @@ pub fn on_interrupt(then: impl FnOnce() + Send + 'static) -> io::Result<()> {
         // SAFETY: sigwait(3) reads the set and writes the number, which both live until it returns.
         let waited = unsafe { libc::sigwait(&set, &mut signal) };
         if waited == 0 {
+            INTERRUPTED.store(true, Ordering::Release);
             then();
         }
     })?;
     Ok(())
+}
+
+/// Never returns if this process was interrupted. What fails then fails because everything is being ended, and
+/// is nobody's to hear of.
+pub fn give_way_to_interrupt() {
+    while INTERRUPTED.load(Ordering::Acquire) {
+        std::thread::park();
+    }
 }
 
 #[cfg(test)]

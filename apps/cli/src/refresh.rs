@@ -41,6 +41,9 @@ pub fn milliseconds(option: &str, given: f64, most: f64) -> Result<u64, Failure>
     if given.is_finite() && (0.0..=most).contains(&given) {
         Ok((given * 1000.0).round() as u64)
     } else {
-        Err(Failure::usage(format!("{option} {given}"), format!("give seconds from 0 to {most}")))
+        Err(Failure::usage(
+            format!("{option} {given} is out of range"),
+            format!("give seconds from 0 to {most}"),
+        ))
     }
 }

@@ -211,7 +211,6 @@ impl Report {
             "erasures": {"expected": expected, "receipts": receipts},
             "old_shares_dead": self.proof.as_ref().map(Proof::old_shares_dead),
             "proof": self.proof,
-            "complaints": self.complaints(),
         })
     }
 }
@@ -235,6 +234,10 @@ pub fn short(wallet: &Wallet) -> String {
 }
 
 fn proof_text(proof: &Proof) -> String {
+    let damaged = |shares: usize| match shares {
+        0 => String::new(),
+        some => format!(" (another {some} was damaged)"),
+    };
     let is = |keys: usize, all: usize| match keys {
         0 => "is not the key".to_owned(),
         some if some == all => "IS the key".to_owned(),
@@ -242,14 +245,18 @@ fn proof_text(proof: &Proof) -> String {
     };
     format!(
         "[proof]  from copies of the signers' disks, taken before each refresh, by interpolating scalars\n  \
-         {} {} │ {} {}: why old shares are erased\n  today {} of {} old shares open │ {} of {} copied secrets \
-         stand in any file of the cluster\n",
+         {} {} │ {} {}: why old shares are erased\n  today {} of {} old shares open{} │ {} of {} present ones do{} │ \
+         {} of {} copied secrets stand in any file\n",
         proof.mixed,
         is(proof.mixed_keys, proof.wallets),
         proof.old,
         is(proof.old_keys, proof.wallets),
         proof.opened_today,
         proof.opened_then,
+        damaged(proof.damaged),
+        proof.present_opened,
+        proof.present_shares,
+        damaged(proof.present_damaged),
         proof.needles_found,
         proof.needles
     )

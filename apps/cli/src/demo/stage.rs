@@ -84,7 +84,7 @@ impl Stage {
         let at_interrupt = processes.clone();
         on_interrupt(move || {
             drop(std::mem::take(&mut *lock(&at_interrupt)));
-            eprintln!("perennial: interrupted; every process that the demo started has ended");
+            eprintln!("\nperennial: interrupted; every process that the demo started has ended");
             std::process::exit(INTERRUPTED);
         })
         .map_err(|e| {
@@ -124,6 +124,11 @@ impl Stage {
     /// Where the files are.
     pub fn directory(&self) -> &Path {
         &self.operator.cluster.directory
+    }
+
+    /// Whether they are removed when the cluster ends.
+    pub fn is_passing(&self) -> bool {
+        self.bond == Bond::EndsWithUs && !lock(&self.processes).passing.is_empty()
     }
 
     /// The coordinator's process and each signer's.

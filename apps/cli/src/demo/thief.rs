@@ -23,6 +23,17 @@ pub struct Thief {
     threshold: usize,
 }
 
+/// Where the share is that was damaged on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// None was.
+    None,
+    /// In one of the copies; it has been replaced since.
+    Copied,
+    /// In its signer's directory today.
+    Present,
+}
+
 /// What the copies are worth.
 #[derive(Clone, Debug, Serialize)]
 pub struct Proof {
@@ -42,6 +53,12 @@ pub struct Proof {
     pub opened_then: usize,
     /// How many of them were damaged on purpose before they were copied.
     pub damaged: usize,
+    /// Shares in the signers' directories today.
+    pub present_shares: usize,
+    /// How many of them open.
+    pub present_opened: usize,
+    /// How many of them were damaged on purpose and not yet replaced.
+    pub present_damaged: usize,
     /// How many of them open with what is in the signers' directories today.
     pub opened_today: usize,
     /// How many shares of replaced epochs are in the signers' records today.
@@ -59,6 +76,8 @@ impl Proof {
             && self.mixed_keys == 0
             && self.old_keys == self.wallets
             && self.opened_then + self.damaged == self.copied_shares
+            && self.present_shares > 0
+            && self.present_opened + self.present_damaged == self.present_shares
             && self.old_shares_dead()
     }
 
@@ -123,11 +142,11 @@ impl Thief {
         Ok(())
     }
 
-    /// What the copies are worth today, `damaged` of whose shares could not be opened when they were copied.
+    /// What the copies are worth today, knowing where a share was damaged.
     ///
     /// # Errors
     /// When a directory cannot be read.
-    pub fn prove(&self, damaged: usize) -> Result<Proof, Failure> {
+    pub fn prove(&self, damage: Damage) -> Result<Proof, Failure> {
         let today = self.place.join("today");
         self.copy_all(&today)?;
         let some = &self.signers[..self.threshold];
@@ -145,7 +164,10 @@ impl Thief {
             wallets: old_combined.wallets.len().min(mixed_combined.wallets.len()),
             copied_shares: 0,
             opened_then: 0,
-            damaged,
+            damaged: usize::from(damage == Damage::Copied),
+            present_shares: 0,
+            present_opened: 0,
+            present_damaged: usize::from(damage == Damage::Present),
             opened_today: 0,
             old_epochs_held_today: 0,
             needles: 0,
@@ -179,7 +201,10 @@ impl Thief {
             proof.needles += ask::<Needles>(&said)?.needles;
             files.push(file);
         }
-        let held = open(today, today)?.shares.into_iter().map(|share| (share.wallet, share.epoch));
+        let present = open(today, today)?;
+        proof.present_shares += present.held;
+        proof.present_opened += present.opened;
+        let held = present.shares.into_iter().map(|share| (share.wallet, share.epoch));
         proof.old_epochs_held_today += held.filter(|share| replaced.contains(share)).count();
         Ok(files)
     }
