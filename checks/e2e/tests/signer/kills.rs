@@ -35,7 +35,6 @@ fn signers_that_are_killed_again_and_again_lose_no_share_and_finish() {
                 (kills, killed_here, items) = (kills + 1, killed_here + 1, 0);
             }
         }
-        eprintln!("epoch {rank}: {killed_here} kills");
         for (wallet, _) in &wallets {
             assert_eq!(sign(&mut office, wallet, rank as u8).epoch.rank, rank);
         }

@@ -17,14 +17,13 @@ use perennial_workflow::route::{Failure, Next, Order};
 use perennial_workflow::{Route, World};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A signed transaction and how it came about.
 #[derive(Debug)]
 pub struct SignedOne {
     pub epoch: perennial_model::epoch::Epoch,
     pub tries: u32,
-    pub took: Duration,
 }
 
 /// Has one transaction of the wallet signed, and checks it against the wallet's key.
@@ -81,7 +80,7 @@ pub fn sign(office: &mut Office, wallet: &WalletId, number: u8) -> SignedOne {
     });
     let verdict = perennial_referee::judge(question.to_string().as_bytes());
     assert!(verdict.ok, "{}", verdict.why);
-    SignedOne { epoch: accepted.epoch, tries: accepted.tries, took: begun.elapsed() }
+    SignedOne { epoch: accepted.epoch, tries: accepted.tries }
 }
 
 fn in_scheme(wallet: &Wallet, raw: &RawSignature) -> Signature {

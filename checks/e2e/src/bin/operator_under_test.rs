@@ -1,0 +1,7 @@
+//! The operator's tool as the tests of this package start it: the shipped one, built with them.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    perennial::main()
+}
