@@ -1,7 +1,8 @@
 //! The route of one signing request: which epoch and which signers are asked, and what is tried next.
 //!
-//! The newest activated epoch comes first. Inside an overlap a failure under it is tried again under its parent,
-//! then under other signers. A route gives up at most one signature: accepting takes the route away.
+//! The newest activated epoch comes first, as soon as enough of its holders are known to serve it: a request never
+//! waits for a signer that has not come to an Activation yet. Inside an overlap a failure under it is tried again
+//! under its parent, then under other signers. A route gives up at most one signature: accepting takes the route away.
 //!
 //! ```
 //! # use perennial_model::{encoding::Digest, probe::RawSignature};
@@ -136,6 +137,8 @@ struct Target {
     transcript: Digest,
     committee: Committee,
     holders: Vec<SignerId>,
+    /// Holders that are known to serve it.
+    serving: Vec<SignerId>,
     activation: Option<Arc<Certificate>>,
 }
 
@@ -179,7 +182,8 @@ impl Route {
             fallbacks: 0,
         };
         route.catch_up(head);
-        let request = route.begin_session(0, seen, now_ms, rng);
+        let first = route.first(seen);
+        let request = route.begin_session(first, seen, now_ms, rng);
         (route, request)
     }
 
@@ -291,6 +295,19 @@ impl Route {
         })
     }
 
+    /// What is tried first: the newest that enough signers serve who were heard of lately; else the newest that
+    /// enough serve at all; else the newest.
+    fn first(&self, seen: &[SignerId]) -> usize {
+        let is_served_by = |place: &&usize, count: &dyn Fn(&SignerId) -> bool| {
+            let target = &self.targets[**place];
+            let serving = target.serving.iter().filter(|signer| count(signer)).count();
+            serving >= usize::from(target.committee.threshold())
+        };
+        let lately = self.served.iter().find(|place| is_served_by(place, &|signer| seen.contains(signer)));
+        let ever = || self.served.iter().find(|place| is_served_by(place, &|_| true));
+        lately.or_else(ever).or(self.served.first()).copied().unwrap_or_default()
+    }
+
     /// What is tried after a failure under a target: the other epoch, or the newest if that one has gone.
     fn after(&self, target: usize) -> usize {
         let place = self.served.iter().position(|served| *served == target);
@@ -325,14 +342,15 @@ impl Route {
         request
     }
 
-    /// Exactly `t` holders by rising seat: the least doubted, those seen lately first, else by lot.
+    /// Exactly `t` holders by rising seat: the least doubted, those seen lately first, those first that are known to
+    /// serve the epoch, else by lot.
     fn choose(&self, target: &Target, seen: &[SignerId], rng: &mut dyn CryptoRng) -> Vec<SignerId> {
-        let mut candidates: Vec<(usize, usize, u64, &SignerId)> = target
+        let mut candidates: Vec<(usize, bool, bool, u64, &SignerId)> = target
             .holders
             .iter()
             .map(|holder| {
                 let doubts = self.doubts.iter().filter(|doubted| *doubted == holder).count();
-                (doubts, usize::from(!seen.contains(holder)), rng.next_u64(), holder)
+                (doubts, !seen.contains(holder), !target.serving.contains(holder), rng.next_u64(), holder)
             })
             .collect();
         candidates.sort();
@@ -348,11 +366,13 @@ impl Route {
 
 impl Target {
     fn of(served: &Served<'_>) -> Self {
+        let holders = &served.standing.generation.inputs.holders;
         Self {
+            serving: holders.iter().filter(|holder| served.standing.is_held_by(holder)).cloned().collect(),
             epoch: served.share_set.epoch,
             transcript: served.share_set.transcript,
             committee: served.share_set.committee.clone(),
-            holders: served.standing.generation.inputs.holders.clone(),
+            holders: holders.clone(),
             activation: served.activation_to_bring().cloned(),
         }
     }

@@ -181,3 +181,35 @@ fn the_activation_rides_along_until_every_holder_is_known_to_serve() {
     play.settle();
     assert!(!brings(&play));
 }
+
+#[test]
+fn a_request_does_not_wait_for_signers_that_have_not_come_to_the_activation() {
+    let mut play = Play::new(Cast::new(2, 3), Tuning::default());
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let parent = play.driver.heads().get(&name("w0")).expect("a wallet").present.digest;
+    let plan = play.cast.refresh(&[(name("w0"), parent)], 2);
+    play.begin(&plan);
+    play.run(&mut |_, request| match request {
+        Request::Activate(_) => Fate::Lost,
+        _ => Fate::Answered,
+    });
+    let chunk = play.status(&plan.digest()).attempts[0].chunk;
+    let (old, new) = (Epoch::new(1, 1), Epoch::new(2, 1));
+    let all: Vec<SignerId> = play.cast.signers.clone();
+    let mut begun = |play: &Play, seen: &[SignerId]| {
+        let (_, request) = begin(play, seen, &mut rng());
+        (epoch_of(&request), request.signers)
+    };
+    assert_eq!(begun(&play, &all).0, old, "nobody serves the new epoch yet");
+    for (signer, epoch) in [("c", old), ("a", new)] {
+        play.driver.receive(&name(signer), Reply::Activated(chunk, 1));
+        play.settle();
+        assert_eq!(begun(&play, &all).0, epoch, "{signer}");
+    }
+    let serving: Vec<SignerId> = vec![name("a"), name("c")];
+    assert_eq!(begun(&play, &all).1, serving, "b has not come to it");
+    assert_eq!(begun(&play, &[]), (new, serving));
+    let without_a: Vec<SignerId> = vec![name("b"), name("c")];
+    assert_eq!(begun(&play, &without_a), (old, without_a), "a was not heard of lately");
+}
