@@ -2,7 +2,7 @@
 //!
 //! It trusts no coordinator: the bytes come from there, the words, the digest and the signature are made here.
 
-use crate::api::Governance as SaidGovernance;
+use crate::api::{Ceremony, Governance as SaidGovernance};
 use crate::arguments::Approve;
 use crate::client::understood;
 use crate::failure::{Failure, Kind};
@@ -35,6 +35,7 @@ pub enum Source {
 /// Carries out the command.
 pub fn run(operator: &Operator, arguments: &Approve) -> Result<(), Failure> {
     let name = operator.client.find_ceremony(&arguments.ceremony)?;
+    refuse_if_over(operator, &name)?;
     let plan = operator.client.plan(&name)?;
     let (governance, source) = governance(operator)?;
     operator.remark(&plan.text());
@@ -87,6 +88,20 @@ impl Approver {
             _ => Ok(Self { person, governance }),
         }
     }
+}
+
+/// Nothing is asked of people about a plan that waits for nobody.
+fn refuse_if_over(operator: &Operator, name: &str) -> Result<(), Failure> {
+    let ceremony: Ceremony = understood(operator.client.get(&format!("/v1/ceremonies/{name}"))?)?;
+    if ceremony.stage == "awaiting approval" {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Refused,
+        format!("ceremony {} waits for no approval: it is {}", &name[..8.min(name.len())], ceremony.stage),
+        "caller",
+        "`perennial ceremony list` shows what waits",
+    ))
 }
 
 /// Asks whether to go on, unless that was said before.

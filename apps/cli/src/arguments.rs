@@ -272,7 +272,7 @@ pub struct Demo {
     /// How long old and new shares both sign, in seconds
     #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
     pub overlap: f64,
-    /// Damage one signer's new share on its disk, right after it has come into use
+    /// Damage one signer's new share on its disk, right after it has come into use (needs an --overlap of 2 or more)
     #[arg(long)]
     pub break_new_epoch: bool,
     /// Leave the cluster running, and say how to go on

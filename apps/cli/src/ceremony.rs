@@ -260,8 +260,10 @@ fn watch(operator: &Operator, beginning: &str) -> Result<(), Failure> {
         Ok(())
     })?;
     let took = done.total_ms.map(seconds).unwrap_or_default();
-    operator
-        .remark(&format!("\ndone in {took}: {} retired\n", counted(done.wallets_retired as usize, "wallet")));
+    operator.remark(&format!(
+        "\ndone in {took}: the shares of {} are in use, older ones are erased\n",
+        counted(done.wallets_retired as usize, "wallet")
+    ));
     Ok(())
 }
 

@@ -45,6 +45,8 @@ const RATE_MAX: f64 = 2_000.0;
 const SECONDS_MAX: f64 = 3_600.0;
 /// The most refreshes.
 const REFRESHES_MAX: u32 = 1_000;
+/// The least overlap for damage: the damaged signer is away for a part of it, and requests have to meet it after.
+const BREAK_OVERLAP_MIN: f64 = 2.0;
 /// How often the daemons are looked at while there is nothing else to do.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -120,9 +122,9 @@ fn check(global: &Global, options: &Demo) -> Result<(), Failure> {
             format!("give at most {REFRESHES_MAX}"),
         );
     }
-    if options.break_new_epoch && (options.refreshes == 0 || options.overlap < 1.0) {
-        let todo = "give --refreshes 1 or more and --overlap 1 or more";
-        return bad("--break-new-epoch needs a refresh with an overlap to fall back in".into(), todo.into());
+    if options.break_new_epoch && (options.refreshes == 0 || options.overlap < BREAK_OVERLAP_MIN) {
+        let todo = format!("give --refreshes 1 or more and --overlap {BREAK_OVERLAP_MIN} or more");
+        return bad("--break-new-epoch needs a refresh with an overlap to fall back in".into(), todo);
     }
     if options.break_new_epoch && options.threshold >= options.signers {
         let todo = "give a --threshold below --signers";

@@ -35,11 +35,11 @@ pub fn propose(operator: &Operator, draft: &Value, terms: &Terms) -> Result<Opti
         }
     };
     if !terms.wait {
-        operator.answer(&next(&plan, &approved), &json!({"ceremony": name, "approval": approved}));
+        operator.answer(&next(operator, &plan, &approved), &json!({"ceremony": name, "approval": approved}));
         return Ok(None);
     }
     if approved.is_null() {
-        operator.remark(&next(&plan, &approved));
+        operator.remark(&next(operator, &plan, &approved));
     }
     let form = operator.form;
     let done = ceremony::follow(&operator.client, &plan, |_, progress| {
@@ -52,10 +52,11 @@ pub fn propose(operator: &Operator, draft: &Value, terms: &Terms) -> Result<Opti
     Ok(Some(done))
 }
 
-fn next(plan: &ReadPlan, approved: &Value) -> String {
+fn next(operator: &Operator, plan: &ReadPlan, approved: &Value) -> String {
     let name = &plan.digest.to_string()[..8];
     if approved.is_null() {
-        format!("\nIt waits for approval: perennial approve {name} --key FILE\n")
+        let key = if operator.cluster.settings.is_some() { "" } else { " --key FILE" };
+        format!("\nIt waits for approval: perennial approve {name}{key}\n")
     } else {
         format!("\nApproved. To see how it goes: perennial ceremony watch {name}\n")
     }

@@ -82,14 +82,20 @@ fn names(wallet: &Wallet) -> String {
 }
 
 fn shown(wallet: &Wallet) -> String {
-    let epochs = wallet.epochs.iter().map(|epoch| format!("{} {}", epoch.epoch, epoch.state));
+    let standing = |state: &str| match state {
+        "active" => "in use, not yet kept by all its signers".to_owned(),
+        "retired" => "in use, kept by all its signers; everything older is erased".to_owned(),
+        "parent" => "still held, to fall back on".to_owned(),
+        other => other.to_owned(),
+    };
+    let epochs = wallet.epochs.iter().map(|epoch| format!("{} {}", epoch.epoch, standing(&epoch.state)));
     let address = wallet.address.as_deref().unwrap_or("(its key is damaged)");
     format!(
         "wallet   {}\nchain    {}, signs with {}\naddress  {address}\nepoch    {}\nsigners  any {} of {}\n",
         wallet.id,
         wallet.chain,
         wallet.scheme,
-        epochs.collect::<Vec<_>>().join(", "),
+        epochs.collect::<Vec<_>>().join("\n         "),
         wallet.threshold,
         names(wallet)
     )

@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("perennial-coordinator: {error:#}");
+            eprintln!("perennial-coordinator: {error}");
             ExitCode::from(code(&error))
         }
     }

@@ -68,6 +68,12 @@ pub fn main() -> ExitCode {
             let _ = asked.print();
             return ExitCode::SUCCESS;
         }
+        // Nothing was asked for: what there is to ask for, in its own lines.
+        Err(nothing)
+            if nothing.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            nothing.exit()
+        }
         Err(wrong) => return Failure::new(ExitStatus::Setup, wrong).report(),
     };
     let hardened = process::harden()

@@ -3,6 +3,7 @@
 //! Everything is read into memory and nothing is changed, so a copy that was taken in the middle of a write is
 //! taken up at its last whole commit, as the signer would after a crash.
 
+use crate::bases::LockedBase;
 use crate::{Error, disk, unreadable};
 use minicbor::{Decode, Encode};
 use perennial_custody::keyslots::{SLOT_BYTES, SlotBytes, WrappingKey};
@@ -48,7 +49,12 @@ pub struct Body {
     pub slots: Vec<SlotBytes>,
     /// What the signer holds of each wallet.
     pub wallets: Vec<(WalletId, WalletRecord)>,
+    /// Its pair bases, locked.
+    pub(crate) bases: Vec<LockedBase>,
 }
+
+/// A record of this table under a key that begins so is a pair base; others say which epochs moved to which base.
+const BASE_KEY: u8 = b'b';
 
 /// What the records say of their owner. Only the name is used; the rest is there because it is there.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -84,12 +90,17 @@ impl Body {
         let owner = records_meta(&records, &path)?;
         let wallets = records_table(&records, &path, Table::Wallet)?;
         let wallets = wallets.into_iter().map(|row| wallet(&path, row)).collect::<Result<_, _>>()?;
+        let bases = records_table(&records, &path, Table::Base)?.into_iter();
+        let bases = bases.filter(|(key, _)| key.first() == Some(&BASE_KEY));
+        let bases = bases.map(|(_, value)| encoding::decode(&value).map_err(|e| unreadable(&path, e)));
+        let bases = bases.collect::<Result<_, _>>()?;
         Ok(Self {
             directory: directory.to_owned(),
             signer: owner.owner.signer,
             wrapping: read_wrapping(&directory.join(WRAPPING_FILE))?,
             slots: read_slots(&directory.join(SLOTS_FILE))?,
             wallets,
+            bases,
         })
     }
 

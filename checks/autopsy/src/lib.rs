@@ -1,12 +1,13 @@
 //! What a thief gets from copies of signers' directories, computed from the scalars themselves.
 //!
 //! A signer that refuses to sign with an old share proves nothing about the share. So this tool asks no signer: it
-//! reads copied files ([`body`]), opens every share that it can ([`shares`]), interpolates what it opened and
+//! reads copied files ([`body`]), opens every share ([`shares`]) and pair base ([`bases`]) that it can, interpolates what it opened and
 //! compares with the wallet's public key ([`combine`]), and searches directories for the bytes of secrets
 //! ([`needles`]). It can also damage a share in a stopped signer's store ([`spoil`]), to show what happens then.
 //!
 //! It never prints a secret. It links the custody crate for its cipher and its records, and no daemon.
 
+pub mod bases;
 pub mod body;
 pub mod combine;
 pub mod needles;

@@ -72,7 +72,8 @@ fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> a
         }
         let spent = (busy()? - before).as_secs_f64() / (times as f64 * f64::from(count));
         let probed = if probe == Probe::Every { "every wallet probed" } else { "one per chunk probed" };
-        let figure = Figure::new(format!("{name}: {probed}, p50 of {times}"), percentile(&rates, 50), "wallets/s");
+        let figure =
+            Figure::new(format!("{name}: {probed}, p50 of {times}"), percentile(&rates, 50), "wallets/s");
         let figure = figure.target(Target::AtLeast(target));
         figures.push(figure.beside(Kind::Ceiling, "all processors, curve operations", processors / curve));
         let figure = Figure::new(format!("{name}: {probed}, processor time"), spent * 1e6, "µs/wallet");

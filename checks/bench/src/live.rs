@@ -51,8 +51,7 @@ impl Cluster {
         }
         let coordinator =
             daemon("perennial-coordinator", &directory.join("coordinator"), &place.path().join("log"))?;
-        let mut cluster =
-            Self { api: Api::new(api, &directory)?, signers: Vec::new(), coordinator, place };
+        let mut cluster = Self { api: Api::new(api, &directory)?, signers: Vec::new(), coordinator, place };
         for name in SIGNERS {
             let log = cluster.place.path().join(format!("log-{name}"));
             let signer = daemon("perennial-signer", &directory.join("signers").join(name), &log)?;

@@ -153,7 +153,10 @@ impl Report {
     /// For people.
     pub fn print(&self, load: &Load) {
         println!("{}: {}", self.name, self.what);
-        println!("load of the machine over 1, 5 and 15 minutes: {} before, {} after", load.before, load.after);
+        println!(
+            "load of the machine over 1, 5 and 15 minutes: {} before, {} after",
+            load.before, load.after
+        );
         let mut table = Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
         table.set_header(["", "measured", "held against", "", "ratio", "target", ""]);

@@ -156,7 +156,11 @@ fn describe(
         figures.push(if percent == 99 { figure.target(Target::RatioAtMost(P99_RATIO)) } else { figure });
     }
     for (name, side) in [("steady", steady), ("during refreshes", during)] {
-        figures.push(Figure::new(format!("all: signed, {name}"), (side.samples.len() - side.failed()) as f64, ""));
+        figures.push(Figure::new(
+            format!("all: signed, {name}"),
+            (side.samples.len() - side.failed()) as f64,
+            "",
+        ));
         let failed = Figure::new(format!("all: failed, {name}"), side.failed() as f64, "");
         figures.push(failed.target(Target::AtMost(0.0)));
         let reason = side.samples.iter().find_map(|sample| sample.outcome.as_ref().err());

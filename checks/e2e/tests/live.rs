@@ -3,13 +3,25 @@
 
 #[path = "live/api.rs"]
 mod api;
+#[path = "live/bases.rs"]
+mod bases;
 #[path = "live/cluster.rs"]
 mod cluster;
+#[path = "live/disks.rs"]
+mod disks;
 #[path = "live/kills.rs"]
 mod kills;
 #[path = "live/load.rs"]
 mod load;
+#[path = "live/operator.rs"]
+mod operator;
 #[path = "live/people.rs"]
 mod people;
+#[path = "live/refusals.rs"]
+mod refusals;
+#[path = "live/secrets.rs"]
+mod secrets;
+#[path = "live/stores.rs"]
+mod stores;
 #[path = "live/transactions.rs"]
 mod transactions;

@@ -266,8 +266,6 @@ pub struct Weather {
     pub power_loss: u32,
     /// Of messages of signing sessions: lost.
     pub signing_lost: u32,
-    /// Of dealings: one sub-share is spoiled by its dealer.
-    pub spoiled: u32,
 }
 
 impl Weather {
@@ -283,6 +281,5 @@ impl Weather {
         append_cut: 0,
         power_loss: 0,
         signing_lost: 0,
-        spoiled: 0,
     };
 }

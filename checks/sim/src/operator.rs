@@ -85,9 +85,8 @@ impl Operator {
         if chosen.is_empty() {
             chosen.extend(all.first());
         }
-        let from_parent = self.one_in(4);
-        let wallets: Vec<PlannedWallet> =
-            chosen.iter().map(|head| planned(head, from_parent && head.parent.is_some())).collect();
+        let from_other = self.one_in(4);
+        let wallets: Vec<PlannedWallet> = chosen.iter().map(|head| planned(head, from_other)).collect();
         if wallets.is_empty() {
             return None;
         }
@@ -97,13 +96,8 @@ impl Operator {
 
     /// A plan that refreshes every wallet from a share set that enough signers are known to hold.
     pub fn last(&mut self, cast: &Cast, heads: &Heads, now_ms: u64) -> Option<Plan> {
-        let wallets: Vec<PlannedWallet> = heads
-            .iter()
-            .map(|head| {
-                let sound = head.present.standing.is_served_by_all();
-                planned(&head, !sound && head.parent.is_some())
-            })
-            .collect();
+        let ground = |head: Head<'_>| PlannedWallet::Held(head.wallet().id.clone(), head.ground().digest);
+        let wallets: Vec<PlannedWallet> = heads.iter().map(ground).collect();
         (!wallets.is_empty()).then(|| self.plan(cast, Action::Refresh, wallets, now_ms, Dates::Generous))
     }
 
@@ -172,9 +166,10 @@ impl Operator {
     }
 }
 
-/// A wallet with the share set that a plan takes as its parent.
-fn planned(head: &Head<'_>, from_parent: bool) -> PlannedWallet {
+/// A wallet with the share set that a plan takes as its parent: what the product would take, or the last that is
+/// served of it.
+fn planned(head: &Head<'_>, from_other: bool) -> PlannedWallet {
     let id: WalletId = head.wallet().id.clone();
-    let parent = head.parent.as_ref().filter(|_| from_parent).unwrap_or(&head.present);
-    PlannedWallet::Held(id, parent.digest)
+    let other = head.served().last().filter(|_| from_other);
+    PlannedWallet::Held(id, other.unwrap_or(head.ground()).digest)
 }

@@ -92,7 +92,7 @@ impl Scenario {
             Kind::Ecdsa => pick(2, 3),
         } as u32;
         let storm = pick(0, 9);
-        let weather = weather(kind, storm, &mut pick);
+        let weather = weather(storm, &mut pick);
         Self {
             seed,
             kind,
@@ -116,7 +116,7 @@ impl Scenario {
     }
 }
 
-fn weather(kind: Kind, storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
+fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
     let mut upto = |most: u64| pick(most / 4, most) as u32;
     match storm {
         0 => Weather::CALM,
@@ -148,7 +148,6 @@ fn weather(kind: Kind, storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> We
             append_cut: upto(1_500),
             power_loss: upto(300),
             signing_lost: if storm == 9 { upto(20_000) } else { 0 },
-            spoiled: if storm >= 8 && kind == Kind::Transparent { upto(40_000) } else { 0 },
         },
     }
 }

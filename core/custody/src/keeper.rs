@@ -264,21 +264,14 @@ impl Keeper {
         }
     }
 
-    /// The epochs of a wallet that may be served: the newest Activated that is held, and its parent.
+    /// The epochs of a wallet that may be served, newest first: what was Activated here and is not erased. As a
+    /// rule that is the newest and, until the Retirement, its parent. Where several plans from one share set were
+    /// activated it is more, and the only one that all holders serve may be the last (docs/decisions/0009).
     pub(crate) fn served(&self, wallet: &WalletId) -> Vec<Arc<ServedEpoch>> {
         let Some(record) = self.wallets.get(wallet) else { return Vec::new() };
-        let active =
+        let is_active =
             |held: &&HeldEpoch| self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served());
-        let mut served: Vec<&HeldEpoch> = Vec::new();
-        if let Some(newest) = record.held.iter().rev().find(active) {
-            served.push(newest);
-            let parent = record.held.iter().rev().filter(active).find(|held| {
-                held.share_set.epoch < newest.share_set.epoch
-                    && newest.share_set.parent == Some(encoding::digest(&*held.share_set))
-            });
-            served.extend(parent);
-        }
-        served.into_iter().filter_map(|held| self.as_served(held)).collect()
+        record.held.iter().rev().filter(is_active).filter_map(|held| self.as_served(held)).collect()
     }
 
     fn as_served(&self, held: &HeldEpoch) -> Option<Arc<ServedEpoch>> {

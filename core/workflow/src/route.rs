@@ -190,8 +190,8 @@ impl Route {
     /// Takes over which epochs are served now. To be called before [`Route::failed`]: a ceremony may have activated
     /// a new epoch since the request came, and retired the one that it was asked under.
     pub fn catch_up(&mut self, head: &Head<'_>) {
-        let newest_first = std::iter::once(&head.present).chain(&head.parent);
-        self.served = newest_first
+        self.served = head
+            .served()
             .map(|served| {
                 let target = Target::of(served);
                 let same =

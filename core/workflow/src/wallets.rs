@@ -98,8 +98,15 @@ struct Place {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Entry {
     present: Place,
-    parent: Option<Place>,
+    /// What was activated below it and not replaced by a Retirement, in the order in which it became known.
+    others: Vec<Place>,
     shown: bool,
+}
+
+impl Entry {
+    fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        std::iter::once(self.present).chain(self.others.iter().copied())
+    }
 }
 
 /// One share set and how it stands.
@@ -127,12 +134,29 @@ pub struct Head<'a> {
     pub present: Served<'a>,
     /// Its parent, inside the overlap.
     pub parent: Option<Served<'a>>,
+    /// The highest retired one, where it is neither of the two: several plans from one share set were activated.
+    pub retired: Option<Served<'a>>,
 }
 
 impl<'a> Head<'a> {
     /// The wallet.
     pub fn wallet(&self) -> &'a Wallet {
         &self.present.share_set.wallet
+    }
+
+    /// What is served of it, in the order in which a request tries it.
+    pub fn served(&self) -> impl Iterator<Item = &Served<'a>> + '_ {
+        std::iter::once(&self.present).chain(&self.parent).chain(&self.retired)
+    }
+
+    /// The share set that a new plan does best to stand on: the newest that as many holders as sign are known to
+    /// serve. Below the highest retired one there is none, and that one always qualifies.
+    pub fn ground(&self) -> &Served<'a> {
+        let is_firm = |served: &&Served<'_>| {
+            let threshold = usize::from(served.share_set.committee.threshold());
+            served.standing.retired_ms.is_some() || served.standing.serving.len() >= threshold
+        };
+        self.served().find(is_firm).unwrap_or(&self.present)
     }
 
     /// Its key.
@@ -187,8 +211,7 @@ impl Heads {
 
     fn parent(&self, wallet: &WalletId, digest: &Digest) -> Option<Served<'_>> {
         let entry = self.wallets.get(wallet)?;
-        let served = [Some(entry.present), entry.parent].into_iter().flatten();
-        served.filter_map(|place| self.served(place)).find(|served| served.digest == *digest)
+        entry.places().filter_map(|place| self.served(place)).find(|served| served.digest == *digest)
     }
 
     /// Who may still hold something below the share sets of a generation, and owes a receipt once it is retired:
@@ -209,7 +232,7 @@ impl Heads {
                 }
             }
             let Some(entry) = self.wallets.get(id) else { continue };
-            for place in [Some(entry.present), entry.parent].into_iter().flatten() {
+            for place in entry.places() {
                 if last != Some(place.chunk) && place.chunk.epoch < share_set.epoch {
                     last = Some(place.chunk);
                     let standing = self.generations.get(&place.chunk);
@@ -230,14 +253,7 @@ impl Heads {
     /// The highest retired epoch of a wallet.
     pub fn retired_epoch(&self, wallet: &WalletId) -> Option<Epoch> {
         let entry = self.wallets.get(wallet)?;
-        [Some(entry.present), entry.parent]
-            .into_iter()
-            .flatten()
-            .filter(|place| {
-                self.generations.get(&place.chunk).is_some_and(|known| known.retired_ms.is_some())
-            })
-            .map(|place| place.chunk.epoch)
-            .max()
+        entry.places().filter(|place| self.is_retired(place)).map(|place| place.chunk.epoch).max()
     }
 
     /// Takes in a change.
@@ -284,7 +300,7 @@ impl Heads {
             standing.activation = None;
             standing.serving = Vec::new();
         }
-        for share_set in &generation.share_sets {
+        for (at, share_set) in (0u32..).zip(&generation.share_sets) {
             let id = &share_set.wallet.id;
             if let Some(behind) = self.left_behind.get_mut(id) {
                 behind.retain(|(epoch, _)| *epoch > chunk.epoch);
@@ -292,12 +308,18 @@ impl Heads {
                     self.left_behind.remove(id);
                 }
             }
-            let Some(entry) = self.wallets.get_mut(id) else { continue };
+            let Some(mut entry) = self.wallets.remove(id) else { continue };
             entry.shown = true;
-            if let Some(parent) = entry.parent.filter(|parent| parent.chunk.epoch < chunk.epoch) {
-                entry.parent = None;
-                self.release(parent.chunk);
+            let place = Place { chunk, at };
+            if entry.places().all(|known| known != place) {
+                entry.others.push(place);
+                self.hold(chunk);
             }
+            let (kept, gone) = entry.others.iter().partition(|other| other.chunk.epoch >= chunk.epoch);
+            entry.others = kept;
+            self.wallets.insert(id.clone(), entry);
+            let gone: Vec<Place> = gone;
+            gone.into_iter().for_each(|other| self.release(other.chunk));
         }
         self.drop_unused(chunk);
     }
@@ -308,30 +330,23 @@ impl Heads {
         for (at, share_set) in (0u32..).zip(&generation.share_sets) {
             let place = Place { chunk, at };
             let id = &share_set.wallet.id;
-            let Some(mut entry) = self.wallets.get(id).cloned() else {
-                let entry = Entry { present: place, parent: None, shown: false };
+            let Some(mut entry) = self.wallets.remove(id) else {
+                let entry = Entry { present: place, others: Vec::new(), shown: false };
                 self.wallets.insert(id.clone(), entry);
                 self.hold(chunk);
                 continue;
             };
-            if self.order_of(entry.present) >= self.order_of(place) {
-                continue;
+            if self.order_of(entry.present) < self.order_of(place) {
+                entry.others.push(entry.present);
+                entry.present = place;
+                self.hold(chunk);
             }
-            let former = entry.present;
-            let older = entry.parent;
-            let is_parent = |place: &Place| {
-                self.served(*place).is_some_and(|served| Some(served.digest) == share_set.parent)
-            };
-            entry.parent = Some(older.filter(is_parent).unwrap_or(former));
-            entry.present = place;
-            for gone in [Some(former), older].into_iter().flatten() {
-                if Some(gone) != entry.parent {
-                    self.release(gone.chunk);
-                }
-            }
-            self.hold(chunk);
             self.wallets.insert(id.clone(), entry);
         }
+    }
+
+    fn is_retired(&self, place: &Place) -> bool {
+        self.generations.get(&place.chunk).is_some_and(|known| known.retired_ms.is_some())
     }
 
     fn order_of(&self, place: Place) -> (Epoch, Option<Digest>) {
@@ -359,7 +374,14 @@ impl Heads {
 
     fn head(&self, entry: &Entry) -> Option<Head<'_>> {
         let present = self.served(entry.present)?;
-        Some(Head { present, parent: entry.parent.and_then(|place| self.served(place)) })
+        let others = || entry.others.iter().filter_map(|place| self.served(*place));
+        let parent = others().find(|other| present.share_set.parent == Some(other.digest));
+        let retired = others().filter(|other| other.standing.retired_ms.is_some());
+        let retired = retired.max_by_key(|other| other.share_set.epoch);
+        let is_new = |retired: &Served<'_>| {
+            present.standing.retired_ms.is_none() && parent.is_none_or(|parent| parent.digest != retired.digest)
+        };
+        Some(Head { present, parent, retired: retired.filter(is_new) })
     }
 
     fn served(&self, place: Place) -> Option<Served<'_>> {

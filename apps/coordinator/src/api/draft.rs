@@ -266,8 +266,8 @@ fn held_wallets(
     let held = |head: perennial_workflow::wallets::Head<'_>| HeldWallet {
         wallet: head.wallet().clone(),
         scheme: head.present.share_set.scheme(),
-        digest: head.present.digest,
-        committee: head.present.share_set.committee.clone(),
+        digest: head.ground().digest,
+        committee: head.ground().share_set.committee.clone(),
     };
     let mut wallets: Vec<HeldWallet> = if names == ["*"] {
         let of_tenant = |wallet: &Wallet| tenant.is_none_or(|tenant| *tenant == wallet.tenant);

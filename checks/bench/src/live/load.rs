@@ -65,12 +65,17 @@ mod tests {
 
     #[test]
     fn every_request_has_its_turn_and_percentiles_were_measured() -> anyhow::Result<()> {
-        let (sent, samples) = during(500.0, 7, |number| Ok(number % 2), |next| {
-            while next.load(Relaxed) < 100 {
-                std::thread::yield_now();
-            }
-            Ok(next.load(Relaxed))
-        })?;
+        let (sent, samples) = during(
+            500.0,
+            7,
+            |number| Ok(number % 2),
+            |next| {
+                while next.load(Relaxed) < 100 {
+                    std::thread::yield_now();
+                }
+                Ok(next.load(Relaxed))
+            },
+        )?;
         assert!(sent >= 100);
         let mut numbers: Vec<u64> = samples.iter().map(|sample| sample.number).collect();
         numbers.sort_unstable();

@@ -161,6 +161,20 @@ impl Cluster {
         }
     }
 
+    /// Waits until a signer is there, whoever else is.
+    pub fn wait_for_signer(&self, signer: &str) {
+        let begun = Instant::now();
+        loop {
+            let signers = self.api.look("/v1/signers");
+            let mut known = signers["signers"].as_array().expect("a list").iter();
+            if known.any(|known| known["signer"] == signer && known["connected"] == true) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{signer} does not come: {}", self.log(signer));
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// What a stopped signer holds.
     pub fn show(&self, signer: &str) -> serde_json::Value {
         let directory = self.directory(signer);

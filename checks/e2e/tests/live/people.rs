@@ -79,13 +79,19 @@ impl Api {
         encoding::decode(&bytes).expect("a plan")
     }
 
-    /// Submits a plan and has it approved. Gives the ceremony's name.
-    pub fn begin(&self, draft: &Value, dana: &Dana) -> String {
-        let plan = self.draft(draft);
-        let bytes = Base64::encode_string(&encoding::encode(&plan));
+    /// Submits a plan. Gives the ceremony's name.
+    pub fn submit(&self, plan: &Plan) -> String {
+        let bytes = Base64::encode_string(&encoding::encode(plan));
         let submitted = self.insist("/v1/plans", &json!({"plan": bytes}));
         let ceremony = submitted["ceremony"].as_str().expect("text").to_owned();
         assert_eq!(ceremony, plan.digest().to_string());
+        ceremony
+    }
+
+    /// Submits a plan and has it approved. Gives the ceremony's name.
+    pub fn begin(&self, draft: &Value, dana: &Dana) -> String {
+        let plan = self.draft(draft);
+        let ceremony = self.submit(&plan);
         let approval = dana.approves(&plan);
         let body = json!({"person": approval.person.as_str(), "signature": approval.signature});
         self.insist(&format!("/v1/ceremonies/{ceremony}/approvals"), &body);

@@ -1,11 +1,11 @@
-//! I3, authority: a signer signs under the newest Activated epoch that it holds and, inside the overlap, its parent,
-//! as its own durable record says; once mail flows, all agree.
+//! I3, authority: a signer signs under what it has Activated and not erased, the newest first, as its own durable
+//! record says; once mail flows, all agree on one epoch.
 
 use crate::history::{History, Mirror};
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::record::HeldEpoch;
-use perennial_model::encoding::{self, Digest};
+use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::wallet::WalletId;
 use perennial_workflow::wallets::Heads;
@@ -81,12 +81,9 @@ fn served(mirror: &Mirror, wallet: &WalletId) -> Vec<(Epoch, Digest)> {
     let active =
         |held: &&HeldEpoch| mirror.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served());
     let name = |held: &HeldEpoch| (held.share_set.epoch, held.share_set.transcript);
-    let Some(newest) = record.held.iter().filter(active).max_by_key(|held| name(held)) else {
-        return Vec::new();
-    };
-    let is_parent = |held: &&HeldEpoch| newest.share_set.parent == Some(encoding::digest(&*held.share_set));
-    let parent = record.held.iter().filter(active).find(is_parent);
-    std::iter::once(newest).chain(parent).map(name).collect()
+    let mut served: Vec<_> = record.held.iter().filter(active).map(name).collect();
+    served.sort_unstable_by(|one, other| other.cmp(one));
+    served
 }
 
 fn words(epochs: &[(Epoch, Digest)]) -> String {

@@ -193,7 +193,15 @@ impl World {
 
     fn close_order(&mut self, number: u64, ended: Ended) -> Result<(), Violation> {
         let Some(wanted) = self.load.close(number) else { return Ok(()) };
-        liveness::l2_signing_goes_on(number, &wanted, &ended, self.now_ms)?;
+        let checked = liveness::l2_signing_goes_on(number, &wanted, &ended, self.now_ms);
+        if checked.is_err() && std::env::var("SIM_TRACE").is_ok() {
+            for s in &self.signers { eprintln!("{:?} {:?} {:?}", s.own.pinned.me(), s.is_up(), s.served(&wanted.wallet.id)); 
+            for (c, r) in &self.history.mirrors[self.cast.number(s.own.pinned.me()).unwrap()].chunks { if r.wallets.contains(&wanted.wallet.id) { eprintln!("   {c} {:?}", r.state); } } }
+            eprintln!("same heads {}", self.coordinator.driver().unwrap().heads() == &self.coordinator.heads);
+            for (c, p) in self.coordinator.attempts() { eprintln!("  open {c} {p}"); }
+            if let Some(h) = self.coordinator.heads.get(&wanted.wallet.id) { eprintln!("{:?} {:?} / {:?}", h.present.share_set.epoch, h.present.standing.serving, h.parent.map(|p| (p.share_set.epoch, p.standing.retired_ms, p.standing.serving.clone(), p.standing.generation.inputs.holders.clone()))); }
+        }
+        checked?; // DEBUG
         match ended {
             Ended::Signed { fallbacks, .. } => {
                 self.tally.signatures += 1;

@@ -153,7 +153,6 @@ impl World {
             self.history.hear(number, Lane::Signing, reply, &self.signers)?;
         }
         for reply in mail.ceremony {
-            let reply = self.spoil(number, reply);
             let about = self.about_reply(Lane::Ceremony, &reply);
             self.send(Way::From(number), Lane::Ceremony, about, Body::Reply(Box::new(reply)));
         }

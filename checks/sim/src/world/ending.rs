@@ -3,16 +3,14 @@
 
 use super::{Act, World};
 use crate::coordinator::Came;
-use crate::faults::{Kind, Weather};
+use crate::faults::Weather;
 use crate::network::About;
 use crate::operator::Watched;
 use crate::trace::What;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_model::encoding::Digest;
-use perennial_model::identity::Signed;
-use perennial_model::mail::Reply;
-use perennial_model::plan::{Action, Plan};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::wallet::WalletId;
 use perennial_workflow::ceremony::status::{Phase, Stage};
 
@@ -20,8 +18,8 @@ use perennial_workflow::ceremony::status::{Phase, Stage};
 const STORM_MS_MAX: u64 = 1_800_000;
 /// In this time after healing, or after its last date, an attempt must be over, in milliseconds.
 const SETTLE_MS: u64 = 60_000;
-/// In this time a plan goes through on a healed network, in milliseconds.
-const LAST_MS: u64 = 20_000;
+/// In this time a plan goes through on a healed network, in milliseconds: four attempts at the longest patience.
+const LAST_MS: u64 = 60_000;
 /// In this time a request is answered on a healed network, in milliseconds.
 const FAREWELL_MS: u64 = 30_000;
 
@@ -102,8 +100,15 @@ impl World {
     }
 
     /// Whether an attempt stays where it is for good: activated, and some holder no longer has it.
-    fn may_stay(&self, chunk: &perennial_model::plan::Chunk, phase: Phase) -> bool {
+    fn may_stay(&self, chunk: &Chunk, phase: Phase) -> bool {
         matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
+    }
+
+    /// Whether an attempt at making wallets stays where it is: nobody was ever shown them.
+    fn is_nobodys(&self, chunk: &Chunk, phase: Phase) -> bool {
+        let wallets = self.history.plans.get(&chunk.plan).and_then(|plan| plan.wallets_of(chunk).ok());
+        let is_shown = |wallet: &PlannedWallet| self.coordinator.heads.get(wallet.id()).is_some();
+        self.may_stay(chunk, phase) && wallets.is_some_and(|wallets| !wallets.iter().any(is_shown))
     }
 
     /// L1: the next attempt can start at once, and goes through.
@@ -112,7 +117,8 @@ impl World {
         let done = status
             .as_ref()
             .is_some_and(|status| status.stage == Stage::Done && status.wallets_retired == status.wallets);
-        if done && self.coordinator.attempts().is_empty() {
+        let attempts = self.coordinator.attempts();
+        if done && attempts.iter().all(|(chunk, phase)| self.is_nobodys(chunk, *phase)) {
             self.act = Act::Farewell;
             self.history.forget_signatures();
             return Ok(());
@@ -196,11 +202,5 @@ impl World {
             }
             false
         });
-    }
-
-    /// A dealer lies: one of the sub-shares that it publishes is not on its polynomial.
-    pub(super) fn spoil(&mut self, _number: usize, reply: Reply) -> Reply {
-        let _ = (Kind::Lost, std::marker::PhantomData::<Signed<perennial_model::vote::Vote>>);
-        reply
     }
 }

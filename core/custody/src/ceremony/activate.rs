@@ -291,7 +291,8 @@ impl Keeper {
     }
 
     /// Forgets lower chunks that nothing is held of any more; an attempt that is only opened is dead as soon as
-    /// one of its wallets has moved on.
+    /// one of its wallets has moved on. A Retirement is remembered until all of its wallets have a higher one: it is
+    /// why their lower shares are gone.
     fn forget_chunks(
         &mut self,
         touched: &BTreeSet<Chunk>,
@@ -301,7 +302,11 @@ impl Keeper {
         let mut attempts = Vec::new();
         for lower in touched {
             let Some(record) = self.chunks.get(lower) else { continue };
-            if record.wallets.iter().any(|wallet| self.held(wallet, lower).is_some()) {
+            let is_retired = matches!(record.state, ChunkState::Retired(_));
+            let is_needed = |wallet: &WalletId| {
+                self.held(wallet, lower).is_some() || (is_retired && !self.is_retired_above(wallet, lower.epoch))
+            };
+            if record.wallets.iter().any(is_needed) {
                 continue;
             }
             let named = record.wallets.clone();
@@ -312,6 +317,12 @@ impl Keeper {
             attempts.push(*lower);
         }
         attempts
+    }
+
+    fn is_retired_above(&self, wallet: &WalletId, epoch: Epoch) -> bool {
+        let chunks = self.chunks_of.get(wallet).into_iter().flatten().filter(|chunk| chunk.epoch > epoch);
+        let mut records = chunks.filter_map(|chunk| self.chunks.get(chunk));
+        records.any(|record| matches!(record.state, ChunkState::Retired(_)))
     }
 
     /// Drops candidates that were not activated by their date, alone and for good.
