@@ -223,7 +223,10 @@ fn make(place: &Path, signers: &[&str], log: Log, dana: &Dana) -> SocketAddr {
     let [api, mail] = [free_port(), free_port()];
     let coordinator = place.join(THE_COORDINATOR);
     DirBuilder::new().mode(0o700).create(&coordinator).expect("made");
-    let level = if log == Log::Everything { "debug" } else { "info,perennial_coordinator=debug" };
+    let level = match log {
+        Log::Usual => "info,perennial_coordinator=debug",
+        Log::Everything => "debug",
+    };
     let tuning = format!(
         "api_address = \"{api}\"\nmail_address = \"{mail}\"\nlog = \"{level}\"\n\
          [ceremonies]\nask_again_ms = 200\nask_again_max_ms = 800\nsession_ms = 1500\npatience_ms = 6000\n\

@@ -1,5 +1,6 @@
 //! Signers are killed in the middle of ceremonies, at moments that the mail decides.
 
+use crate::cluster::PATIENCE;
 use crate::office::{Office, now_ms};
 use crate::plans::{create, name, refresh};
 use crate::signing::sign;
@@ -7,6 +8,7 @@ use crate::wallets::present;
 use perennial_model::committee::SignerId;
 use perennial_model::wallet::{Chain, WalletId};
 use perennial_workflow::ceremony::status::Stage;
+use std::time::Instant;
 
 /// After how many items of mail the next signer dies, one after the other.
 const ITEMS_BETWEEN_KILLS: [usize; 7] = [1, 4, 2, 6, 3, 9, 5];
@@ -23,9 +25,11 @@ fn signers_that_are_killed_again_and_again_lose_no_share_and_finish() {
     for rank in 2..6 {
         let parents = present(&office);
         let ceremony = office.begin(&refresh(&office.governance, 2, &parents, rank, now_ms()));
+        let begun = Instant::now();
         let mut items = 0;
         let mut killed_here = 0;
         while office.stage(&ceremony) != Stage::Done {
+            assert!(begun.elapsed() < 10 * PATIENCE, "no end: {:?}", office.driver.status(&ceremony));
             items += office.turn();
             if items >= ITEMS_BETWEEN_KILLS[kills % ITEMS_BETWEEN_KILLS.len()] && killed_here < KILLS {
                 let signers: Vec<SignerId> = office.signers.keys().cloned().collect();

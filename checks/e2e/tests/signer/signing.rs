@@ -24,6 +24,8 @@ use std::time::Instant;
 pub struct SignedOne {
     pub epoch: perennial_model::epoch::Epoch,
     pub tries: u32,
+    /// The session that made it, as each of its signers was asked.
+    pub session: SessionRequest,
 }
 
 /// Has one transaction of the wallet signed, and checks it against the wallet's key.
@@ -36,7 +38,7 @@ pub fn sign(office: &mut Office, wallet: &WalletId, number: u8) -> SignedOne {
     let seen: Vec<SignerId> = office.signers.keys().cloned().collect();
     let mut rng = chance(office);
     let head = office.driver.heads().get(wallet).expect("a wallet that exists");
-    let (mut route, request) = Route::begin(&head, order, &seen, now_ms(), &mut rng);
+    let (mut route, mut request) = Route::begin(&head, order, &seen, now_ms(), &mut rng);
     ask(office, &request);
     let accepted = loop {
         assert!(begun.elapsed() < PATIENCE, "no signature: {:?}", route.session());
@@ -54,8 +56,8 @@ pub fn sign(office: &mut Office, wallet: &WalletId, number: u8) -> SignedOne {
             SessionOutcome::Failed { blame, reason } => {
                 let failure = Failure::Reported { by: from, blame, reason };
                 match route.failed(&session, failure, &seen, now_ms(), &mut rng) {
-                    Next::Retry(again, request) => {
-                        route = again;
+                    Next::Retry(again, next) => {
+                        (route, request) = (again, *next);
                         ask(office, &request);
                     }
                     Next::Wait(again) => route = again,
@@ -80,7 +82,7 @@ pub fn sign(office: &mut Office, wallet: &WalletId, number: u8) -> SignedOne {
     });
     let verdict = perennial_referee::judge(question.to_string().as_bytes());
     assert!(verdict.ok, "{}", verdict.why);
-    SignedOne { epoch: accepted.epoch, tries: accepted.tries }
+    SignedOne { epoch: accepted.epoch, tries: accepted.tries, session: request }
 }
 
 fn in_scheme(wallet: &Wallet, raw: &RawSignature) -> Signature {

@@ -7,7 +7,7 @@ use perennial_coordinator::mailbox::Lane;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding;
 use perennial_model::mail::{Reply, Request};
-use perennial_model::session::Blame;
+use perennial_model::session::{Blame, SessionOutcome, SessionReport};
 use perennial_model::wallet::{Chain, WalletId};
 use std::process::Command;
 use std::time::Instant;
@@ -61,6 +61,53 @@ fn bad_mail_is_declined_with_who_is_to_blame_and_the_signer_stays_up() {
     }
     let longest = log.lines().map(str::len).max().unwrap_or_default();
     assert!(longest < 2_000, "a line of {longest} bytes: bodies do not belong into the log");
+}
+
+#[test]
+fn a_plan_with_any_changed_byte_is_declined() {
+    let mut office = Office::running(&["a", "b"]);
+    let a: SignerId = name("a");
+    let plan = create(&office.governance, 2, &[(name("next"), Chain::Solana)], now_ms());
+    let good = encoding::encode(&Request::Plan(Box::new(office.approved(&plan))));
+    // The plan stands before its approvals, whose text alone may be written in several ways.
+    let plan_bytes = encoding::encode(&plan).len();
+    for at in (0..plan_bytes).step_by(5) {
+        let mut changed = good.clone();
+        changed[at] ^= 1 << (at % 8);
+        office.post(&a, Lane::Ceremony, changed);
+        let blame = declined(&mut office, "");
+        assert!(matches!(blame, Blame::Asker | Blame::Denied), "byte {at}: {blame:?}");
+    }
+    assert_eq!(office.stop("a"), Some(0), "{}", office.log("a"));
+    assert_eq!(office.show("a")["wallets"], serde_json::json!([]), "something was opened");
+}
+
+#[test]
+fn a_signing_session_that_is_replayed_is_declined_also_after_a_restart() {
+    let mut office = Office::running(&["a", "b"]);
+    let wallet: WalletId = name("target");
+    office.complete(&create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms()));
+    let session = sign(&mut office, &wallet, 1).session;
+    let again = encoding::encode(&Request::Session(Box::new(session.clone())));
+    for restart in [false, true] {
+        if restart {
+            assert_eq!(office.stop("a"), Some(0));
+            office.start("a");
+        }
+        office.post(&name("a"), Lane::Signing, again.clone());
+        let begun = Instant::now();
+        let (blame, reason) = loop {
+            assert!(begun.elapsed() < crate::cluster::PATIENCE, "the replay is not answered");
+            office.turn();
+            let last = office.reports.pop().filter(|(_, report)| report.session == session.session);
+            if let Some((_, SessionReport { outcome: SessionOutcome::Failed { blame, reason }, .. })) = last {
+                break (blame, reason);
+            }
+        };
+        assert_eq!(blame, Blame::Stale, "{reason}");
+        assert!(reason.contains("begun before"), "{reason}");
+    }
+    assert_eq!(sign(&mut office, &wallet, 2).tries, 1);
 }
 
 #[test]
