@@ -17,6 +17,7 @@ mod stored;
 pub(crate) mod synthetic;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transfers;
 mod wire;
 
 pub use derive::{PairState, PairUse};

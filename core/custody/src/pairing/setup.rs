@@ -9,16 +9,17 @@
 //! and starts anew. Randomness of the transfers comes from the thread's generator, as the library has it; that
 //! of the pair secret from the caller.
 
+use super::transfers::{self, Encrypted};
 use super::wire::{blocks, points, scalar, scalars, write_points, write_scalars};
 use super::{Base, Extension, Malformed, PairingError, Side, TRANSFERS, Transfer};
-use super::{init_session, point, write_point};
+use super::{gadget, init_session, mul_receiver, point, write_point};
 use dkls23_core::utilities::multiplication::{L, MulDataToKeepReceiver, MulReceiver, MulSender};
 use dkls23_core::utilities::ot::ErrorOT;
 use dkls23_core::utilities::ot::base::{OTReceiver, OTSender};
 use dkls23_core::utilities::proofs::{
-    CPProof, DLogProof, EncProof, InteractiveDLogProof, R as PROOFS, RandomCommitments, T as CHALLENGE_BITS,
+    DLogProof, EncProof, InteractiveDLogProof, R as PROOFS, T as CHALLENGE_BITS,
 };
-use k256::{AffinePoint, ProjectivePoint, Scalar as Number, Secp256k1};
+use k256::{AffinePoint, Scalar as Number, Secp256k1};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::{self, Bytes, Digest, Document};
 use perennial_model::group::Scalar;
@@ -211,7 +212,7 @@ impl Setup {
         match state {
             State::Opened(opened) => {
                 let opening: Opening = open(&terms, 1, message)?;
-                let base = opened.finish(&terms, &opening)?;
+                let base = opened.finish(&terms, &opening, rng)?;
                 Self::challenge(terms, base)
             }
             State::Challenged { base, kept } => {
@@ -242,16 +243,22 @@ impl Setup {
 
 impl Opened {
     /// Makes the base out of both openings.
-    fn finish(mut self, terms: &SetupTerms, peer: &Opening) -> Result<Base, PairingError> {
+    fn finish(
+        mut self,
+        terms: &SetupTerms,
+        peer: &Opening,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<Base, PairingError> {
         let (context, generation, side) = (terms.context, terms.generation, terms.side);
         let receives = init_session(&context, generation, side);
         let sends = init_session(&context, generation, side.other());
         let init: Init = encoding::decode(&peer.init.0).map_err(|e| misbehaved(e.to_string()))?;
         let (key_proof, sender_nonce) = init.read_key()?;
-        let proofs = init.read_transfers()?;
-        let receiver =
-            MulReceiver::init_phase2(&self.key, &receives, &init.transfer_seed, &proofs, &self.gadget_nonce)
-                .map_err(cheated)?;
+        let encrypted = init.read_transfers()?;
+        let seeds = transfers::receive(&self.key.s, &receives, &init.transfer_seed, &encrypted, rng);
+        let [seeds0, seeds1] =
+            seeds.ok_or_else(|| misbehaved("the proofs of its choice bits do not hold".into()))?;
+        let receiver = mul_receiver(gadget(&receives, &self.gadget_nonce), seeds0, seeds1)?;
         let choices = std::mem::take(&mut *self.choices);
         let sender = MulSender::init_phase2(
             &self.transfers,
@@ -370,12 +377,13 @@ impl Init {
         Ok((proof, scalar("gadget nonce", &self.gadget_nonce)?))
     }
 
-    fn read_transfers(&self) -> Result<Vec<EncProof<Secp256k1>>, Malformed> {
+    fn read_transfers(&self) -> Result<Vec<Encrypted>, Malformed> {
         let points = points("transfer points", &self.transfer_points.0, 7 * TRANSFERS)?;
         let scalars = scalars("transfer scalars", &self.transfer_scalars.0, 4 * TRANSFERS)?;
         let (points, _) = points.as_chunks::<7>();
         let (scalars, _) = scalars.as_chunks::<4>();
-        Ok(points.iter().zip(scalars).map(|(points, scalars)| transfer_proof(points, scalars)).collect())
+        let read = points.iter().zip(scalars);
+        Ok(read.map(|(points, scalars)| Encrypted { points: *points, scalars: *scalars }).collect())
     }
 }
 
@@ -396,28 +404,6 @@ fn transfer_points(proof: &EncProof<Secp256k1>) -> [&AffinePoint; 7] {
 
 fn transfer_scalars(proof: &EncProof<Secp256k1>) -> [Number; 4] {
     [proof.challenge0, proof.challenge1, proof.proof0.challenge_response, proof.proof1.challenge_response]
-}
-
-/// Puts a proof together again: both halves speak of one `h` and `u`, the second of `v - h` instead of `v`.
-fn transfer_proof(points: &[AffinePoint; 7], scalars: &[Number; 4]) -> EncProof<Secp256k1> {
-    let [base_h, v, u, rc0_g, rc0_h, rc1_g, rc1_h] = *points;
-    let [challenge0, challenge1, response0, response1] = *scalars;
-    let second = (ProjectivePoint::from(v) - ProjectivePoint::from(base_h)).to_affine();
-    let half = |point_u, challenge_response| CPProof {
-        base_g: AffinePoint::GENERATOR,
-        base_h,
-        point_u,
-        point_v: u,
-        challenge_response,
-    };
-    EncProof {
-        proof0: half(v, response0),
-        proof1: half(second, response1),
-        commitments0: RandomCommitments { rc_g: rc0_g, rc_h: rc0_h },
-        commitments1: RandomCommitments { rc_g: rc1_g, rc_h: rc1_h },
-        challenge0,
-        challenge1,
-    }
 }
 
 fn seal<D: Document>(terms: &SetupTerms, step: u8, body: &D) -> Vec<u8> {
