@@ -100,6 +100,6 @@ fn declined(lane: &str, about: &str, blame: &Blame, reason: &str) {
         Blame::Signer(culprit) => {
             tracing::warn!(lane, blame = %culprit, "{about}: a signer misbehaved: {reason}");
         }
-        Blame::Bug => tracing::error!(lane, blame = "this signer", "{about}: a bug: {reason}"),
+        Blame::Bug => tracing::error!(lane, blame = "this signer", "{about}: {reason}"),
     }
 }
