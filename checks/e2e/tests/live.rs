@@ -19,6 +19,8 @@ mod operator;
 mod people;
 #[path = "live/refusals.rs"]
 mod refusals;
+#[path = "live/room.rs"]
+mod room;
 #[path = "live/secrets.rs"]
 mod secrets;
 #[path = "live/stores.rs"]

@@ -168,9 +168,9 @@ impl Killer {
         let attempts = done["attempts"].as_array().expect("a list");
         let attempt = attempts.iter().find(|attempt| named(attempt) == kill.attempt);
         let entered = attempt.expect("what was shown is in the journal")["entered"].as_array();
-        let before =
-            entered.expect("a list").iter().filter(|entry| entry["at_ms"].as_u64() <= Some(kill.at_ms));
-        let Some(phase) = before.last().and_then(|entry| PHASES.into_iter().find(|p| entry["phase"] == *p))
+        let mut latest_first = entered.expect("a list").iter().rev();
+        let last = latest_first.find(|entry| entry["at_ms"].as_u64() <= Some(kill.at_ms));
+        let Some(phase) = last.and_then(|entry| PHASES.into_iter().find(|phase| entry["phase"] == *phase))
         else {
             // It was over in the millisecond in which it was shown: this kill counts for nothing.
             return;

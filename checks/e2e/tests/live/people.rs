@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// After so long something that has to come is given up. Nothing is asserted about how long it takes.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks.
 pub const LOOK: Duration = Duration::from_millis(20);
 
