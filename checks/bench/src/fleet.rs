@@ -68,7 +68,7 @@ fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> a
         let before = busy()?;
         let mut rates = Vec::with_capacity(times);
         for _ in 0..times {
-            rates.push(per_second(cluster.api.refresh(&["*"], probe)?.took));
+            rates.push(per_second(cluster.api.refresh(&["*"], probe, 0)?.took));
         }
         let spent = (busy()? - before).as_secs_f64() / (times as f64 * f64::from(count));
         let probed = if probe == Probe::Every { "every wallet probed" } else { "one per chunk probed" };

@@ -79,12 +79,12 @@ impl Api {
         read(request.send(body.to_string())?)
     }
 
-    /// Has a transaction signed. Gives how many sessions it took under a parent epoch.
+    /// Has a transaction signed. Gives how many sessions that took.
     pub fn sign(&self, wallet: &str, transaction: &str, key: &str) -> anyhow::Result<u64> {
         let request = self.agent.post(self.url(&format!("/v1/wallets/{wallet}/sign")));
         let request = request.header("Idempotency-Key", key).content_type("application/json");
         let answer = read(request.send(json!({ "transaction": transaction }).to_string())?)?;
-        answer["fallbacks"].as_u64().context("an answer without fallbacks")
+        answer["tries"].as_u64().context("an answer that does not say how often it was tried")
     }
 
     /// Makes wallets.
@@ -96,10 +96,10 @@ impl Api {
         }))
     }
 
-    /// Replaces the shares of wallets (`*` for all), with overlap zero.
-    pub fn refresh(&self, wallets: &[&str], probe: Probe) -> anyhow::Result<Done> {
+    /// Replaces the shares of wallets (`*` for all). Old and new are both served for `overlap_ms`.
+    pub fn refresh(&self, wallets: &[&str], probe: Probe, overlap_ms: u64) -> anyhow::Result<Done> {
         self.carry_out(&json!({
-            "action": "refresh", "wallets": wallets, "overlap_ms": 0, "probe": probe.name(),
+            "action": "refresh", "wallets": wallets, "overlap_ms": overlap_ms, "probe": probe.name(),
             "initiator": "operator",
         }))
     }

@@ -14,7 +14,7 @@ pub struct Sample {
     pub number: u64,
     /// From the time at which it was due to the answer.
     pub latency: Duration,
-    /// Fallbacks to a parent epoch; or why there is no signature.
+    /// How many sessions it took; or why there is no signature.
     pub outcome: Result<u64, String>,
 }
 

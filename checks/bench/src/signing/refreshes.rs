@@ -23,12 +23,12 @@ pub fn measure(chain: Chain, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
     let cluster = Cluster::start()?;
     let hardware = Hardware::measure(cluster.place())?;
     cluster.api.create(&[("treasury".to_owned(), chain.name())])?;
-    cluster.api.refresh(&["treasury"], Probe::OnePerChunk)?;
+    cluster.api.refresh(&["treasury"], Probe::OnePerChunk, 0)?;
     let times = if chain.scheme() == Scheme::Ecdsa { ECDSA_TIMES } else { TIMES };
     let mut seen_ms = Vec::with_capacity(times);
     let mut phases: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..times {
-        let done = cluster.api.refresh(&["treasury"], Probe::OnePerChunk)?;
+        let done = cluster.api.refresh(&["treasury"], Probe::OnePerChunk, 0)?;
         seen_ms.push(done.took.as_secs_f64() * 1e3);
         for (phase, took_ms) in done.told["phases_ms"].as_object().into_iter().flatten() {
             phases.entry(phase.clone()).or_default().extend(took_ms.as_f64());
