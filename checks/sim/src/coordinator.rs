@@ -7,6 +7,7 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::Governance;
 use perennial_model::mail::{Reply, Request};
+use perennial_model::mutant;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_workflow::ceremony::status::Phase;
 use perennial_workflow::driver::{BootError, Driver, Settled, Tuning, World};
@@ -53,6 +54,8 @@ pub struct Coordinator {
     governance: Arc<Governance>,
     tuning: Tuning,
     driver: Option<Driver<Log, Outside>>,
+    /// An attempt for which this life of the process chooses the dealers that it would not choose otherwise.
+    contrary: Option<Chunk>,
     /// What is known of wallets, kept from changes alone, as the gateway does.
     pub heads: Heads,
     /// The attempts that were in progress when the process died.
@@ -68,6 +71,7 @@ impl Coordinator {
             governance,
             tuning,
             driver: None,
+            contrary: None,
             heads: Heads::default(),
             in_progress: Vec::new(),
             seeds: ChaCha8Rng::seed_from_u64(seed),
@@ -100,6 +104,7 @@ impl Coordinator {
     /// The process dies.
     pub fn die(&mut self) {
         self.log.set_fuse(None);
+        self.contrary = None;
         if let Some(driver) = self.driver.take() {
             let open = driver.ceremonies().into_iter().filter_map(|digest| driver.ceremony(&digest).cloned());
             self.in_progress = open
@@ -117,6 +122,13 @@ impl Coordinator {
         let attempts = open.flat_map(|ceremony| &ceremony.attempts);
         let attempts = attempts.filter(|(_, attempt)| !attempt.is_over());
         attempts.map(|(chunk, attempt)| (*chunk, attempt.phase())).collect()
+    }
+
+    /// The process dies, forgets an attempt from the choice of its dealers on, and will choose others.
+    pub fn die_and_forget(&mut self, chunk: &Chunk) {
+        self.die();
+        self.log.forget(chunk);
+        self.contrary = Some(*chunk);
     }
 
     /// Where an attempt is; none if it is over.
@@ -162,14 +174,18 @@ impl Coordinator {
     /// # Errors
     /// [`AppendFailed`]: the process has to end, and nothing leaves.
     pub fn turn(&mut self, now_ms: u64, came: Came) -> Result<Turned, AppendFailed> {
+        self.contrary = self.contrary.filter(|chunk| self.phase(chunk) == Some(Phase::Opening));
         let Some(driver) = &mut self.driver else { return Ok(Turned::default()) };
         driver.world_mut().now_ms = now_ms;
+        mutant::lie(self.contrary.is_some());
         match came {
             Came::Reply(from, reply) => driver.receive(&from, *reply),
             Came::Alarm => driver.tick(),
             Came::Nothing => {}
         }
-        let settled = driver.settle()?;
+        let settled = driver.settle();
+        mutant::lie(false);
+        let settled = settled?;
         for change in &settled.changes {
             self.heads.apply(change);
         }

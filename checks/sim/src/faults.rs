@@ -119,6 +119,8 @@ pub enum Kind {
     Delayed,
     /// A message arrives after one that was sent after it.
     Reordered,
+    /// A dealer gives one holder a sub-share that is not on its polynomial.
+    DealerLied,
     /// A signer's process dies before or after a turn, never within.
     SignerStopped,
     /// A signer's process dies between two effects of one turn, or within one.
@@ -133,17 +135,20 @@ pub enum Kind {
     CoordinatorStopped,
     /// The coordinator dies within an append, done or not done.
     AppendCut,
+    /// The coordinator comes back with a journal that lacks the last of an attempt, and chooses other dealers for it.
+    CoordinatorForgot,
     /// All processes lose power at once.
     PowerLoss,
 }
 
 impl Kind {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Lost,
         Self::Doubled,
         Self::Delayed,
         Self::Reordered,
+        Self::DealerLied,
         Self::SignerStopped,
         Self::SignerCut,
         Self::WriteLost,
@@ -151,6 +156,7 @@ impl Kind {
         Self::WriteTorn,
         Self::CoordinatorStopped,
         Self::AppendCut,
+        Self::CoordinatorForgot,
         Self::PowerLoss,
     ];
 
@@ -161,6 +167,7 @@ impl Kind {
             Self::Doubled => "message doubled",
             Self::Delayed => "message delayed",
             Self::Reordered => "message overtaken",
+            Self::DealerLied => "dealer lies to one holder",
             Self::SignerStopped => "signer dies between turns",
             Self::SignerCut => "signer dies within a turn",
             Self::WriteLost => "unsynced write lost",
@@ -168,14 +175,23 @@ impl Kind {
             Self::WriteTorn => "unsynced write torn",
             Self::CoordinatorStopped => "coordinator dies",
             Self::AppendCut => "coordinator dies in append",
+            Self::CoordinatorForgot => "coordinator forgets, differs",
             Self::PowerLoss => "power lost everywhere",
         }
+    }
+
+    /// Whether a step can only be hit by more than this fault alone: an opening writes one slot between two syncs, so
+    /// that nothing of it is reordered unless a process died over another one first.
+    pub fn is_seldom(self, step: Step) -> bool {
+        (self, step) == (Self::WriteReordered, Step::Open)
     }
 
     /// Whether this kind can hit this step at all. Publishing a dealing has no effect on a disk, so no turn of it
     /// can be cut; and slots are written, and so can be unsynced, in three steps only.
     pub fn can_hit(self, step: Step) -> bool {
         match self {
+            Self::DealerLied => step == Step::Commit,
+            Self::CoordinatorForgot => step == Step::Prepare,
             Self::SignerCut => step != Step::Deal,
             Self::WriteLost | Self::WriteReordered | Self::WriteTorn => {
                 matches!(step, Step::Open | Step::Prepare | Step::Retire)
@@ -219,7 +235,10 @@ impl Table {
         let cells = Kind::ALL.iter().flat_map(|kind| Step::ALL.iter().map(move |step| (*kind, *step)));
         cells
             .map(|(kind, step)| (kind, step, self.get(kind, step)))
-            .filter(|(kind, step, count)| if kind.can_hit(*step) { *count < least } else { *count > 0 })
+            .filter(|(kind, step, count)| match kind.can_hit(*step) {
+                true => *count < least && !kind.is_seldom(*step),
+                false => *count > 0,
+            })
             .collect()
     }
 }
@@ -266,6 +285,10 @@ pub struct Weather {
     pub power_loss: u32,
     /// Of messages of signing sessions: lost.
     pub signing_lost: u32,
+    /// Of votes: the coordinator dies over it and forgets the attempt's dealers.
+    pub amnesia: u32,
+    /// Of dealings: one holder is lied to.
+    pub lies: u32,
 }
 
 impl Weather {
@@ -281,5 +304,7 @@ impl Weather {
         append_cut: 0,
         power_loss: 0,
         signing_lost: 0,
+        amnesia: 0,
+        lies: 0,
     };
 }

@@ -1,8 +1,11 @@
 //! The coordinator's journal in memory: a batch is appended whole or not at all, and a fuse makes an append fail.
 
 use crate::disk::Landed;
-use perennial_model::encoding::Digest;
-use perennial_workflow::journal::{Batch, Journal, Loaded};
+use perennial_model::encoding::{self, Digest};
+use perennial_model::plan::Chunk;
+use perennial_workflow::ceremony::Fact;
+use perennial_workflow::ceremony::batch::CeremonyFact;
+use perennial_workflow::journal::{Batch, Journal, Loaded, Recorded};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -35,6 +38,39 @@ impl Log {
     /// Makes the next append fail, done or not done.
     pub fn set_fuse(&self, fuse: Option<Landed>) {
         self.0.borrow_mut().fuse = fuse;
+    }
+
+    /// Loses what was noted of an attempt since its dealers and holders were chosen, as a journal does that was put
+    /// back from a copy. Nothing is lost of an attempt that is further than its votes.
+    pub fn forget(&self, chunk: &Chunk) {
+        let mut kept = self.0.borrow_mut();
+        let of_chunk: Vec<(usize, Fact)> = kept
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, (ceremony, _))| *ceremony == chunk.plan)
+            .filter_map(|(at, (_, bytes))| match encoding::decode::<Recorded>(bytes).ok()?.fact {
+                CeremonyFact::Chunk(of, fact) if of == *chunk => Some((at, *fact)),
+                _ => None,
+            })
+            .collect();
+        let Some(fixed) = of_chunk.iter().position(|(_, fact)| matches!(fact, Fact::Fixed(_))) else { return };
+        let later = &of_chunk[fixed..];
+        let is_early = |fact: &Fact| {
+            matches!(
+                fact,
+                Fact::Fixed(_)
+                    | Fact::Committed(_)
+                    | Fact::Dealt(_)
+                    | Fact::Transcribed(_)
+                    | Fact::Prepared(_)
+            )
+        };
+        if later.iter().all(|(_, fact)| is_early(fact)) {
+            for (at, _) in later.iter().rev() {
+                kept.lines.remove(*at);
+            }
+        }
     }
 
     /// Whether the fuse is still whole.

@@ -1,42 +1,155 @@
-//! The simulator's command: `perennial-sim FROM [TO] [real|ecdsa]` runs seeds and names what breaks.
-//!
-//! It prints a line for every seed in which an invariant does not hold, with the trace if one seed was asked for,
-//! then the faults by kind and phase, and ends with status 1 if there was any.
+//! The simulator's command. It runs seeds, says which invariants break and how, and what went wrong how often.
 
+use clap::{Parser, ValueEnum};
+use perennial_model::mutant::{MARKER, Mutant, plant};
+use perennial_sim::gate::Gate;
+use perennial_sim::planted::{SEEDS_MAX, broken_without, catch, words};
+use perennial_sim::runs::{Outcome, run};
 use perennial_sim::scenario::{Kind, Scenario};
-use perennial_sim::world::{Tally, World};
+use perennial_sim::world::World;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Instant;
+
+/// Runs the shipped keeper, desk, driver and routes under faults, and holds every step against the invariants.
+#[derive(Parser)]
+#[command(name = "perennial-sim")]
+struct Arguments {
+    /// The run of the gate: at least 20,000 refreshes and 2 million faults.
+    #[arg(long, conflicts_with_all = ["mutants", "seed"])]
+    check: bool,
+    /// Plants each fault in turn and shows which invariant notices it.
+    #[arg(long, conflicts_with = "seed")]
+    mutants: bool,
+    /// One seed, with the last events if an invariant breaks.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// As many seeds from the first on.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// With which cryptography.
+    #[arg(long, value_enum, default_value_t = Crypto::Transparent)]
+    kind: Crypto,
+    /// A fault to plant, by the name that --mutants prints.
+    #[arg(long)]
+    mutant: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Crypto {
+    Transparent,
+    Real,
+    Ecdsa,
+}
+
+impl Crypto {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Transparent => Kind::Transparent,
+            Self::Real => Kind::Real,
+            Self::Ecdsa => Kind::Ecdsa,
+        }
+    }
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    let seed = |at: usize| arguments.get(at).and_then(|argument| argument.parse::<u64>().ok());
-    let Some(from) = seed(1) else {
-        eprintln!("perennial-sim: say which seeds to run: perennial-sim FROM [TO] [real|ecdsa]");
-        return ExitCode::from(2);
-    };
-    let to = seed(2).unwrap_or(from);
-    let kind = match arguments.get(3).map(String::as_str) {
-        Some("real") => Kind::Real,
-        Some("ecdsa") => Kind::Ecdsa,
-        _ => Kind::Transparent,
-    };
-    println!("{}", perennial_model::mutant::MARKER);
-    let mut sum = Tally::default();
-    let mut broken = 0_u64;
-    for seed in from..=to {
-        let (result, tally, trace) = World::new(Scenario::new(kind, seed)).run();
-        if let Err(violation) = result {
-            broken += 1;
-            if from == to {
-                println!("{trace}");
-            }
-            println!("seed {seed}: {violation}");
+    let arguments = Arguments::parse();
+    println!("{MARKER}");
+    let mutant = match arguments.mutant.as_deref().map(named).transpose() {
+        Ok(mutant) => mutant,
+        Err(error) => {
+            eprintln!("perennial-sim: {error}");
+            return ExitCode::from(2);
         }
-        sum.faults.merge(&tally.faults);
-        sum.refreshes += tally.refreshes;
-        sum.steps += tally.steps;
+    };
+    let kind = arguments.kind.kind();
+    let is_clean = match (arguments.check, arguments.mutants, arguments.seed) {
+        (true, ..) => check(),
+        (_, true, _) => mutants(),
+        (.., Some(seed)) => replay(kind, seed, mutant),
+        _ => {
+            let outcome = run(kind, 1..=arguments.seeds, mutant);
+            outcome.broken.iter().for_each(|broken| println!("seed {}: {}", broken.seed, broken.violation));
+            println!("{}", outcome.tally.faults);
+            println!("{}", summary(&outcome));
+            outcome.broken.is_empty()
+        }
+    };
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn named(name: &str) -> Result<Mutant, String> {
+    let all = Mutant::ALL.iter();
+    let known = all.clone().map(|mutant| format!("{mutant:?}")).collect::<Vec<_>>().join(", ");
+    all.copied()
+        .find(|mutant| format!("{mutant:?}") == name)
+        .ok_or_else(|| format!("there is no planted fault {name:?}; there are {known}"))
+}
+
+fn check() -> bool {
+    let begun = Instant::now();
+    let gate = Gate::run(|kind, outcome| {
+        println!("{:11} {} ({:.0} s so far)", kind.name(), summary(outcome), begun.elapsed().as_secs_f64());
+    });
+    let tally = &gate.all.tally;
+    println!("{}", tally.faults);
+    println!(
+        "{} faults in {} refreshes, {} of them with real cryptography; {} checks of {} steps",
+        tally.faults.total(),
+        tally.refreshes,
+        gate.real_refreshes,
+        tally.checks,
+        tally.steps
+    );
+    let shortfalls = gate.shortfalls();
+    shortfalls.iter().for_each(|line| println!("MISSING {line}"));
+    println!("{} violations", gate.all.broken.len());
+    shortfalls.is_empty()
+}
+
+fn mutants() -> bool {
+    println!("{:29}{:37}{:57}{:>6}  without it", "mutant", "what it does", "caught by", "seeds");
+    let mut known = BTreeSet::new();
+    let mut missed = 0;
+    for mutant in Mutant::ALL {
+        let name = format!("{mutant:?}");
+        let Some(caught) = catch(mutant) else {
+            missed += 1;
+            println!("{name:29}{:37}NOT CAUGHT in {SEEDS_MAX} seeds", words(mutant));
+            continue;
+        };
+        let broken = broken_without(caught.seeds, &mut known);
+        missed += usize::from(!broken.is_empty());
+        let clean = if broken.is_empty() { "clean".to_owned() } else { format!("breaks too: {broken:?}") };
+        println!("{name:29}{:37}{:57}{:>6}  {clean}", words(mutant), caught.invariant.name(), caught.seeds);
     }
-    println!("{}", sum.faults);
-    println!("{} refreshes, {} steps, {} seeds with a violation", sum.refreshes, sum.steps, broken);
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} planted faults, {} caught", Mutant::ALL.len(), Mutant::ALL.len() - missed);
+    missed == 0
+}
+
+fn replay(kind: Kind, seed: u64, mutant: Option<Mutant>) -> bool {
+    plant(mutant);
+    let (result, tally, trace) = World::new(Scenario::new(kind, seed)).run();
+    plant(None);
+    let Err(violation) = result else {
+        println!("seed {seed}: nothing breaks in {} steps", tally.steps);
+        return true;
+    };
+    println!("{trace}");
+    println!("seed {seed}: {violation}");
+    false
+}
+
+fn summary(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    format!(
+        "{} refreshes of {} wallets, {} attempts left, {} signatures ({} by fallback), {} faults, {} violations",
+        tally.refreshes,
+        tally.wallets,
+        tally.attempts_left,
+        tally.signatures,
+        tally.fallbacks,
+        tally.faults.total(),
+        outcome.broken.len()
+    )
 }

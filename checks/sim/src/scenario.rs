@@ -87,7 +87,7 @@ impl Scenario {
         };
         let crypto = if kind == Kind::Transparent { Crypto::Transparent } else { Crypto::Real };
         let plans = match kind {
-            Kind::Transparent => pick(18, 32),
+            Kind::Transparent => pick(30, 60),
             Kind::Real => pick(8, 14),
             Kind::Ecdsa => pick(2, 3),
         } as u32;
@@ -111,7 +111,7 @@ impl Scenario {
             },
             plans,
             weather,
-            order_every_ms: pick(60, 400),
+            order_every_ms: pick(100, 800),
         }
     }
 }
@@ -122,22 +122,23 @@ fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
         0 => Weather::CALM,
         // A bad network and reliable machines.
         1 | 2 => Weather {
-            lost: upto(120_000),
-            doubled: upto(400_000),
-            delayed: upto(300_000),
-            held: upto(300_000),
+            lost: upto(40_000),
+            doubled: upto(150_000),
+            delayed: upto(80_000),
+            held: upto(120_000),
             ..Weather::CALM
         },
         // Dying machines on a good network.
         3 | 4 => Weather {
-            signer_stop: upto(15_000),
-            signer_cut: upto(25_000),
-            coordinator_stop: upto(3_000),
-            append_cut: upto(3_000),
-            power_loss: upto(600),
+            signer_stop: upto(8_000),
+            signer_cut: upto(16_000),
+            coordinator_stop: upto(2_000),
+            append_cut: upto(2_000),
+            power_loss: upto(500),
             ..Weather::CALM
         },
-        _ => Weather {
+        // Everything at once, and so much of it that few ceremonies go through.
+        9 => Weather {
             lost: upto(80_000),
             doubled: upto(400_000),
             delayed: upto(250_000),
@@ -147,7 +148,24 @@ fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
             coordinator_stop: upto(1_500),
             append_cut: upto(1_500),
             power_loss: upto(300),
-            signing_lost: if storm == 9 { upto(20_000) } else { 0 },
+            signing_lost: upto(20_000),
+            amnesia: 0,
+            lies: 0,
+        },
+        // A little of everything, and now and then a dealer that lies.
+        _ => Weather {
+            lost: upto(20_000),
+            doubled: upto(150_000),
+            delayed: upto(50_000),
+            held: upto(100_000),
+            signer_stop: upto(4_000),
+            signer_cut: upto(8_000),
+            coordinator_stop: upto(1_500),
+            append_cut: upto(1_500),
+            power_loss: upto(300),
+            signing_lost: 0,
+            amnesia: if storm == 7 { upto(60_000) } else { 0 },
+            lies: if storm == 8 { upto(40_000) } else { 0 },
         },
     }
 }

@@ -111,6 +111,11 @@ impl Sessions {
             .unwrap_or_default();
         let mut engines = Vec::with_capacity(items.len());
         let mut outgoing = Vec::with_capacity(items.len());
+        #[cfg(feature = "simulation")]
+        let mut saved = crate::simulation::SavedRandomness::default();
+        #[cfg(feature = "simulation")]
+        let rng: &mut dyn CryptoRng =
+            if perennial_model::planted!(NonceReused) { &mut saved } else { rng };
         for item in items {
             match engine::begin(item.terms, &item.share, item.pairs, rng) {
                 Ok((engine, messages)) => {

@@ -42,3 +42,30 @@ pub fn slot_opens(own: &Own, at: SlotIndex, slot: &SlotBytes) -> bool {
 pub fn base_slot(record: &[u8]) -> Option<SlotIndex> {
     crate::ceremony::pairs::slot_of_record(record)
 }
+
+/// A planted fault: the randomness of a session as if it had been saved and were used in every session.
+#[derive(Debug, Default)]
+pub struct SavedRandomness(u64);
+
+impl rand_core::TryRng for SavedRandomness {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.try_next_u64()? as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.0 += 1;
+        Ok(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for part in bytes.chunks_mut(8) {
+            let word = self.try_next_u64()?.to_le_bytes();
+            part.copy_from_slice(&word[..part.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for SavedRandomness {}

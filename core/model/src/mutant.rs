@@ -52,6 +52,19 @@ impl Mutant {
 #[cfg(feature = "simulation")]
 thread_local! {
     static PLANTED: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+    static LYING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// A dealer that deals in this thread from now on lies to one holder, or no longer does.
+#[cfg(feature = "simulation")]
+pub fn lie(lying: bool) {
+    LYING.with(|known| known.set(lying));
+}
+
+/// Whether a dealer in this thread lies.
+#[cfg(feature = "simulation")]
+pub fn is_lying() -> bool {
+    LYING.with(std::cell::Cell::get)
 }
 
 /// Plants one fault, or none, for this thread.
@@ -80,6 +93,24 @@ macro_rules! planted {
 #[macro_export]
 macro_rules! planted {
     ($mutant:ident) => {
+        false
+    };
+}
+
+/// Whether the dealer at work lies to one holder.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! lying {
+    () => {
+        $crate::mutant::is_lying()
+    };
+}
+
+/// Whether the dealer at work lies to one holder: never, in this build.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! lying {
+    () => {
         false
     };
 }

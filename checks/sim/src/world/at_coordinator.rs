@@ -40,14 +40,24 @@ impl World {
         if lane == Lane::Signing {
             return self.take_signing(&from, *reply);
         }
-        let stops = self.happens(self.weather.coordinator_stop);
+        if let (true, Some(Step::Prepare), Some(chunk)) = (about.counts, about.step, about.chunk)
+            && self.happens(self.weather.amnesia)
+        {
+            self.count_at_coordinator(Kind::CoordinatorForgot, about);
+            self.coordinator.die_and_forget(&chunk);
+            self.bury_coordinator();
+            return Ok(());
+        }
+        // Most replies are those of probes; the steps with few messages are hit as often.
+        let times = if matches!(about.step, Some(Step::Probe | Step::Open)) { 1 } else { 4 };
+        let stops = self.happens(self.weather.coordinator_stop * times);
         if stops && self.rng.next_u32().is_multiple_of(2) {
             self.count_at_coordinator(Kind::CoordinatorStopped, about);
             self.kill_coordinator();
             return Ok(());
         }
         self.trace.add(self.now_ms, What::Heard(number, about.step, about.chunk));
-        if self.happens(self.weather.append_cut) {
+        if self.happens(self.weather.append_cut * 12) {
             let landed = if self.rng.next_u32().is_multiple_of(2) { Landed::Yes } else { Landed::No };
             self.coordinator.cut_next_append(landed);
         }
@@ -119,8 +129,13 @@ impl World {
 
     /// The coordinator's process dies, and the gateway with it; it will start again.
     pub(super) fn kill_coordinator(&mut self) {
-        self.trace.add(self.now_ms, What::CoordinatorDied);
         self.coordinator.die();
+        self.bury_coordinator();
+    }
+
+    /// The gateway dies with the process; it will start again.
+    fn bury_coordinator(&mut self) {
+        self.trace.add(self.now_ms, What::CoordinatorDied);
         self.load.interrupt();
         let at_ms = self.later_ms(DOWN_MS_MAX);
         self.network.at(at_ms, Event::CoordinatorStarts);

@@ -10,6 +10,7 @@ use crate::trace::What;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keeper::LoadFailed;
 use perennial_model::mail::Reply;
+use perennial_model::mutant;
 use perennial_model::plan::Chunk;
 use rand_core::Rng;
 
@@ -44,7 +45,8 @@ impl World {
         if self.happens(self.weather.power_loss) {
             return self.lose_power();
         }
-        let stop = match (self.happens(self.weather.signer_stop), self.rng.next_u32() % 2) {
+        let times = if about.step == Some(Step::Keep) { 4 } else { 1 };
+        let stop = match (self.happens(self.weather.signer_stop * times), self.rng.next_u32() % 2) {
             (false, _) => Stop::Never,
             (true, 0) => Stop::Before,
             (true, _) => Stop::After,
@@ -54,9 +56,15 @@ impl World {
             return self.kill_signer(number, Death::Process, None);
         }
         self.trace.add(self.now_ms, What::Took(number, about.step, about.chunk));
-        self.light_fuse(number);
+        self.light_fuse(number, about.step);
         let now_ms = self.now_ms;
+        let lies = about.step == Some(Step::Commit) && self.happens(self.weather.lies);
+        mutant::lie(lies);
         let taken = self.signers[number].take(now_ms, lane, bytes);
+        mutant::lie(false);
+        if lies && taken.as_ref().is_ok_and(|mail| mail.ceremony.iter().any(is_promise)) {
+            self.count(Kind::DealerLied, about);
+        }
         self.after_turn(number, about, taken.ok(), stop)
     }
 
@@ -65,7 +73,7 @@ impl World {
         if !self.signers[number].is_up() {
             return Ok(());
         }
-        self.light_fuse(number);
+        self.light_fuse(number, None);
         let now_ms = self.now_ms;
         let ticked = self.signers[number].tick(now_ms);
         self.after_turn(number, About::default(), ticked.ok(), Stop::Never)
@@ -77,7 +85,7 @@ impl World {
             return Ok(());
         }
         self.trace.add(self.now_ms, What::SignerStarted(number));
-        self.light_fuse(number);
+        self.light_fuse(number, None);
         let now_ms = self.now_ms;
         match self.signers[number].start(now_ms) {
             Ok(mail) => {
@@ -114,9 +122,10 @@ impl World {
         self.history.look(number, &mut self.signers, self.now_ms, Turn::Cut)
     }
 
-    fn light_fuse(&mut self, number: usize) {
-        let cut = self.happens(self.weather.signer_cut).then(|| Fuse {
-            after: self.rng.next_u32() % CUT_AFTER_MAX,
+    fn light_fuse(&mut self, number: usize, step: Option<Step>) {
+        let (times, effects) = step.map_or((1, CUT_AFTER_MAX), aim);
+        let cut = self.happens(self.weather.signer_cut * times).then(|| Fuse {
+            after: self.rng.next_u32() % effects,
             landed: if self.rng.next_u32().is_multiple_of(2) { Landed::Yes } else { Landed::No },
         });
         self.signers[number].disk.set_fuse(cut);
@@ -206,4 +215,23 @@ fn chunk_of(reply: &Reply) -> Option<Chunk> {
         Reply::Declined { chunk, .. } => *chunk,
         Reply::Planned(_) | Reply::SessionMail(_) | Reply::PairingMail(_) | Reply::Session(_) => None,
     }
+}
+
+/// How many times as often the turns of a step are cut as others, and how many effects they have at most: the steps
+/// with few messages are hit as often as those with many.
+fn aim(step: Step) -> (u32, u32) {
+    match step {
+        Step::Open => (8, 4),
+        Step::Commit => (6, 3),
+        Step::Prepare => (4, 6),
+        Step::Activate => (6, 3),
+        Step::Keep => (24, 2),
+        Step::Retire => (6, 8),
+        Step::Probe => (3, 3),
+        Step::Deal => (1, CUT_AFTER_MAX),
+    }
+}
+
+fn is_promise(reply: &Reply) -> bool {
+    matches!(reply, Reply::Committed(_))
 }

@@ -134,10 +134,6 @@ impl Keeper {
                 self.keep_if_due(now_ms, chunk, draft)
             }
             Some(ChunkState::Kept(_) | ChunkState::Retired(_)) => self.keep_if_due(now_ms, chunk, draft),
-            Some(ChunkState::Prepared) if planted!(KeepBeforeActivation) => {
-                self.vote_keep(now_ms, chunk, draft);
-                Ok(())
-            }
             _ => Err(Error::stale(format!("{chunk}: it is not active at this signer"))),
         }
     }
@@ -150,6 +146,12 @@ impl Keeper {
             .filter(|(_, record)| matches!(record.state, ChunkState::Active(_)))
             .map(|(chunk, _)| *chunk)
             .collect();
+        if planted!(KeepBeforeActivation) {
+            let prepared = |record: &ChunkRecord| record.state == ChunkState::Prepared && record.keep.is_none();
+            let early = self.chunks.iter().filter(|(_, record)| prepared(record));
+            let early: Vec<Chunk> = early.map(|(chunk, _)| *chunk).collect();
+            early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
+        }
         for chunk in active {
             if let Err(error) = self.keep_if_due(now_ms, &chunk, draft) {
                 let about = About { chunk: Some(chunk), plan: Some(chunk.plan), session: None };

@@ -1,0 +1,73 @@
+//! Every planted fault is caught: some seed breaks a named invariant with it, and no seed up to that one without it.
+
+use crate::runs::run_one;
+use crate::scenario::Kind;
+use crate::violation::Invariant;
+use perennial_model::mutant::{Mutant, plant};
+use std::collections::BTreeSet;
+
+/// The most seeds that are tried for one planted fault.
+pub const SEEDS_MAX: u64 = 400;
+
+/// How a planted fault was caught.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caught {
+    /// The invariant.
+    pub invariant: Invariant,
+    /// How many seeds it took.
+    pub seeds: u64,
+    /// What did not hold.
+    pub what: String,
+}
+
+/// What a planted fault does, in words.
+pub fn words(mutant: Mutant) -> &'static str {
+    match mutant {
+        Mutant::DestroyEarly => "erases the parent on Activation",
+        Mutant::AcknowledgeBeforeSync => "answers before its slots are synced",
+        Mutant::DealAgainAfterCrash => "deals anew when it is asked again",
+        Mutant::SkipVerification => "takes sub-shares unseen",
+        Mutant::ActivateBelowA => "activates at t votes",
+        Mutant::CountVotesWithoutTranscript => "counts votes for another T",
+        Mutant::CountOneVoterTwice => "counts one voter twice",
+        Mutant::SinglePendingSlot => "has room for one candidate",
+        Mutant::NoEpochFloor => "opens old numbers again",
+        Mutant::DecisionNotPersisted => "does not write its decisions down",
+        Mutant::OverlapNeverClosed => "goes on serving what is retired",
+        Mutant::SignAfterRetirement => "lets sessions outlive their epoch",
+        Mutant::NonceReused => "saves a nonce and uses it again",
+        Mutant::KeepBeforeActivation => "promises to keep what is not active",
+        Mutant::SkipErasure => "leaves erased slots as they are",
+    }
+}
+
+/// The only invariant that counts for a planted fault, where others may notice it too.
+fn wanted(mutant: Mutant) -> Option<Invariant> {
+    (mutant == Mutant::NoEpochFloor).then_some(Invariant::I7NoGoingBack)
+}
+
+/// Looks for the first seed in which an invariant of the protocol breaks.
+pub fn catch(mutant: Mutant) -> Option<Caught> {
+    plant(Some(mutant));
+    let caught = (1..=SEEDS_MAX).find_map(|seed| {
+        let broken = run_one(Kind::Transparent, seed).broken.pop()?;
+        let invariant = broken.violation.invariant;
+        let counts = invariant != Invariant::Sound && wanted(mutant).is_none_or(|wanted| wanted == invariant);
+        counts.then_some(Caught { invariant, seeds: seed, what: broken.violation.what })
+    });
+    plant(None);
+    caught
+}
+
+/// The seeds up to this one in which something breaks although nothing is planted.
+pub fn broken_without(seeds: u64, known: &mut BTreeSet<u64>) -> Vec<u64> {
+    let fresh: Vec<u64> = (1..=seeds).filter(|seed| !known.contains(seed)).collect();
+    let mut broken = Vec::new();
+    for seed in fresh {
+        match run_one(Kind::Transparent, seed).broken.is_empty() {
+            true => drop(known.insert(seed)),
+            false => broken.push(seed),
+        }
+    }
+    broken
+}
