@@ -296,6 +296,9 @@ impl<'a> Performance<'a> {
             (load.answered() - signed_before) as f64 / elapsed,
             load.failed() - failed_before
         ));
+        if let Some(why) = load.latest_failure().filter(|_| load.failed() > failed_before) {
+            print(&format!("  [failed] the latest: {why}\n"));
+        }
         Ok(done)
     }
 }

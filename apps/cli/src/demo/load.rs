@@ -97,6 +97,15 @@ impl Load {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
+    /// Why the latest of them did, if any has.
+    pub fn latest_failure(&self) -> Option<String> {
+        let samples = lock(&self.shared.samples);
+        samples.iter().rev().find_map(|sample| match &sample.outcome {
+            Outcome::Failed(why) => Some(why.clone()),
+            Outcome::Signed { .. } => None,
+        })
+    }
+
     /// Sends no more, waits for what is under way and gives all samples in their order.
     pub fn end(mut self) -> Vec<Sample> {
         self.stop();
@@ -205,6 +214,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(load.failed() >= 20);
+        assert_eq!(load.latest_failure().as_deref(), Some("odd"));
         let samples = load.end();
         assert_eq!(samples.len(), sent.load(Ordering::Relaxed));
     }
