@@ -7,7 +7,7 @@ use ureq::Agent;
 use ureq::http::Request;
 
 /// After so long an answer is given up.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(150);
 
 /// A caller of one coordinator.
 #[derive(Clone)]

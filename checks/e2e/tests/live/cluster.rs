@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -105,6 +106,7 @@ impl Cluster {
         command.args(["run".as_ref(), "--dir".as_ref(), self.directory(who).as_os_str()]);
         let spoken = private_file(&self.place.path().join(format!("{who}.out")));
         command.stdin(Stdio::null()).stdout(spoken).stderr(Stdio::piped());
+        end_with_this_thread(&mut command);
         let mut child = command.spawn().expect("started");
         let said = child.stderr.take().expect("piped");
         let log = private_file(&self.log_file(who));
@@ -205,6 +207,18 @@ impl Drop for Cluster {
     }
 }
 
+/// Has the kernel end the process when the test that starts it is gone, however that came.
+fn end_with_this_thread(command: &mut Command) {
+    #[allow(unsafe_code)]
+    // SAFETY: prctl(2) with PR_SET_PDEATHSIG takes numbers, touches no memory and may be called after fork(2).
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
 fn end(mut running: Running) {
     running.child.kill().expect("killed");
     running.child.wait().expect("dead");
@@ -229,7 +243,7 @@ fn make(place: &Path, signers: &[&str], log: Log, dana: &Dana) -> SocketAddr {
     };
     let tuning = format!(
         "api_address = \"{api}\"\nmail_address = \"{mail}\"\nlog = \"{level}\"\n\
-         [ceremonies]\nask_again_ms = 200\nask_again_max_ms = 800\nsession_ms = 1500\npatience_ms = 6000\n\
+         [ceremonies]\nask_again_ms = 200\nask_again_max_ms = 800\nsession_ms = 3000\n\
          [signing]\nattempt_ms = 1000\nrequest_ms = 8000\n"
     );
     write(&coordinator.join("coordinator.toml"), tuning.as_bytes());
