@@ -8,7 +8,6 @@ pub mod transfers;
 
 use anyhow::{Context as _, bail};
 use api::Api;
-use serde_json::Value;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -85,7 +84,7 @@ impl Cluster {
                 }
             }
             if let Ok(health) = self.api.get("/v1/health")
-                && health["signers_connected"] == Value::from(SIGNERS.len())
+                && health["signers_connected"] == SIGNERS.len()
             {
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! `signing`: what a request at the API takes, steady and while shares are replaced back to back, and what one
 //! refresh takes from its approval to the last receipt. Real processes, real sockets, a real disk.
 
-mod floor;
+pub mod floor;
 mod refreshes;
 
 use crate::live::Cluster;
