@@ -197,7 +197,7 @@ fn a_request_does_not_wait_for_signers_that_have_not_come_to_the_activation() {
     let chunk = play.status(&plan.digest()).attempts[0].chunk;
     let (old, new) = (Epoch::new(1, 1), Epoch::new(2, 1));
     let all: Vec<SignerId> = play.cast.signers.clone();
-    let mut begun = |play: &Play, seen: &[SignerId]| {
+    let begun = |play: &Play, seen: &[SignerId]| {
         let (_, request) = begin(play, seen, &mut rng());
         (epoch_of(&request), request.signers)
     };
