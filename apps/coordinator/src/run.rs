@@ -6,7 +6,7 @@
 //! | `mail-ceremony` | the connections of the ceremony lane | lowest |
 //! | `ceremony-post` | reads the mail of the ceremony lane | lowest |
 //! | `ceremonies` | the loop that runs ceremonies, with its journal | lowest |
-//! | `elsewhere` | the API but for signing, and the moving of write-ahead logs | lowest |
+//! | `elsewhere` | the API but for signing, and the moving of write-ahead logs | low |
 //!
 //! Nothing on the way of a signature waits for a thread of low priority or for a lock that one holds.
 
@@ -21,7 +21,7 @@ use crate::mailbox::{
 };
 use crate::plan_reader::PlanReader;
 use crate::post::{self, Outbox};
-use crate::priority::lower_this_thread;
+use crate::priority::lower_this_thread_that_answers;
 use crate::store::{StoreError, StoreFile};
 use crate::view::View;
 use crate::world::now_ms;
@@ -226,7 +226,7 @@ fn start_elsewhere() -> std::io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name("elsewhere".into()).spawn(move || {
-        lower_this_thread();
+        lower_this_thread_that_answers();
         runtime.block_on(std::future::pending::<()>());
     })?;
     Ok(handle)
