@@ -9,6 +9,7 @@ mod ending;
 
 use crate::cast::Cast;
 use crate::coordinator::Coordinator;
+use crate::disk::{Fuse, Landed};
 use crate::faults::{Step, Table, Weather};
 use crate::history::History;
 use crate::load::Load;
@@ -74,6 +75,8 @@ pub struct Tally {
     pub faults: Table,
     /// Virtual milliseconds.
     pub virtual_ms: u64,
+    /// Operations on each signer's disk in the last run.
+    pub operations: Vec<u64>,
 }
 
 impl Tally {
@@ -158,6 +161,13 @@ impl World {
         }
     }
 
+    /// Cuts the power of one signer at one operation of its disk, counted from the beginning. For scenarios in which
+    /// no signer is cut by chance.
+    pub fn cut_at(mut self, number: usize, operation: u32, landed: Landed) -> Self {
+        self.signers[number].disk.set_fuse(Some(Fuse { after: operation, landed }));
+        self
+    }
+
     /// Runs to the end.
     ///
     /// # Errors
@@ -172,6 +182,7 @@ impl World {
         }
         self.tally.virtual_ms = self.now_ms - BEGIN_MS;
         self.tally.checks = self.history.checks;
+        self.tally.operations = self.signers.iter().map(|signer| signer.disk.operations()).collect();
         (result, self.tally, self.trace)
     }
 

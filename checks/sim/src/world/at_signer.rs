@@ -89,7 +89,7 @@ impl World {
         let now_ms = self.now_ms;
         match self.signers[number].start(now_ms) {
             Ok(mail) => {
-                self.signers[number].disk.set_fuse(None);
+                self.quench(number);
                 self.let_out(number, mail)
             }
             Err(LoadFailed::Store(_)) => self.kill_signer(number, Death::Power, None),
@@ -122,7 +122,17 @@ impl World {
         self.history.look(number, &mut self.signers, self.now_ms, Turn::Cut)
     }
 
+    /// Takes a fuse away that was for one turn.
+    fn quench(&mut self, number: usize) {
+        if self.weather.signer_cut > 0 {
+            self.signers[number].disk.set_fuse(None);
+        }
+    }
+
     fn light_fuse(&mut self, number: usize, step: Option<Step>) {
+        if self.weather.signer_cut == 0 {
+            return;
+        }
         let (times, effects) = step.map_or((1, CUT_AFTER_MAX), aim);
         let cut = self.happens(self.weather.signer_cut * times).then(|| Fuse {
             after: self.rng.next_u32() % effects,
@@ -144,7 +154,7 @@ impl World {
             let step = about.step.filter(|_| about.counts);
             return self.kill_signer(number, death, step);
         };
-        self.signers[number].disk.set_fuse(None);
+        self.quench(number);
         if stop == Stop::After {
             self.count(Kind::SignerStopped, about);
             return self.kill_signer(number, Death::Process, None);

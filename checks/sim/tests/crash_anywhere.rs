@@ -1,0 +1,28 @@
+//! One signer loses power at every single operation of its disk, once before and once after it landed, through the
+//! making of wallets and two refreshes. Nothing breaks, and the refreshes go through.
+
+use perennial_sim::disk::Landed;
+use perennial_sim::faults::Weather;
+use perennial_sim::scenario::{Kind, Scenario};
+use perennial_sim::world::World;
+
+fn scenario(seed: u64) -> Scenario {
+    let scenario = Scenario::new(Kind::Transparent, seed);
+    let wallets = scenario.wallets[..1].repeat(3);
+    Scenario { signers: 3, threshold: 2, wallets, plans: 2, weather: Weather::CALM, ..scenario }
+}
+
+#[test]
+fn a_signer_may_lose_power_at_every_operation() {
+    let (result, tally, _) = World::new(scenario(1)).run();
+    assert!(result.is_ok(), "{result:?}");
+    let operations = tally.operations[0] as u32;
+    assert!(operations > 100, "only {operations} operations");
+    for operation in 0..operations {
+        for landed in [Landed::Yes, Landed::No] {
+            let (result, tally, trace) = World::new(scenario(1)).cut_at(0, operation, landed).run();
+            assert!(result.is_ok(), "cut at operation {operation}, {landed:?}: {result:?}\n{trace}");
+            assert!(tally.signatures > 0);
+        }
+    }
+}
