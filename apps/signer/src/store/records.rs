@@ -2,8 +2,8 @@
 //! commit, durable when it returns.
 //!
 //! redb copies what it changes and keeps old pages until they are used again, so nothing is erased here by being
-//! deleted: what is secret is ciphertext, and its key is in a slot. The file is made small again when most of it
-//! is free.
+//! deleted: what is secret is ciphertext, and its key is in a slot. The file is made small again when a quarter of
+//! it is free.
 
 use perennial_custody::store::{Row, StoreFailed, Table, Write};
 use redb::backends::InMemoryBackend;
@@ -17,7 +17,7 @@ const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta")
 /// A file below this size is not worth making smaller, in bytes.
 const SMALL_BYTES: u64 = 4 << 20;
 /// Looking for free pages is worth it after so many commits.
-const COMMITS_BETWEEN_LOOKS: u32 = 64;
+const COMMITS_BETWEEN_LOOKS: u32 = 16;
 /// The most memory that a copy to look at may take: far above what 100,000 wallets need.
 const COPY_BYTES_MAX: u64 = 4 << 30;
 
@@ -161,7 +161,7 @@ impl Records {
         transaction.commit().map_err(|e| failed(&e))
     }
 
-    /// Makes the file smaller if it is large and more than half of it is free. To be called when nothing else is
+    /// Makes the file smaller if it is large and more than a quarter of it is free. To be called when nothing else is
     /// to be done: it takes as long as copying what is in use.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Records {
         }
         self.commits = 0;
         let before = file.metadata().map_err(|e| failed(&e))?.len();
-        if before < SMALL_BYTES || self.bytes_in_use()? > before / 2 {
+        if before < SMALL_BYTES || self.bytes_in_use()? > before / 4 * 3 {
             return Ok(None);
         }
         self.database.compact().map_err(|e| failed(&e))?;
