@@ -285,7 +285,7 @@ pub struct Weather {
     pub power_loss: u32,
     /// Of messages of signing sessions: lost.
     pub signing_lost: u32,
-    /// Of votes: the coordinator dies over it and forgets the attempt's dealers.
+    /// Of attempts: their dealings do not reach everybody, and the coordinator forgets them at the first vote.
     pub amnesia: u32,
     /// Of dealings: one holder is lied to.
     pub lies: u32,

@@ -65,7 +65,9 @@ impl Gate {
             let (kind_name, step_name) = (kind.name(), step.name());
             lines.push(match kind.can_hit(step) {
                 true => format!("{kind_name} in {step_name}: {count} times, {IN_A_CELL} are asked for"),
-                false => format!("{kind_name} in {step_name}: {count} times, and it is said to be impossible"),
+                false => {
+                    format!("{kind_name} in {step_name}: {count} times, and it is said to be impossible")
+                }
             });
         }
         lines

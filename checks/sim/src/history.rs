@@ -141,11 +141,6 @@ impl History {
         reply: &Reply,
         signers: &[Signer],
     ) -> Result<(), Violation> {
-        if std::env::var("SIM_TRACE").is_ok()
-            && let Reply::Declined { chunk, blame, reason, .. } = reply
-        {
-            eprintln!("s{:02} declines {chunk:?} {blame:?} {reason}", number + 1);
-        }
         self.checks += 1;
         crate::invariants::durable::i8_acknowledgement_implies_durability(
             &self.mirrors[number],

@@ -54,7 +54,9 @@ impl Log {
                 _ => None,
             })
             .collect();
-        let Some(fixed) = of_chunk.iter().position(|(_, fact)| matches!(fact, Fact::Fixed(_))) else { return };
+        let Some(fixed) = of_chunk.iter().position(|(_, fact)| matches!(fact, Fact::Fixed(_))) else {
+            return;
+        };
         let later = &of_chunk[fixed..];
         let is_early = |fact: &Fact| {
             matches!(

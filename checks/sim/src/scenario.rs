@@ -164,7 +164,7 @@ fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
             append_cut: upto(1_500),
             power_loss: upto(300),
             signing_lost: 0,
-            amnesia: if storm == 7 { upto(60_000) } else { 0 },
+            amnesia: if storm == 7 { upto(300_000) } else { 0 },
             lies: if storm == 8 { upto(40_000) } else { 0 },
         },
     }

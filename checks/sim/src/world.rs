@@ -113,6 +113,8 @@ pub struct World {
     alarm: u64,
     alarm_at_ms: u64,
     probes: HashMap<Digest, Chunk>,
+    /// An attempt whose dealings do not reach everybody, and that the coordinator will forget at the first vote.
+    split: Option<Chunk>,
     history: History,
     trace: Trace,
     tally: Tally,
@@ -153,6 +155,7 @@ impl World {
             alarm: 0,
             alarm_at_ms: u64::MAX,
             probes: HashMap::new(),
+            split: None,
             history,
             trace: Trace::default(),
             tally: Tally::default(),

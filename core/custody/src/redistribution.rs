@@ -72,7 +72,10 @@ pub fn deal<G: Group>(
         coefficients.extend_from_slice(&polynomial);
         for ((seat, _), plaintext) in terms.holders.iter().zip(&mut plaintexts) {
             let mut value = evaluate(&polynomial, *seat);
-            if perennial_model::lying!() && at == 0 && terms.holders.last().is_some_and(|last| last.0 == *seat) {
+            if perennial_model::lying!()
+                && at == 0
+                && terms.holders.last().is_some_and(|last| last.0 == *seat)
+            {
                 value = value + G::Scalar::ONE;
             }
             let mut bytes = value.encode();

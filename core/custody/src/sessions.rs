@@ -114,8 +114,7 @@ impl Sessions {
         #[cfg(feature = "simulation")]
         let mut saved = crate::simulation::SavedRandomness::default();
         #[cfg(feature = "simulation")]
-        let rng: &mut dyn CryptoRng =
-            if perennial_model::planted!(NonceReused) { &mut saved } else { rng };
+        let rng: &mut dyn CryptoRng = if perennial_model::planted!(NonceReused) { &mut saved } else { rng };
         for item in items {
             match engine::begin(item.terms, &item.share, item.pairs, rng) {
                 Ok((engine, messages)) => {

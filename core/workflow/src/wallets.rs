@@ -379,7 +379,8 @@ impl Heads {
         let retired = others().filter(|other| other.standing.retired_ms.is_some());
         let retired = retired.max_by_key(|other| other.share_set.epoch);
         let is_new = |retired: &Served<'_>| {
-            present.standing.retired_ms.is_none() && parent.is_none_or(|parent| parent.digest != retired.digest)
+            present.standing.retired_ms.is_none()
+                && parent.is_none_or(|parent| parent.digest != retired.digest)
         };
         Some(Head { present, parent, retired: retired.filter(is_new) })
     }

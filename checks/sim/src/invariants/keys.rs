@@ -105,7 +105,13 @@ pub fn i1_all_shares_of(history: &mut History, signer: &Signer, number: usize) -
     Ok(())
 }
 
-fn check(keys: &mut Keys, mirror: &Mirror, signer: &Signer, number: usize, held: &HeldEpoch) -> Result<(), Violation> {
+fn check(
+    keys: &mut Keys,
+    mirror: &Mirror,
+    signer: &Signer,
+    number: usize,
+    held: &HeldEpoch,
+) -> Result<(), Violation> {
     let set = &held.share_set;
     let name = generation(set);
     let who = signer.own.pinned.me();

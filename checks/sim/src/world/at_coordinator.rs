@@ -12,7 +12,9 @@ use crate::violation::{Invariant, Violation};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding;
 use perennial_model::mail::{Reply, Request};
+use perennial_model::plan::Chunk;
 use perennial_model::session::{Purpose, SessionRequest};
+use perennial_workflow::ceremony::status::Phase;
 use perennial_workflow::driver::relay;
 use perennial_workflow::route::Failure;
 use rand_core::Rng;
@@ -41,8 +43,9 @@ impl World {
             return self.take_signing(&from, *reply);
         }
         if let (true, Some(Step::Prepare), Some(chunk)) = (about.counts, about.step, about.chunk)
-            && self.happens(self.weather.amnesia)
+            && self.split == Some(chunk)
         {
+            self.split = None;
             self.count_at_coordinator(Kind::CoordinatorForgot, about);
             self.coordinator.die_and_forget(&chunk);
             self.bury_coordinator();
@@ -208,15 +211,7 @@ impl World {
 
     fn close_order(&mut self, number: u64, ended: Ended) -> Result<(), Violation> {
         let Some(wanted) = self.load.close(number) else { return Ok(()) };
-        let checked = liveness::l2_signing_goes_on(number, &wanted, &ended, self.now_ms);
-        if checked.is_err() && std::env::var("SIM_TRACE").is_ok() {
-            for s in &self.signers { eprintln!("{:?} {:?} {:?}", s.own.pinned.me(), s.is_up(), s.served(&wanted.wallet.id)); 
-            for (c, r) in &self.history.mirrors[self.cast.number(s.own.pinned.me()).unwrap()].chunks { if r.wallets.contains(&wanted.wallet.id) { eprintln!("   {c} {:?}", r.state); } } }
-            eprintln!("same heads {}", self.coordinator.driver().unwrap().heads() == &self.coordinator.heads);
-            for (c, p) in self.coordinator.attempts() { eprintln!("  open {c} {p}"); }
-            if let Some(h) = self.coordinator.heads.get(&wanted.wallet.id) { eprintln!("{:?} {:?} / {:?}", h.present.share_set.epoch, h.present.standing.serving, h.parent.map(|p| (p.share_set.epoch, p.standing.retired_ms, p.standing.serving.clone(), p.standing.generation.inputs.holders.clone()))); }
-        }
-        checked?; // DEBUG
+        liveness::l2_signing_goes_on(number, &wanted, &ended, self.now_ms)?;
         match ended {
             Ended::Signed { fallbacks, .. } => {
                 self.tally.signatures += 1;
@@ -259,10 +254,24 @@ impl World {
         }
         let about = self.about_request(request);
         let bytes: Arc<[u8]> = encoding::encode(request).into();
+        let reach = if matches!(request, Request::Verify { .. }) { self.reach(about) } else { usize::MAX };
         for signer in signers {
-            if let Some(number) = self.cast.number(signer) {
+            if let Some(number) = self.cast.number(signer).filter(|number| *number < reach) {
                 self.send(Way::To(number), Lane::Ceremony, about, Body::Request(bytes.clone()));
             }
+        }
+    }
+
+    /// How many signers the dealings of an attempt reach: all, unless the coordinator is about to forget it. Then
+    /// as many are left out as deal, and they will be the next to be asked.
+    fn reach(&mut self, about: About) -> usize {
+        let is_over = |chunk: &Chunk| self.coordinator.phase(chunk) != Some(Phase::Preparing);
+        if self.split.as_ref().is_none_or(is_over) {
+            self.split = about.chunk.filter(|_| about.counts && self.happens(self.weather.amnesia));
+        }
+        match self.split.is_some() && self.split == about.chunk {
+            true => self.signers.len() - usize::from(self.scenario.threshold),
+            false => usize::MAX,
         }
     }
 

@@ -147,7 +147,8 @@ impl Keeper {
             .map(|(chunk, _)| *chunk)
             .collect();
         if planted!(KeepBeforeActivation) {
-            let prepared = |record: &ChunkRecord| record.state == ChunkState::Prepared && record.keep.is_none();
+            let prepared =
+                |record: &ChunkRecord| record.state == ChunkState::Prepared && record.keep.is_none();
             let early = self.chunks.iter().filter(|(_, record)| prepared(record));
             let early: Vec<Chunk> = early.map(|(chunk, _)| *chunk).collect();
             early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
@@ -306,7 +307,8 @@ impl Keeper {
             let Some(record) = self.chunks.get(lower) else { continue };
             let is_retired = matches!(record.state, ChunkState::Retired(_));
             let is_needed = |wallet: &WalletId| {
-                self.held(wallet, lower).is_some() || (is_retired && !self.is_retired_above(wallet, lower.epoch))
+                self.held(wallet, lower).is_some()
+                    || (is_retired && !self.is_retired_above(wallet, lower.epoch))
             };
             if record.wallets.iter().any(is_needed) {
                 continue;
