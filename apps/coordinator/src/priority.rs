@@ -1,25 +1,17 @@
 //! Work that nobody waits for gives way to work that somebody waits for. Without this, redistribution and bulk
 //! mail take the processors from signing for milliseconds at a time, on whatever threads and connections.
 
-/// Gives the calling thread, and no other, what the processors have left (SCHED_IDLE, see sched(7)). The lowest
-/// ordinary priority, nice 19, would not do: it keeps a processor to the end of its slice of some milliseconds,
-/// however urgent the thread is that wakes meanwhile, and a signature needs ten such awakenings. It is an improvement
-/// and no promise: if the system refuses, the thread goes on as it is, and the log says so.
-pub fn lower_this_thread() {
-    let priority = libc::sched_param { sched_priority: 0 };
-    #[allow(unsafe_code)]
-    // SAFETY: sched_setscheduler(2) reads the structure, which lives until it returns; 0 means the calling thread.
-    let outcome = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) };
-    report(outcome);
-}
+/// The niceness of work that nobody waits for.
+const NICE: libc::c_int = 10;
 
-/// Gives the calling thread, and no other, the lowest ordinary priority (nice 19): for short answers that people wait
-/// for. On a machine that is busy with other things a thread at the end of [`lower_this_thread`] may not run for half
-/// a minute, and whoever asks takes the daemon for dead.
-pub fn lower_this_thread_that_answers() {
+/// Gives the calling thread, and no other, a low ordinary priority (nice 10). It still gets a tenth of a processor that
+/// something else wants all of: a signing request may bring an Activation that the ceremony's thread has to take first,
+/// and at SCHED_IDLE (see sched(7)) that thread may not run for half a minute on a busy machine, so that signatures are
+/// lost. It is an improvement and no promise: if the system refuses, the thread goes on as it is, and the log says so.
+pub fn lower_this_thread() {
     #[allow(unsafe_code)]
-    // SAFETY: setpriority(2) takes three numbers and touches no memory of this process; 0 means the caller.
-    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+    // SAFETY: setpriority(2) takes three numbers and touches no memory of this process; 0 means the calling thread.
+    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
     report(outcome);
 }
 

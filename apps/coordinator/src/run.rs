@@ -21,7 +21,7 @@ use crate::mailbox::{
 };
 use crate::plan_reader::PlanReader;
 use crate::post::{self, Outbox};
-use crate::priority::lower_this_thread_that_answers;
+use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
 use crate::view::View;
 use crate::world::now_ms;
@@ -226,7 +226,7 @@ fn start_elsewhere() -> std::io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name("elsewhere".into()).spawn(move || {
-        lower_this_thread_that_answers();
+        lower_this_thread();
         runtime.block_on(std::future::pending::<()>());
     })?;
     Ok(handle)

@@ -6,7 +6,7 @@ use crate::keeper::{Keeper, decline};
 use crate::keyslots::SlotIndex;
 use crate::pinned::CLOCK_SKEW_MS;
 use crate::record::{ChunkRecord, ChunkState, WalletRecord, chunk_key, delete, put};
-use crate::serving::Attempt;
+use crate::serving::{Attempt, unlock_share};
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::certificate::{Confirmed, check_probes};
@@ -170,7 +170,23 @@ impl Keeper {
         let Some(ChunkState::Active(since)) = record.map(|record| record.state) else { return Ok(()) };
         // The only backup rule today is "the committee is the backup": it is met by the votes themselves.
         if now_ms >= since.saturating_add(self.known_plan(&chunk.plan)?.plan().overlap_ms()) {
+            self.check_needed(chunk)?;
             self.vote_keep(since, chunk, draft);
+        }
+        Ok(())
+    }
+
+    /// Where no holder can be spared, a share that was damaged since it was prepared is not promised: with the last
+    /// Keep the others erase what is below. Elsewhere such a signer counts as a lost disk, and the next refresh heals it.
+    fn check_needed(&self, chunk: &Chunk) -> Result<(), Error> {
+        let Some(record) = self.chunks.get(chunk) else { return Ok(()) };
+        let holders = record.inputs.as_ref().map_or(0, |inputs| inputs.holders.len());
+        for held in record.wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
+            if holders > usize::from(held.share_set.committee.threshold()) {
+                return Ok(());
+            }
+            let key = self.cabinet.get(held.locked.slot)?;
+            unlock_share(&key, &held.locked.ciphertext, &held.share_set, self.own.pinned.me())?;
         }
         Ok(())
     }
