@@ -5,7 +5,7 @@ use crate::scenario::Scenario;
 use perennial_model::committee::Committee;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
-use perennial_model::wallet::{Tier, Wallet, WalletId};
+use perennial_model::wallet::{Scheme, Tier, Wallet, WalletId};
 use perennial_workflow::wallets::{Head, Heads};
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
@@ -81,6 +81,8 @@ impl Operator {
     pub fn refresh(&mut self, cast: &Cast, heads: &Heads, now_ms: u64) -> Option<Plan> {
         let all: Vec<Head<'_>> = heads.iter().collect();
         let some = self.one_in(3);
+        // ECDSA wallets stand together.
+        let some = some && all.iter().all(|head| head.wallet().chain.scheme() != Scheme::Ecdsa);
         let mut chosen: Vec<&Head<'_>> = all.iter().filter(|_| !some || !self.one_in(2)).collect();
         if chosen.is_empty() {
             chosen.extend(all.first());

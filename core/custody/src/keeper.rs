@@ -14,7 +14,7 @@ use crate::inbox::{self, About, Checked, FindPlan};
 use crate::keyslots::{Cabinet, SlotIndex, WrappingKey};
 use crate::pinned::Pinned;
 use crate::record::{ChunkRecord, ChunkState, DealingRecord, HeldEpoch, WalletRecord, wallet_key};
-use crate::serving::{Change, ServedEpoch};
+use crate::serving::{Attempt, Change, ServedEpoch};
 use crate::sessions::Sessions;
 use crate::store::{Store, StoreFailed, Table};
 use crate::turn::{Draft, Effect, Turn};
@@ -179,7 +179,7 @@ impl Keeper {
         match checked {
             Checked::Plan(approved, document) => self.take_plan(now_ms, *approved, &document, draft),
             Checked::Open(chunk, parents) => self.open(now_ms, rng, chunk, parents, draft),
-            Checked::Commit(inputs, openings) => self.commit(rng, &inputs, &openings, draft),
+            Checked::Commit(inputs, openings) => self.commit(now_ms, rng, &inputs, &openings, draft),
             Checked::Deal(inputs, commitments) => self.deal(&inputs, &commitments, draft),
             Checked::Verify(dealings) => self.verify(now_ms, rng, *dealings, draft),
             Checked::PairingMail(said) => self.pairing_mail(now_ms, rng, said, draft),
@@ -279,7 +279,7 @@ impl Keeper {
             seat: held.share_set.committee.seat_of(self.own.pinned.me())?,
             share_set: held.share_set.clone(),
             chunk: held.chunk,
-            base: self.base_of(held),
+            base: Attempt::from(&held.chunk),
             locked: held.locked.clone(),
             wrapped: self.cabinet.wrapped(held.locked.slot),
         }))

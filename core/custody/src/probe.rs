@@ -7,7 +7,7 @@ use crate::engine::{KeyUse, Terms};
 use crate::keeper::Keeper;
 use crate::pairing::PairUse;
 use crate::record::{ChunkState, HeldEpoch, chunk_key, put};
-use crate::serving::unlock_share;
+use crate::serving::{Attempt, unlock_share};
 use crate::sessions::{Item, Stepped};
 use crate::store::Table;
 use crate::turn::{Draft, Effect};
@@ -118,7 +118,7 @@ impl Keeper {
         let share = unlock_share(&key, &held.locked.ciphertext, set, me)?;
         let mut pairs = BTreeMap::new();
         if set.scheme() == Scheme::Ecdsa {
-            let attempt = self.base_of(held);
+            let attempt = Attempt::from(&held.chunk);
             let pair_use = pair_use(set);
             for other in request.signers.iter().filter(|other| *other != me) {
                 let base = self.pairs.base(other, &attempt);

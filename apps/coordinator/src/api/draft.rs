@@ -12,11 +12,14 @@ use base64ct::{Base64, Encoding};
 use perennial_model::Error;
 use perennial_model::committee::{Committee, MEMBERS_MAX, SignerId};
 use perennial_model::encoding::{self, Digest};
+use perennial_model::epoch::Epoch;
 use perennial_model::plan::{
     Action, BackupRule, LiarTolerance, PLAN_WALLETS_MAX, Plan, PlannedWallet, ProbeRate, Profile,
 };
 use perennial_model::wallet::{Scheme, TenantId, Tier, Wallet, WalletId};
+use perennial_workflow::wallets::Head;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 use utoipa::ToSchema;
@@ -234,6 +237,7 @@ fn refresh(desk: &Desk, draft: RefreshDraft) -> Result<Plan, Problem> {
         let both = format!("{} and {} have different committees", first.wallet.id, other.wallet.id);
         return Err(bad_plan(format!("{both}: make a plan for each committee")));
     }
+    check_companions(desk, &held)?;
     let terms = Terms {
         overlap_ms: draft.overlap_ms.unwrap_or(10_000),
         probe: draft.probe,
@@ -246,6 +250,39 @@ fn refresh(desk: &Desk, draft: RefreshDraft) -> Result<Plan, Problem> {
     let tier = held.iter().map(|held| held.wallet.tier).max().unwrap_or(Tier::Low);
     let planned = held.into_iter().map(|held| PlannedWallet::Held(held.wallet.id, held.digest)).collect();
     assemble(desk, Action::Refresh, tenant, tier, planned, committee, terms)
+}
+
+/// ECDSA wallets that were last renewed together stand on the same pair bases, and signers refuse a plan that names
+/// only some of them.
+fn check_companions(desk: &Desk, held: &[HeldWallet]) -> Result<(), Problem> {
+    let attempts = |head: &Head<'_>| -> Vec<(Digest, Epoch)> {
+        let chunks = head.served().map(|served| served.standing.generation.inputs.chunk);
+        chunks.map(|chunk| (chunk.plan, chunk.epoch)).collect()
+    };
+    let is_ecdsa = |head: &Head<'_>| head.wallet().chain.scheme() == Scheme::Ecdsa;
+    let named: BTreeSet<&WalletId> = held.iter().map(|held| &held.wallet.id).collect();
+    let heads = desk.view.heads();
+    let renewed: BTreeSet<(Digest, Epoch)> = named
+        .iter()
+        .filter_map(|id| heads.get(id))
+        .filter(is_ecdsa)
+        .flat_map(|head| attempts(&head))
+        .collect();
+    let left_out: Vec<String> = heads
+        .iter()
+        .filter(|head| is_ecdsa(head) && !named.contains(&head.wallet().id))
+        .filter(|head| attempts(head).iter().any(|attempt| renewed.contains(attempt)))
+        .map(|head| head.wallet().id.to_string())
+        .collect();
+    let Some(first) = left_out.first() else { return Ok(()) };
+    let more = match left_out.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Err(bad_plan(format!(
+        "it leaves out {first}{more}: ECDSA wallets that were last renewed together stand on the same pair bases, so \
+         name all of them"
+    )))
 }
 
 /// A wallet as a refresh needs it.
@@ -263,7 +300,7 @@ fn held_wallets(
     tenant: Option<&TenantId>,
 ) -> Result<Vec<HeldWallet>, Problem> {
     let heads = desk.view.heads();
-    let held = |head: perennial_workflow::wallets::Head<'_>| HeldWallet {
+    let held = |head: Head<'_>| HeldWallet {
         wallet: head.wallet().clone(),
         scheme: head.present.share_set.scheme(),
         digest: head.ground().digest,

@@ -6,7 +6,12 @@ use crate::load::{Tally, sign};
 use crate::people::{creation, renewal};
 use perennial_autopsy::bases::open_bases;
 use perennial_autopsy::body::{Body, copy};
+use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How long a refusal may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_pair_base_that_was_copied_before_a_refresh_opens_with_nothing_afterwards() {
@@ -36,6 +41,33 @@ fn a_pair_base_that_was_copied_before_a_refresh_opens_with_nothing_afterwards() 
             bases.iter().map(|base| base.attempt).collect()
         };
         assert!(attempts(&old).is_disjoint(&attempts(&new)), "{signer}: a base served two epochs");
+    }
+}
+
+#[test]
+fn wallets_that_stand_on_the_same_bases_are_renewed_together_or_not_at_all() {
+    let cluster = Cluster::running(&["a", "b", "c"]);
+    cluster.api.complete(&creation(&[("one", "ethereum"), ("two", "ethereum")]), &cluster.dana);
+    let mut half = renewal(0);
+    half["attempts"] = json!(1);
+    let mut plan = cluster.api.draft(&half);
+    half["wallets"] = json!(["one"]);
+    let answer = cluster.api.post("/v1/plans/draft", &half, None).expect("an answer");
+    assert_eq!((answer.status, answer.problem()), (422, "bad-plan"), "{}", answer.text);
+    assert!(answer.text.contains("leaves out two"), "{}", answer.text);
+    // A plan that somebody made by hand and that people approved all the same.
+    plan.wallets.retain(|planned| planned.id().as_str() == "one");
+    let ceremony = format!("/v1/ceremonies/{}", cluster.api.begin_plan(&plan, &cluster.dana));
+    let begun = Instant::now();
+    while !cluster.api.look(&ceremony).to_string().contains("leaves out two") {
+        assert!(begun.elapsed() < PATIENCE, "no signer refuses: {}", cluster.api.look(&ceremony));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for number in 1..=2 {
+        cluster.api.complete(&renewal(0), &cluster.dana);
+        for wallet in cluster.api.wallets().values() {
+            sign(&cluster.api, wallet, number, &mut Tally::default()).expect("signed");
+        }
     }
 }
 

@@ -90,9 +90,13 @@ impl Api {
 
     /// Submits a plan and has it approved. Gives the ceremony's name.
     pub fn begin(&self, draft: &Value, dana: &Dana) -> String {
-        let plan = self.draft(draft);
-        let ceremony = self.submit(&plan);
-        let approval = dana.approves(&plan);
+        self.begin_plan(&self.draft(draft), dana)
+    }
+
+    /// The same with a plan.
+    pub fn begin_plan(&self, plan: &Plan, dana: &Dana) -> String {
+        let ceremony = self.submit(plan);
+        let approval = dana.approves(plan);
         let body = json!({"person": approval.person.as_str(), "signature": approval.signature});
         self.insist(&format!("/v1/ceremonies/{ceremony}/approvals"), &body);
         ceremony

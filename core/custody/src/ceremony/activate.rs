@@ -43,7 +43,8 @@ impl Keeper {
         if let Some(ChunkState::Active(since) | ChunkState::Kept(since) | ChunkState::Retired(since)) = state
         {
             draft.mail.push(Reply::Activated(chunk, since));
-            return self.keep_if_due(now_ms, &chunk, draft);
+            self.keep_or_decline(now_ms, &chunk, draft);
+            return Ok(());
         }
         if state != Some(ChunkState::Prepared) {
             return self.note_seen(&chunk, draft);
@@ -86,7 +87,16 @@ impl Keeper {
         if planted!(DestroyEarly) {
             self.erase_below(now_ms, &chunk, draft);
         }
-        self.keep_if_due(now_ms, &chunk, draft)
+        self.keep_or_decline(now_ms, &chunk, draft);
+        Ok(())
+    }
+
+    /// What stands in the way of Keep stands in the way of nothing else.
+    fn keep_or_decline(&mut self, now_ms: u64, chunk: &Chunk, draft: &mut Draft) {
+        if let Err(error) = self.keep_if_due(now_ms, chunk, draft) {
+            let about = About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
+            draft.mail.push(decline(about, &error));
+        }
     }
 
     /// An Activation of a number that this signer does not hold raises its floor.
@@ -154,10 +164,7 @@ impl Keeper {
             early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
         }
         for chunk in active {
-            if let Err(error) = self.keep_if_due(now_ms, &chunk, draft) {
-                let about = About { chunk: Some(chunk), plan: Some(chunk.plan), session: None };
-                draft.mail.push(decline(about, &error));
-            }
+            self.keep_or_decline(now_ms, &chunk, draft);
         }
     }
 

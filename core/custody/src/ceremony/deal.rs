@@ -22,6 +22,7 @@ impl Keeper {
     /// Makes this dealer's dealing of a chunk and promises it, or sends the promise again.
     pub(crate) fn commit(
         &mut self,
+        now_ms: u64,
         rng: &mut dyn CryptoRng,
         inputs: &Inputs,
         openings: &[Said<Opening>],
@@ -41,6 +42,9 @@ impl Keeper {
         }
         let approved = self.known_plan(&chunk.plan)?;
         let plan = approved.plan();
+        if now_ms > plan.activation_deadline_ms {
+            return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
+        }
         let wallets = plan.wallets_of(&chunk)?;
         let handed = self.chunks.get(&chunk).map(|record| record.parents.clone()).unwrap_or_default();
         let parents = self.parents(wallets, &handed)?;

@@ -84,6 +84,9 @@ impl Keeper {
             self.check_unopened(wallet.id(), &chunk)?;
         }
         let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
+        if scheme == Scheme::Ecdsa {
+            self.check_companions(plan, &ids)?;
+        }
 
         let seed = OneTimeSeed::random(rng);
         let key = |counterparty: &SignerId| OneTimeKey {

@@ -3,8 +3,8 @@
 //!
 //! The signer whose name is the greater invites; all further messages are sealed to one-time keys of this run
 //! and never saved. A run cut short starts anew under a new name. A base never serves two epochs of one wallet:
-//! every attempt makes its own. When epochs retire, wallets outside the plan that still stood on the old base
-//! move to the fresh one, and the old one is erased.
+//! every attempt makes its own, and it is erased with the first of the epochs that it served. So a plan names all
+//! ECDSA wallets that were last renewed together, or none of them.
 
 mod retire;
 
@@ -58,7 +58,6 @@ struct Run {
 #[derive(Default)]
 pub(crate) struct Pairs {
     bases: BTreeMap<(SignerId, Attempt), Stored>,
-    moved: BTreeMap<Attempt, Attempt>,
     banned: BTreeSet<SignerId>,
     runs: BTreeMap<(SignerId, Attempt), Run>,
     run_counts: BTreeMap<(SignerId, Attempt), u32>,
@@ -80,19 +79,6 @@ struct BaseRecord {
 
 impl Document for BaseRecord {
     const KIND: &'static str = "base-record";
-}
-
-/// Epochs of one attempt that now stand on the base of another.
-#[derive(Encode, Decode)]
-struct MovedRecord {
-    #[n(0)]
-    from: Attempt,
-    #[n(1)]
-    to: Attempt,
-}
-
-impl Document for MovedRecord {
-    const KIND: &'static str = "moved-record";
 }
 
 /// A counterparty that is banned, and why.
@@ -117,12 +103,7 @@ impl Pairs {
         cabinet: &Cabinet,
     ) -> Result<(), LoadFailed> {
         let damaged = |e: encoding::Malformed| LoadFailed::Records(e.into());
-        for (key, bytes) in store.all(Table::Base)? {
-            if key.first() == Some(&MOVED_KEY) {
-                let record: MovedRecord = encoding::decode(&bytes).map_err(damaged)?;
-                self.moved.insert(record.from, record.to);
-                continue;
-            }
+        for (_, bytes) in store.all(Table::Base)? {
             let record: BaseRecord = encoding::decode(&bytes).map_err(damaged)?;
             let name = (record.counterparty.clone(), record.attempt);
             let key = cabinet.get(record.slot).map_err(LoadFailed::Records)?;
@@ -173,8 +154,6 @@ impl Pairs {
     }
 }
 
-const MOVED_KEY: u8 = b'm';
-
 /// The slot that a base at rest refers to.
 #[cfg(feature = "simulation")]
 pub(crate) fn slot_of_record(record: &[u8]) -> Option<SlotIndex> {
@@ -184,12 +163,6 @@ pub(crate) fn slot_of_record(record: &[u8]) -> Option<SlotIndex> {
 fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {
     let mut key = vec![b'b'];
     key.extend(minicbor::to_vec((counterparty, attempt)).expect("writing to memory does not fail"));
-    key
-}
-
-fn moved_key(from: &Attempt) -> Vec<u8> {
-    let mut key = vec![MOVED_KEY];
-    key.extend(minicbor::to_vec(from).expect("writing to memory does not fail"));
     key
 }
 
