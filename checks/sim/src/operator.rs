@@ -130,7 +130,8 @@ impl Operator {
     ) -> Plan {
         let mut pick = |from: u64, to: u64| from + self.rng.next_u64() % (to - from + 1);
         let (attempts, overlap_ms, open_ms, activate_ms) = match dates {
-            Dates::Generous => (4, pick(0, 300), 25_000, 25_000),
+            // A chunk of eight may have to be cut three times until its wallets have enough holders in common.
+            Dates::Generous => (6, pick(0, 300), 70_000, 25_000),
             Dates::Any => (
                 pick(1, 4) as u32,
                 [0, 0, pick(1, 400), pick(400, 3_000)][pick(0, 3) as usize],

@@ -18,8 +18,8 @@ use perennial_workflow::ceremony::status::{Phase, Stage};
 const STORM_MS_MAX: u64 = 1_800_000;
 /// In this time after healing, or after its last date, an attempt must be over, in milliseconds.
 const SETTLE_MS: u64 = 60_000;
-/// In this time a plan goes through on a healed network, in milliseconds: four attempts at the longest patience.
-const LAST_MS: u64 = 60_000;
+/// In this time a plan goes through on a healed network, in milliseconds: six attempts at the longest patience.
+const LAST_MS: u64 = 90_000;
 /// In this time a request is answered on a healed network, in milliseconds.
 const FAREWELL_MS: u64 = 30_000;
 
