@@ -299,11 +299,12 @@ fn private_file(path: &Path) -> std::fs::File {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).expect("a file")
 }
 
-/// A port that nobody uses, and that is given out once by this process.
+/// A port that nobody uses, and that is given out once by this process. Processes with neighbouring numbers begin far
+/// from each other: between the look and the use another could take the same port.
 fn free_port() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS_END - PORTS_BEGIN;
-    let first = (std::process::id() % u32::from(span)) as u16;
+    let first = (std::process::id().wrapping_mul(64) % u32::from(span)) as u16;
     loop {
         let port = PORTS_BEGIN + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % span;
         let address: SocketAddr = (Ipv4Addr::LOCALHOST, port).into();
