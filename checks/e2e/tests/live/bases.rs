@@ -71,6 +71,28 @@ fn wallets_that_stand_on_the_same_bases_are_renewed_together_or_not_at_all() {
     }
 }
 
+#[test]
+fn wallets_without_bases_are_renewed_beside_those_with_and_take_nothing_from_them() {
+    let cluster = Cluster::running(&["a", "b", "c"]);
+    let made = [("treasury", "ethereum"), ("vault", "bitcoin")];
+    cluster.api.complete(&creation(&made), &cluster.dana);
+    // Each alone, then both: the one without bases is done a second before the other.
+    for (number, wallets) in (1..).zip([json!(["vault"]), json!(["treasury"]), json!(["*"])]) {
+        let mut draft = renewal(0);
+        draft["wallets"] = wallets;
+        let ceremony = cluster.api.begin(&draft, &cluster.dana);
+        for step in 0..3 {
+            for wallet in cluster.api.wallets().values() {
+                sign(&cluster.api, wallet, 10 * number + step, &mut Tally::default()).expect("signed");
+            }
+        }
+        cluster.api.finish(&ceremony);
+        for wallet in cluster.api.wallets().values() {
+            sign(&cluster.api, wallet, 10 * number + 9, &mut Tally::default()).expect("signed");
+        }
+    }
+}
+
 fn taken(cluster: &Cluster, when: &str, signer: &str) -> Body {
     let to = cluster.place().join(format!("{when}-{signer}"));
     copy(&cluster.directory(signer), &to).expect("a whole copy")

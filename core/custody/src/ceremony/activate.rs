@@ -269,6 +269,7 @@ impl Keeper {
     /// Erases every epoch and attempt of a chunk's wallets below it, and writes the receipt.
     pub(crate) fn erase_below(&mut self, now_ms: u64, chunk: &Chunk, draft: &mut Draft) {
         let Some(wallets) = self.chunks.get(chunk).map(|record| record.wallets.clone()) else { return };
+        let on_bases = self.standing_on_bases(chunk, &wallets);
         let mut shares = Vec::new();
         let mut slots: Vec<SlotIndex> = Vec::new();
         let mut touched: BTreeSet<Chunk> = BTreeSet::new();
@@ -290,7 +291,7 @@ impl Keeper {
         let attempts = self.forget_chunks(&touched, &mut slots, &mut writes);
         writes.push(delete(Table::Dealing, chunk_key(chunk)));
         self.dealings.remove(chunk);
-        let bases = self.retire_bases(&Attempt::from(chunk), &wallets, &mut slots, &mut writes, draft);
+        let bases = self.retire_bases(&Attempt::from(chunk), &on_bases, &mut slots, &mut writes, draft);
 
         let receipt = Receipt {
             chunk: *chunk,

@@ -3,21 +3,22 @@
 use super::{BanRecord, base_key};
 use crate::keeper::Keeper;
 use crate::keyslots::SlotIndex;
-use crate::record::{delete, put};
+use crate::record::{HeldEpoch, delete, put};
 use crate::serving::{Attempt, Change};
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
-use perennial_model::plan::{Plan, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::plan::{Chunk, Plan, PlannedWallet};
+use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::BTreeSet;
 
 impl Keeper {
-    /// Erases every base of a lower attempt whose plan names one of these wallets, whatever is held here: it may have
-    /// served one of the epochs that go. A wallet that is not named never stands on one of them, since a plan names
-    /// all that stand together.
+    /// Erases every base of a lower attempt whose plan names one of these ECDSA wallets, whatever is held here: it may
+    /// have served one of the epochs that go. An ECDSA wallet that is not named never stands on one of them, since a
+    /// plan names all that stand together.
     pub(crate) fn retire_bases(
         &mut self,
         fresh: &Attempt,
@@ -26,7 +27,7 @@ impl Keeper {
         writes: &mut Vec<Write>,
         draft: &mut Draft,
     ) -> Vec<Digest> {
-        if self.pairs.bases.is_empty() {
+        if self.pairs.bases.is_empty() || wallets.is_empty() {
             return Vec::new();
         }
         let wallets: BTreeSet<&WalletId> = wallets.iter().collect();
@@ -46,13 +47,38 @@ impl Keeper {
         gone
     }
 
+    /// Those of a chunk's wallets that stand on bases. To be asked before anything of the chunk is forgotten: a base
+    /// was made here only if the wallet was held or its parent was handed over, or if the plan makes it.
+    pub(crate) fn standing_on_bases(&self, chunk: &Chunk, wallets: &[WalletId]) -> Vec<WalletId> {
+        let plan = self.plans.get(&chunk.plan);
+        let planned = plan.and_then(|plan| plan.plan().wallets_of(chunk).ok()).unwrap_or_default();
+        let is_ecdsa = |wallet: &WalletId| {
+            let held = self.wallets.get(wallet).and_then(|record| record.held.first());
+            let handed = || {
+                let chunks = self.chunks_of.get(wallet).into_iter().flatten();
+                let mut sets =
+                    chunks.filter_map(|chunk| self.chunks.get(chunk)).flat_map(|record| &record.parents);
+                sets.find(|set| set.wallet.id == *wallet).map(ShareSet::scheme)
+            };
+            let made = || {
+                planned.iter().find_map(|planned| match planned {
+                    PlannedWallet::New(new) if new.id == *wallet => Some(new.chain.scheme()),
+                    _ => None,
+                })
+            };
+            let scheme = held.map(|held| held.share_set.scheme()).or_else(handed).or_else(made);
+            scheme == Some(Scheme::Ecdsa)
+        };
+        wallets.iter().filter(|wallet| is_ecdsa(wallet)).cloned().collect()
+    }
+
     /// Whether a base was made for a lower attempt at one of these wallets.
     fn is_superseded(&self, attempt: &Attempt, fresh: &Attempt, wallets: &BTreeSet<&WalletId>) -> bool {
         let names_one = |plan: &Plan| plan.wallets.iter().any(|planned| wallets.contains(planned.id()));
         attempt.epoch < fresh.epoch && self.plans.get(&attempt.plan).is_none_or(|plan| names_one(plan.plan()))
     }
 
-    /// Refuses a plan that names some of the wallets that stand on one pair base and not the others: the base is
+    /// Refuses a plan that names some of the ECDSA wallets that stand on one pair base and not the others: the base is
     /// erased with the first epoch that it served, and the others could not sign any more.
     pub(crate) fn check_companions(&self, plan: &Plan, wallets: &[WalletId]) -> Result<(), Error> {
         let attempts: BTreeSet<Attempt> = wallets
@@ -66,8 +92,10 @@ impl Keeper {
             if !record.state.is_served() || !attempts.contains(&Attempt::from(chunk)) {
                 continue;
             }
-            let is_left_out =
-                |wallet: &&WalletId| !planned.contains(wallet) && self.held(wallet, chunk).is_some();
+            let stands_here = |held: &HeldEpoch| held.share_set.scheme() == Scheme::Ecdsa;
+            let is_left_out = |wallet: &&WalletId| {
+                !planned.contains(wallet) && self.held(wallet, chunk).is_some_and(stands_here)
+            };
             if let Some(wallet) = record.wallets.iter().find(is_left_out) {
                 return Err(Error::denied(format!(
                     "the plan leaves out {wallet}, which was last renewed together with wallets that it names and \
