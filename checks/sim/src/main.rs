@@ -3,7 +3,7 @@
 use clap::{Parser, ValueEnum};
 use perennial_model::mutant::{MARKER, Mutant, plant};
 use perennial_sim::gate::Gate;
-use perennial_sim::planted::{SEEDS_MAX, broken_without, catch, masked, words};
+use perennial_sim::planted::{SEEDS_MAX, broken_without, catch, kind, masked, words};
 use perennial_sim::runs::{Outcome, run};
 use perennial_sim::scenario::{Kind, Scenario};
 use perennial_sim::world::World;
@@ -123,7 +123,7 @@ fn mutants() -> bool {
             println!("{name:29}{:37}NOT CAUGHT in {SEEDS_MAX} seeds", words(mutant));
             continue;
         };
-        let broken = broken_without(caught.seeds, &mut known);
+        let broken = broken_without(kind(mutant), caught.seeds, &mut known);
         missed += usize::from(!broken.is_empty());
         let clean = if broken.is_empty() { "clean".to_owned() } else { format!("breaks too: {broken:?}") };
         println!("{name:29}{:37}{:57}{:>6}  {clean}", words(mutant), caught.invariant.name(), caught.seeds);

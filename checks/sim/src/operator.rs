@@ -82,10 +82,16 @@ impl Operator {
         let all: Vec<Head<'_>> = heads.iter().collect();
         let some = self.one_in(3);
         // ECDSA wallets stand together.
-        let some = some && all.iter().all(|head| head.wallet().chain.scheme() != Scheme::Ecdsa);
-        let mut chosen: Vec<&Head<'_>> = all.iter().filter(|_| !some || !self.one_in(2)).collect();
+        let is_ecdsa = |head: &Head<'_>| head.wallet().chain.scheme() == Scheme::Ecdsa;
+        let without_ecdsa = some && all.iter().any(is_ecdsa) && self.one_in(2);
+        let mut is_chosen = |head: &Head<'_>| match is_ecdsa(head) {
+            true => !without_ecdsa,
+            false => !some || !self.one_in(2),
+        };
+        let mut chosen: Vec<&Head<'_>> = all.iter().filter(|head| is_chosen(head)).collect();
         if chosen.is_empty() {
-            chosen.extend(all.first());
+            // The last has no pair bases.
+            chosen.extend(all.last());
         }
         let from_other = self.one_in(4);
         let wallets: Vec<PlannedWallet> = chosen.iter().map(|head| planned(head, from_other)).collect();

@@ -41,6 +41,8 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::NonceReused => "saves a nonce and uses it again",
         Mutant::KeepBeforeActivation => "promises to keep what is not active",
         Mutant::SkipErasure => "leaves erased slots as they are",
+        Mutant::BasesUnderSeveralNumbers => "retires ECDSA wallets under several numbers",
+        Mutant::BasesTakenByAnyRetirement => "takes bases with wallets that have none",
     }
 }
 
@@ -49,10 +51,18 @@ fn wanted(mutant: Mutant) -> Option<Invariant> {
     (mutant == Mutant::NoEpochFloor).then_some(Invariant::I7NoGoingBack)
 }
 
+/// The kind of run that can show a planted fault.
+pub fn kind(mutant: Mutant) -> Kind {
+    match mutant {
+        Mutant::BasesUnderSeveralNumbers | Mutant::BasesTakenByAnyRetirement => Kind::Ecdsa,
+        _ => Kind::Transparent,
+    }
+}
+
 /// Why no seed can show a planted fault, where another rule stands in for the broken one.
 pub fn masked(mutant: Mutant) -> Option<&'static str> {
     (mutant == Mutant::CountVotesWithoutTranscript)
-        .then_some("masked: signers of two transcripts never make the probes of all seats")
+        .then_some("masked: it takes two transcripts under one number, whose signers never make all probes")
 }
 
 /// Looks for the first seed in which an invariant of the protocol breaks.
@@ -60,7 +70,7 @@ pub fn catch(mutant: Mutant) -> Option<Caught> {
     plant(Some(mutant));
     let most = if masked(mutant).is_some() { MASKED_SEEDS } else { SEEDS_MAX };
     let caught = (1..=most).find_map(|seed| {
-        let broken = run_one(Kind::Transparent, seed).broken.pop()?;
+        let broken = run_one(kind(mutant), seed).broken.pop()?;
         let invariant = broken.violation.invariant;
         let counts = invariant != Invariant::Sound && wanted(mutant).is_none_or(|wanted| wanted == invariant);
         counts.then_some(Caught { invariant, seeds: seed, what: broken.violation.what })
@@ -69,13 +79,14 @@ pub fn catch(mutant: Mutant) -> Option<Caught> {
     caught
 }
 
-/// The seeds up to this one in which something breaks although nothing is planted.
-pub fn broken_without(seeds: u64, known: &mut BTreeSet<u64>) -> Vec<u64> {
-    let fresh: Vec<u64> = (1..=seeds).filter(|seed| !known.contains(seed)).collect();
+/// The seeds of a kind up to this one in which something breaks although nothing is planted. `known` are seeds in which
+/// nothing does.
+pub fn broken_without(kind: Kind, seeds: u64, known: &mut BTreeSet<(Kind, u64)>) -> Vec<u64> {
+    let fresh: Vec<u64> = (1..=seeds).filter(|seed| !known.contains(&(kind, *seed))).collect();
     let mut broken = Vec::new();
     for seed in fresh {
-        match run_one(Kind::Transparent, seed).broken.is_empty() {
-            true => drop(known.insert(seed)),
+        match run_one(kind, seed).broken.is_empty() {
+            true => drop(known.insert((kind, seed))),
             false => broken.push(seed),
         }
     }

@@ -8,13 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 /// Which kind of run a seed is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     /// The transparent group: everything is opened and checked.
     Transparent,
     /// Real identities and sealing; Ed25519 and Taproot wallets.
     Real,
-    /// The same with ECDSA wallets, whose pairs cost half a second each.
+    /// The same with ECDSA wallets, whose pairs cost half a second each, and one Ed25519 wallet.
     Ecdsa,
 }
 
@@ -83,7 +83,8 @@ impl Scenario {
                 let half = (count / 2) as usize;
                 [vec![Chain::Solana; half.max(1)], vec![Chain::BitcoinTest; half.max(1)]].concat()
             }
-            Kind::Ecdsa => vec![Chain::Ethereum; count as usize],
+            // One without pair bases stands beside them in every plan.
+            Kind::Ecdsa => [vec![Chain::Ethereum; count as usize], vec![Chain::Solana]].concat(),
         };
         let crypto = if kind == Kind::Transparent { Crypto::Transparent } else { Crypto::Real };
         let plans = match kind {

@@ -25,12 +25,14 @@ pub enum Mutant {
     NonceReused,
     KeepBeforeActivation,
     SkipErasure,
+    BasesUnderSeveralNumbers,
+    BasesTakenByAnyRetirement,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
         Self::DealAgainAfterCrash,
@@ -46,6 +48,8 @@ impl Mutant {
         Self::NonceReused,
         Self::KeepBeforeActivation,
         Self::SkipErasure,
+        Self::BasesUnderSeveralNumbers,
+        Self::BasesTakenByAnyRetirement,
     ];
 }
 

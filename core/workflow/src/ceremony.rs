@@ -153,6 +153,10 @@ pub enum Reason {
     /// A higher epoch of one of its wallets is retired.
     #[n(7)]
     Superseded(#[n(0)] Epoch),
+    /// Other ECDSA wallets of the plan need this higher number. All of them stand on the pair bases of one number, so
+    /// its own wallets go there as well.
+    #[n(8)]
+    Outrun(#[n(0)] Epoch),
 }
 
 /// What is to be done now.

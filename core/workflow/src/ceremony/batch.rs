@@ -11,11 +11,12 @@ use crate::ceremony::{Attempt, Fact, Reason, State};
 use minicbor::{Decode, Encode};
 use perennial_model::Error;
 use perennial_model::approval::{Approval, Approved, ApprovedPlan};
-use perennial_model::committee::Committee;
+use perennial_model::committee::{Committee, SignerId};
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::Governance;
-use perennial_model::plan::{CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
+use perennial_model::plan::{Action, CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
+use perennial_model::planted;
 use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -108,6 +109,7 @@ pub struct Ceremony {
     cut: bool,
     waiting: VecDeque<(u32, Portion)>,
     wallets_given_up: u32,
+    given_up_on_bases: bool,
     submitted_ms: u64,
     approved_ms: Option<u64>,
     finished_ms: Option<u64>,
@@ -127,6 +129,7 @@ impl Ceremony {
             cut: false,
             waiting: VecDeque::new(),
             wallets_given_up: 0,
+            given_up_on_bases: false,
             submitted_ms: at_ms,
             approved_ms: None,
             finished_ms: None,
@@ -165,8 +168,9 @@ impl Ceremony {
             (Stage::Running, CeremonyFact::Started(chunk)) => self.start(at_ms, chunk),
             (Stage::Running, CeremonyFact::Chunk(chunk, fact)) => self.apply_to(at_ms, chunk, *fact),
             (Stage::Running, CeremonyFact::GivenUp) => {
-                self.wallets_given_up +=
-                    self.waiting.drain(..).map(|(_, portion)| portion.count).sum::<u32>();
+                for (_, portion) in std::mem::take(&mut self.waiting) {
+                    self.give_up(portion.scheme, portion.count);
+                }
                 Ok(())
             }
             (Stage::Running, CeremonyFact::Finished) if self.next() == Next::Finish => {
@@ -192,22 +196,49 @@ impl Ceremony {
         }
     }
 
-    /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and
-    /// attempt number, and the first Retirement erases the base that the parents stand on, with no other for
-    /// wallets that the plan names; so all ECDSA wallets of a plan wait for each other.
+    /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and attempt
+    /// number, and the first Retirement erases those of every lower number; so the ECDSA wallets of a plan are retired
+    /// under one number or not at all. Where one of them is given up the others stay beside their parents until the
+    /// next plan names all of them; wallets that are being made have no parent to lose.
     pub fn may_retire(&self, chunk: &Chunk) -> bool {
         let Some(attempt) = self.attempts.get(chunk) else { return false };
         if attempt.terms.scheme != Scheme::Ecdsa {
             return true;
         }
-        let waits = |(_, portion): &(u32, Portion)| portion.scheme == Scheme::Ecdsa;
         let behind = |other: &Attempt| match &other.state {
             State::Keeping(state) => !state.is_complete(),
             State::Retiring(_) | State::Retired(_) | State::Left(_) => false,
             _ => true,
         };
-        !self.waiting.iter().any(waits)
-            && !self.attempts.values().any(|other| other.terms.scheme == Scheme::Ecdsa && behind(other))
+        let given_up = self.given_up_on_bases && self.plan().action != Action::Create;
+        let complete = self.waiting_for_bases().next().is_none() && !self.on_bases().any(behind);
+        !given_up && complete && self.outrun_by(chunk).is_none()
+    }
+
+    /// The number to which an attempt has to follow other ECDSA wallets of its plan, if there is one.
+    pub fn outrun_by(&self, chunk: &Chunk) -> Option<Epoch> {
+        let attempt = self.attempts.get(chunk)?;
+        let stays = attempt.terms.scheme != Scheme::Ecdsa || attempt.is_over();
+        if stays || planted!(BasesUnderSeveralNumbers) {
+            return None;
+        }
+        let waiting = self.waiting_for_bases().map(|count| Epoch::new(self.plan().rank, count));
+        let highest = self.on_bases().map(|other| other.terms.chunk.epoch).chain(waiting).max();
+        highest.filter(|highest| *highest > chunk.epoch)
+    }
+
+    /// The attempts at wallets that stand on pair bases.
+    pub fn chunks_on_bases(&self) -> impl Iterator<Item = Chunk> {
+        self.on_bases().map(|attempt| attempt.terms.chunk)
+    }
+
+    /// The numbers for which wallets that stand on pair bases wait.
+    fn waiting_for_bases(&self) -> impl Iterator<Item = u32> {
+        self.waiting.iter().filter(|(_, portion)| portion.scheme == Scheme::Ecdsa).map(|(count, _)| *count)
+    }
+
+    fn on_bases(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.values().filter(|attempt| attempt.terms.scheme == Scheme::Ecdsa)
     }
 
     /// Whether some member may still be asked to open.
@@ -317,20 +348,26 @@ impl Ceremony {
         chunk.epoch.count < self.plan().attempts && !matches!(reason, Reason::Superseded(_) | Reason::TooLate)
     }
 
-    /// The wallets of an attempt that was left wait for the next number, in two halves.
+    fn give_up(&mut self, scheme: Scheme, wallets: u32) {
+        self.wallets_given_up += wallets;
+        self.given_up_on_bases |= scheme == Scheme::Ecdsa;
+    }
+
+    /// The wallets of an attempt that was left wait for the next number, in two halves; together, if they were not
+    /// what failed.
     fn try_again(&mut self, attempt: &Attempt, reason: &Reason) {
         let chunk = attempt.terms.chunk;
+        let scheme = attempt.terms.scheme;
         if !self.tries_again(&chunk, reason) {
-            self.wallets_given_up += chunk.count;
+            self.give_up(scheme, chunk.count);
             return;
         }
+        let portion =
+            |first: u32, count: u32| Portion { first, count, scheme, parent: attempt.terms.parent.clone() };
+        if let Reason::Outrun(epoch) = reason {
+            return self.waiting.push_back((epoch.count, portion(chunk.first, chunk.count)));
+        }
         let next = chunk.epoch.count + 1;
-        let portion = |first: u32, count: u32| Portion {
-            first,
-            count,
-            scheme: attempt.terms.scheme,
-            parent: attempt.terms.parent.clone(),
-        };
         let half = chunk.count / 2;
         self.waiting.push_back((next, portion(chunk.first, chunk.count - half)));
         if half > 0 {
@@ -379,25 +416,53 @@ impl Attempt {
     }
 }
 
-/// Cuts a plan: neighbours of one scheme under one parent committee share a portion of at most `limit` wallets.
-/// `known` gives scheme and parent committee of the wallet at a place.
+/// What has to be known of a wallet to cut a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ground {
+    /// How it signs.
+    pub scheme: Scheme,
+    /// Who should hold its parent share set; none where keys are made.
+    pub parent: Option<Committee>,
+    /// Who is known to hold it.
+    pub holders: Vec<SignerId>,
+}
+
+/// Cuts a plan: neighbours of one scheme under one parent committee share a portion of at most `limit` wallets, as long
+/// as enough of those known to hold one hold all of them, so that they can be its dealers. `known` tells of the wallet
+/// at a place.
 ///
 /// # Errors
 /// What `known` says of the first wallet that cannot take part.
 pub fn cut(
     plan: &Plan,
     limit: u32,
-    known: &dyn Fn(usize) -> Result<(Scheme, Option<Committee>), Error>,
+    known: &dyn Fn(usize) -> Result<Ground, Error>,
 ) -> Result<Vec<Portion>, Error> {
     let limit = limit.clamp(1, CHUNK_WALLETS_MAX);
     let mut portions: Vec<Portion> = Vec::new();
+    let mut in_common: Vec<SignerId> = Vec::new();
     for at in 0..plan.wallets.len() {
-        let (scheme, parent) = known(at)?;
+        let Ground { scheme, parent, mut holders } = known(at)?;
+        let dealers = parent.as_ref().map_or(0, |parent| usize::from(parent.threshold()));
+        if holders.len() < dealers {
+            // Too little is known of it: whoever should hold it may.
+            holders = parent.iter().flat_map(Committee::signers).cloned().collect();
+        }
+        let both: Vec<SignerId> = in_common.iter().filter(|one| holders.contains(one)).cloned().collect();
         match portions.last_mut() {
-            Some(last) if last.count < limit && last.scheme == scheme && last.parent == parent => {
-                last.count += 1
+            Some(last)
+                if last.count < limit
+                    && last.scheme == scheme
+                    && last.parent == parent
+                    && both.len() >= dealers =>
+            {
+                last.count += 1;
+                in_common = both;
             }
-            _ => portions.push(Portion { first: at as u32, count: 1, scheme, parent }),
+            _ => {
+                portions.push(Portion { first: at as u32, count: 1, scheme, parent });
+                in_common = holders;
+            }
         }
     }
     Ok(portions)

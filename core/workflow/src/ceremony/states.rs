@@ -309,12 +309,14 @@ impl State {
         }
     }
 
-    /// Before its Activation an attempt is left for any reason; after it, only when a higher epoch has won.
+    /// Before its Activation an attempt is left for any reason; after it, only for a higher epoch.
     pub(super) fn can_be_left_for(&self, reason: &Reason) -> bool {
         match self {
             Self::Opening(_) | Self::Committing(_) | Self::Dealing(_) => true,
             Self::Preparing(_) | Self::Probing(_) => true,
-            Self::Activating(_) | Self::Keeping(_) => matches!(reason, Reason::Superseded(_)),
+            Self::Activating(_) | Self::Keeping(_) => {
+                matches!(reason, Reason::Superseded(_) | Reason::Outrun(_))
+            }
             Self::Retiring(_) | Self::Retired(_) | Self::Left(_) => false,
         }
     }

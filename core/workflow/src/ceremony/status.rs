@@ -368,6 +368,9 @@ impl fmt::Display for Reason {
             Self::Unusable(what) => f.write_str(what),
             Self::TooLate => f.write_str("the plan's date has passed"),
             Self::Superseded(epoch) => write!(f, "epoch {epoch} is retired above it"),
+            Self::Outrun(epoch) => {
+                write!(f, "wallets on the same pair bases need epoch {epoch}, and it goes with them")
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Every state against every fact, and facts in any order.
 
+use super::batch::{Ground, cut};
 use super::statement::Statement;
 use super::states::Terms;
 use super::*;
@@ -10,7 +11,7 @@ use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::probe::RawSignature;
 use perennial_model::vote::VoteKind;
-use perennial_model::wallet::Chain;
+use perennial_model::wallet::{Chain, Scheme};
 use proptest::prelude::*;
 
 /// One attempt from its beginning to its end, each fact in its place.
@@ -75,12 +76,13 @@ fn every_fact_moves_exactly_the_states_that_await_it() {
     let (facts, states) = run(&mut cast, terms);
     let left = Fact::Left(Reason::TooLate);
     let superseded = Fact::Left(Reason::Superseded(Epoch::new(9, 1)));
+    let outrun = Fact::Left(Reason::Outrun(Epoch::new(1, 2)));
     let first_keep = facts.iter().position(|fact| matches!(fact, Fact::Kept(_))).expect("a vote");
     for (place, attempt) in states.iter().enumerate() {
-        for (at, fact) in facts.iter().chain([&left, &superseded]).enumerate() {
+        for (at, fact) in facts.iter().chain([&left, &superseded, &outrun]).enumerate() {
             let phase = attempt.phase();
             let fits = match fact {
-                Fact::Left(Reason::Superseded(_)) => phase < Phase::Retiring,
+                Fact::Left(Reason::Superseded(_) | Reason::Outrun(_)) => phase < Phase::Retiring,
                 Fact::Left(_) => phase.is_before_activation(),
                 // What several say, they say in any order; all else has one place.
                 Fact::Opened(_) => phase == Phase::Opening && at >= place,
@@ -387,4 +389,22 @@ proptest! {
         }
         prop_assert_eq!(&attempt, &states[length]);
     }
+}
+
+#[test]
+fn a_plan_is_cut_where_wallets_have_too_few_holders_in_common() {
+    let mut cast = Cast::new(2, 3);
+    let plan = cast.create(&[Chain::Bitcoin; 6]);
+    let parent = Some(plan.committee.clone());
+    let held_by = |names: &str| names.split_terminator(' ').map(name).collect::<Vec<SignerId>>();
+    let known = ["a b c", "a b", "b a", "b c", "", "c b a"];
+    let ground = |at: usize| {
+        Ok(Ground { scheme: Scheme::Taproot, parent: parent.clone(), holders: held_by(known[at]) })
+    };
+    let places = |limit: u32| {
+        let portions = cut(&plan, limit, &ground).expect("every wallet is known");
+        portions.iter().map(|portion| (portion.first, portion.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(places(256), [(0, 3), (3, 3)], "a and b deal to three, b and c to the others");
+    assert_eq!(places(2), [(0, 2), (2, 1), (3, 2), (5, 1)]);
 }

@@ -4,17 +4,16 @@
 use super::hearing::shortened;
 use super::recording::wallets_of;
 use super::{Driver, World};
-use crate::ceremony::batch::{CeremonyFact, Next, cut};
+use crate::ceremony::batch::{CeremonyFact, Ground, Next, cut};
 use crate::ceremony::generation::{new_wallet, transcribe};
 use crate::ceremony::inputs::choose;
 use crate::ceremony::states::Opening;
 use crate::ceremony::{Attempt, Fact, Reason, State, Step};
 use perennial_model::Error;
-use perennial_model::committee::{Committee, SignerId};
+use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::plan::{Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
-use perennial_model::wallet::Scheme;
 use std::collections::BTreeSet;
 
 impl<J, W: World> Driver<J, W> {
@@ -45,7 +44,7 @@ impl<J, W: World> Driver<J, W> {
         match ceremony.next() {
             Next::AwaitApproval if self.now_ms > plan.expiry_ms => Some(CeremonyFact::Expired),
             Next::Cut => {
-                let known = |at: usize| self.scheme_and_parent(&plan.wallets[at]);
+                let known = |at: usize| self.ground_of(&plan.wallets[at]);
                 // A plan whose parents are gone has nothing to do: no portions, and so it is over.
                 Some(CeremonyFact::Cut(cut(plan, self.tuning.chunk_wallets, &known).unwrap_or_default()))
             }
@@ -61,17 +60,20 @@ impl<J, W: World> Driver<J, W> {
         }
     }
 
-    fn scheme_and_parent(&self, wallet: &PlannedWallet) -> Result<(Scheme, Option<Committee>), Error> {
+    fn ground_of(&self, wallet: &PlannedWallet) -> Result<Ground, Error> {
         if let Some(wallet) = new_wallet(wallet) {
-            return Ok((wallet.chain.scheme(), None));
+            return Ok(Ground { scheme: wallet.chain.scheme(), parent: None, holders: Vec::new() });
         }
-        let parent = self.parent_of(wallet);
-        let parent = parent.ok_or_else(|| Error::stale(format!("{} has another parent", wallet.id())))?;
-        Ok((parent.scheme(), Some(parent.committee.clone())))
-    }
-
-    fn parent_of(&self, wallet: &PlannedWallet) -> Option<&ShareSet> {
-        self.heads.share_set(wallet.id(), &wallet.parent()?)
+        let gone = || Error::stale(format!("{} has another parent", wallet.id()));
+        let digest = wallet.parent().ok_or_else(gone)?;
+        let parent = self.heads.share_set(wallet.id(), &digest).ok_or_else(gone)?;
+        let standing = self.heads.standing(wallet.id(), &digest).ok_or_else(gone)?;
+        let holders = parent.committee.signers().filter(|signer| standing.is_held_by(signer));
+        Ok(Ground {
+            scheme: parent.scheme(),
+            parent: Some(parent.committee.clone()),
+            holders: holders.cloned().collect(),
+        })
     }
 
     /// The next fact of an attempt that nobody has to say, if there is one now.
@@ -112,6 +114,10 @@ impl<J, W: World> Driver<J, W> {
             if let Some(higher) = retired.filter(|retired| *retired > chunk.epoch) {
                 return Some(Reason::Superseded(higher));
             }
+        }
+        let ceremony = self.open.get(&chunk.plan)?;
+        if let Some(higher) = ceremony.outrun_by(chunk) {
+            return Some(Reason::Outrun(higher));
         }
         if !attempt.phase().is_before_activation() {
             return None;

@@ -12,7 +12,7 @@ use crate::wallets::HeadChange;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::plan::{Action, Chunk, PlannedWallet};
-use perennial_model::wallet::{Scheme, WalletId};
+use perennial_model::wallet::WalletId;
 use std::sync::Arc;
 
 impl<J, W> Driver<J, W> {
@@ -136,17 +136,12 @@ impl<J, W> Driver<J, W> {
         self.settled.changes.push(change);
     }
 
-    /// ECDSA chunks whose Retirement has waited for the rest of their plan, once it need not wait any longer.
+    /// ECDSA chunks that have to follow others of their plan to a higher number, and those whose Retirement has waited
+    /// for the rest and need not wait any longer.
     fn see_siblings(&mut self, ceremony: &Digest) {
         let Some(ceremony) = self.open.get(ceremony) else { return };
-        let complete = |attempt: &&Attempt| {
-            attempt.terms.scheme == Scheme::Ecdsa
-                && matches!(&attempt.state, State::Keeping(state) if state.is_complete())
-        };
-        let waiting = ceremony.attempts.values().filter(complete).map(|attempt| attempt.terms.chunk);
-        if waiting.clone().next().is_some_and(|first| ceremony.may_retire(&first)) {
-            self.chunks_to_see.extend(waiting);
-        }
+        let concerned = |chunk: &Chunk| ceremony.outrun_by(chunk).is_some() || ceremony.may_retire(chunk);
+        self.chunks_to_see.extend(ceremony.chunks_on_bases().filter(concerned));
     }
 
     /// Forgets the share sets of ceremonies that are over and on which no wallet stands any more.

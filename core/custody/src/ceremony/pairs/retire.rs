@@ -11,6 +11,7 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::plan::{Chunk, Plan, PlannedWallet};
+use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::BTreeSet;
@@ -67,7 +68,7 @@ impl Keeper {
                 })
             };
             let scheme = held.map(|held| held.share_set.scheme()).or_else(handed).or_else(made);
-            scheme == Some(Scheme::Ecdsa)
+            scheme == Some(Scheme::Ecdsa) || planted!(BasesTakenByAnyRetirement)
         };
         wallets.iter().filter(|wallet| is_ecdsa(wallet)).cloned().collect()
     }

@@ -133,25 +133,64 @@ fn ecdsa_chunks_of_one_plan_retire_together() {
     assert_eq!(play.phases(&ceremony), [Phase::Retired; 3]);
 }
 
-#[test]
-fn an_ecdsa_chunk_waits_for_one_that_has_to_try_again_and_goes_on_at_once_after_it() {
-    let mut play = play(2, 3);
-    play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
-    let ceremony = play.begin(&plan);
-    let mut refusing = |signer: &SignerId, request: &Request| match request {
+/// Refuses the first attempt at the second wallet, and loses what opens the second attempts.
+fn refusing(signer: &SignerId, request: &Request) -> Fate {
+    match request {
         Request::Verify { inputs, .. } if inputs.chunk.first == 1 && inputs.chunk.epoch.count == 1 => {
             Fate::Replied(Reply::Refused(crate::sample::sign(signer, &refusal(inputs, "a"))))
         }
         Request::Open { chunk, .. } if chunk.epoch.count == 2 => Fate::Lost,
         _ => Fate::Answered,
-    };
+    }
+}
+
+#[test]
+fn ecdsa_chunks_of_one_plan_go_to_a_higher_number_together() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
     play.run(&mut refusing);
-    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Left, Phase::Opening]);
+    // The first wallet has all its Keep votes, and follows the second; the one without bases is done.
+    let (left, opening, retired) = (Phase::Left, Phase::Opening, Phase::Retired);
+    assert_eq!(play.phases(&ceremony), [left, left, retired, opening, opening]);
+    let followed = Reason::Outrun(perennial_model::epoch::Epoch::new(1, 2));
+    assert_eq!(play.status(&ceremony).attempts[0].left, Some(followed));
     play.driver.world.now_ms += 2_000;
     play.driver.tick();
     play.run(&mut honest);
-    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left, Phase::Retired]);
+    assert_eq!(play.phases(&ceremony), [left, left, retired, retired, retired]);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+}
+
+#[test]
+fn no_ecdsa_wallet_is_retired_where_another_of_its_plan_is_given_up_until_a_plan_names_all() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
+    play.complete(&plan);
+    let mut plan = play.cast.refresh(&parents(&play), 2);
+    plan.attempts = 1;
+    let ceremony = play.begin(&plan);
+    play.run(&mut refusing);
+    let status = play.status(&ceremony);
+    assert_eq!((status.stage, status.wallets_given_up, status.wallets_retired), (Stage::Running, 1, 0));
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Left]);
+    assert!(play.driver.heads.get(&name("w0")).expect("a wallet").parent.is_some(), "both are usable");
+    let next = play.cast.refresh(&parents(&play), 3);
+    play.complete(&next);
+    assert_eq!(play.status(&ceremony).stage, Stage::Done);
+}
+
+#[test]
+fn wallets_that_are_made_beside_one_that_is_given_up_have_nothing_to_lose() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let mut plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
+    plan.attempts = 1;
+    let ceremony = play.begin(&plan);
+    play.run(&mut refusing);
+    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left]);
 }
 
 #[test]
