@@ -216,6 +216,15 @@ impl Keeper {
         self.plans.get(digest).cloned().ok_or_else(|| crate::inbox::unknown_plan(digest))
     }
 
+    /// The plan of a chunk, as long as an Activation may still come.
+    pub(crate) fn plan_in_time(&self, now_ms: u64, chunk: &Chunk) -> Result<Arc<Approved>, Error> {
+        let approved = self.known_plan(&chunk.plan)?;
+        if now_ms > approved.plan().activation_deadline_ms {
+            return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
+        }
+        Ok(approved)
+    }
+
     /// Why a prepared chunk lacks something: a higher epoch of one of its wallets was retired meanwhile, and took that
     /// candidate with it. A chunk has one fate, so the attempt is over.
     pub(crate) fn incomplete(&self, chunk: &Chunk) -> Error {

@@ -49,10 +49,7 @@ impl Keeper {
         if state != Some(ChunkState::Prepared) {
             return self.note_seen(&chunk, draft);
         }
-        let approved = self.known_plan(&chunk.plan)?;
-        if now_ms > approved.plan().activation_deadline_ms {
-            return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
-        }
+        let approved = self.plan_in_time(now_ms, &chunk)?;
         let transcript = self.transcripts.get(&chunk).cloned();
         let transcript = transcript.ok_or_else(|| self.incomplete(&chunk))?;
         let same = transcript.root == certificate.root && transcript.inputs == certificate.inputs;

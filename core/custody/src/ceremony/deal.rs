@@ -40,11 +40,8 @@ impl Keeper {
             draft.mail.push(Reply::Committed(promised.clone()));
             return Ok(());
         }
-        let approved = self.known_plan(&chunk.plan)?;
+        let approved = self.plan_in_time(now_ms, &chunk)?;
         let plan = approved.plan();
-        if now_ms > plan.activation_deadline_ms {
-            return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
-        }
         let wallets = plan.wallets_of(&chunk)?;
         let handed = self.chunks.get(&chunk).map(|record| record.parents.clone()).unwrap_or_default();
         let parents = self.parents(wallets, &handed)?;

@@ -76,11 +76,8 @@ impl Keeper {
         if record.commitment.is_some() && record.inputs.as_ref() != Some(&dealings.inputs) {
             return Err(stale("this signer dealt for other inputs"));
         }
-        let approved = self.known_plan(&chunk.plan)?;
+        let approved = self.plan_in_time(now_ms, &chunk)?;
         let plan = approved.plan();
-        if now_ms > plan.activation_deadline_ms {
-            return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
-        }
         let wallets = plan.wallets_of(&chunk)?;
         let parents = self.parents(wallets, &record.parents)?;
         let parent_committee =
