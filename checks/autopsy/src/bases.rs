@@ -2,11 +2,9 @@
 //! A base that opens here is bytes to a thief; it is not read any further.
 
 use crate::body::Body;
-use minicbor::{Decode, Encode};
 use perennial_custody::keyslots::{SlotIndex, unlock};
-use perennial_custody::serving::Attempt;
+use perennial_custody::serving::{Attempt, base_context};
 use perennial_model::committee::SignerId;
-use perennial_model::encoding::{Bytes, Digest, Document};
 
 /// A base that records name, and what came of opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,39 +17,15 @@ pub struct FoundBase {
     pub opens: bool,
 }
 
-/// A base at rest, as the signer's records have it.
-#[derive(Clone, Debug, Encode, Decode)]
-pub(crate) struct LockedBase {
-    #[n(0)]
-    counterparty: SignerId,
-    #[n(1)]
-    attempt: Attempt,
-    #[n(2)]
-    slot: SlotIndex,
-    #[n(3)]
-    ciphertext: Bytes,
-}
-
-impl Document for LockedBase {
-    const KIND: &'static str = "base-record";
-}
-
 /// Tries every pair base that `records` names with all slots and the wrapping key of `keys`. They may be the same
 /// directory, or an old copy and what is there today.
 pub fn open_bases(records: &Body, keys: &Body) -> Vec<FoundBase> {
     let slots = (0..).map(SlotIndex).zip(&keys.slots);
     let opened: Vec<_> = slots.filter_map(|(at, slot)| keys.wrapping.open(at, slot)).collect();
     let found = records.bases.iter().map(|base| {
-        let context = context(&records.signer, base);
+        let context = base_context(&records.signer, &base.counterparty, &base.attempt);
         let opens = opened.iter().any(|key| unlock(key, &context.0, &base.ciphertext.0).is_some());
         FoundBase { counterparty: base.counterparty.clone(), attempt: base.attempt, opens }
     });
     found.collect()
-}
-
-/// What a base is locked under besides its key: the pair and the attempt.
-fn context(signer: &SignerId, base: &LockedBase) -> Digest {
-    let attempt = minicbor::to_vec(base.attempt).expect("writing to memory does not fail");
-    let (me, other) = (signer.as_str().as_bytes(), base.counterparty.as_str().as_bytes());
-    Digest::of_parts("perennial/locked-base/v1", &[me, other, &attempt])
 }

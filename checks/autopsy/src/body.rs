@@ -3,11 +3,10 @@
 //! Everything is read into memory and nothing is changed, so a copy that was taken in the middle of a write is
 //! taken up at its last whole commit, as the signer would after a crash.
 
-use crate::bases::LockedBase;
 use crate::{Error, disk, unreadable};
 use minicbor::{Decode, Encode};
 use perennial_custody::keyslots::{SLOT_BYTES, SlotBytes, WrappingKey};
-use perennial_custody::record::WalletRecord;
+use perennial_custody::record::{BaseRecord, WalletRecord};
 use perennial_custody::store::{Row, Table};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest, Document};
@@ -50,7 +49,7 @@ pub struct Body {
     /// What the signer holds of each wallet.
     pub wallets: Vec<(WalletId, WalletRecord)>,
     /// Its pair bases, locked.
-    pub(crate) bases: Vec<LockedBase>,
+    pub bases: Vec<BaseRecord>,
 }
 
 /// A record of this table under a key that begins so is a pair base; others say which epochs moved to which base.

@@ -1,12 +1,13 @@
-//! A signer's own durable records, apart from the shares' keys, which are in the slots.
+//! A signer's own durable records, apart from the keys of shares and pair bases, which are in the slots.
 
 use crate::keyslots::SlotIndex;
-use crate::serving::LockedShare;
+use crate::serving::{Attempt, LockedShare};
 use crate::store::{Table, Write};
 use minicbor::{Decode, Encode};
 use perennial_model::certificate::Certificate;
+use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
-use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::encoding::{self, Bytes, Digest, Document};
 use perennial_model::epoch::Epoch;
 use perennial_model::identity::Signed;
 use perennial_model::plan::Chunk;
@@ -175,6 +176,27 @@ pub struct DealingRecord {
 
 impl Document for DealingRecord {
     const KIND: &'static str = "dealing-record";
+}
+
+/// A pair base under its own key, and where that key is. Safe to keep anywhere.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct BaseRecord {
+    /// The other signer of the pair.
+    #[n(0)]
+    pub counterparty: SignerId,
+    /// The attempt that it was made for.
+    #[n(1)]
+    pub attempt: Attempt,
+    /// The slot of its key.
+    #[n(2)]
+    pub slot: SlotIndex,
+    /// The base's ciphertext.
+    #[n(3)]
+    pub ciphertext: Bytes,
+}
+
+impl Document for BaseRecord {
+    const KIND: &'static str = "base-record";
 }
 
 /// The change that stores a record.

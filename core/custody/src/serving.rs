@@ -110,6 +110,15 @@ impl From<&Chunk> for Attempt {
     }
 }
 
+/// What a pair base's ciphertext is bound to: this signer, the other one, and the attempt. It is public.
+pub fn base_context(me: &SignerId, counterparty: &SignerId, attempt: &Attempt) -> Digest {
+    let attempt = minicbor::to_vec(attempt).expect("writing to memory does not fail");
+    Digest::of_parts(
+        "perennial/locked-base/v1",
+        &[me.as_str().as_bytes(), counterparty.as_str().as_bytes(), &attempt],
+    )
+}
+
 /// A change of what may be served.
 #[derive(Debug, Clone)]
 pub enum Change {

@@ -12,9 +12,9 @@ use crate::inbox::ToVerify;
 use crate::keeper::{Keeper, LoadFailed, Own};
 use crate::keyslots::{Cabinet, SlotIndex, lock, unlock};
 use crate::pairing::{Base, PairingError, Setup, SetupProgress, SetupTerms, Side};
-use crate::record::put;
+use crate::record::{BaseRecord, put};
 use crate::seal::{OneTimeSeed, seal};
-use crate::serving::{Attempt, Change};
+use crate::serving::{Attempt, Change, base_context};
 use crate::store::{Store, Table};
 use crate::turn::{Draft, Effect};
 use minicbor::{Decode, Encode};
@@ -64,23 +64,6 @@ pub(crate) struct Pairs {
     waiting: BTreeMap<Chunk, ToVerify>,
 }
 
-/// A base at rest.
-#[derive(Encode, Decode)]
-struct BaseRecord {
-    #[n(0)]
-    counterparty: SignerId,
-    #[n(1)]
-    attempt: Attempt,
-    #[n(2)]
-    slot: SlotIndex,
-    #[n(3)]
-    ciphertext: Bytes,
-}
-
-impl Document for BaseRecord {
-    const KIND: &'static str = "base-record";
-}
-
 /// A counterparty that is banned, and why.
 #[derive(Encode, Decode)]
 pub(crate) struct BanRecord {
@@ -107,7 +90,7 @@ impl Pairs {
             let record: BaseRecord = encoding::decode(&bytes).map_err(damaged)?;
             let name = (record.counterparty.clone(), record.attempt);
             let key = cabinet.get(record.slot).map_err(LoadFailed::Records)?;
-            let context = base_context(own, &record.counterparty, &record.attempt);
+            let context = base_context(own.pinned.me(), &record.counterparty, &record.attempt);
             let base = unlock(&key, &context.0, &record.ciphertext.0)
                 .and_then(|bytes| Base::from_secret_bytes(&bytes).ok())
                 .ok_or_else(|| {
@@ -164,12 +147,6 @@ fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {
     let mut key = vec![b'b'];
     key.extend(minicbor::to_vec((counterparty, attempt)).expect("writing to memory does not fail"));
     key
-}
-
-fn base_context(own: &Own, counterparty: &SignerId, attempt: &Attempt) -> Digest {
-    let attempt = minicbor::to_vec(attempt).expect("writing to memory does not fail");
-    let me = own.pinned.me().as_str().as_bytes();
-    Digest::of_parts("perennial/locked-base/v1", &[me, counterparty.as_str().as_bytes(), &attempt])
 }
 
 /// What both sides of a run bind.
@@ -391,7 +368,7 @@ impl Keeper {
         let mut key = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *key);
         let (slot, wrapped) = self.cabinet.put(&key, rng);
-        let context = base_context(&self.own, counterparty, attempt);
+        let context = base_context(self.own.pinned.me(), counterparty, attempt);
         let ciphertext = Bytes(lock(&key, &context.0, &base.to_secret_bytes()));
         let record = BaseRecord { counterparty: counterparty.clone(), attempt: *attempt, slot, ciphertext };
         let write = put(Table::Base, base_key(counterparty, attempt), &record);
