@@ -9,6 +9,8 @@ mod bases;
 mod cluster;
 #[path = "live/disks.rs"]
 mod disks;
+#[path = "shared/governance.rs"]
+mod governance;
 #[path = "live/kills.rs"]
 mod kills;
 #[path = "live/load.rs"]

@@ -4,6 +4,9 @@
 #[path = "mailbox/cluster.rs"]
 #[allow(dead_code)]
 mod cluster;
+#[path = "shared/governance.rs"]
+#[allow(dead_code)]
+mod governance;
 #[path = "signer/kills.rs"]
 mod kills;
 #[path = "signer/office.rs"]

@@ -2,10 +2,9 @@
 //! what they may write.
 
 use crate::api::Api;
-use crate::people::{Dana, LOOK, PATIENCE, name};
+use crate::governance::{Dana, identity};
+use crate::people::{LOOK, PATIENCE};
 use perennial_model::encoding;
-use perennial_model::governance::SignerIdentity;
-use perennial_model::identity::IdentityKey;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, OpenOptions};
@@ -270,17 +269,6 @@ fn make(place: &Path, signers: &[&str], log: Log, dana: &Dana) -> SocketAddr {
         write(&place.join(who).join("governance.cbor"), &governance);
     }
     api
-}
-
-fn identity(printed: &serde_json::Value) -> SignerIdentity {
-    let text = |key: &str| printed[key].as_str().expect("text");
-    let mut key = [0; 32];
-    hex::decode_to_slice(text("identity_key"), &mut key).expect("64 digits");
-    SignerIdentity {
-        signer: name(text("signer")),
-        key: IdentityKey::Ed25519(key),
-        transport_pin: name(text("transport_pin")),
-    }
 }
 
 /// What a program prints; it has to succeed.

@@ -2,7 +2,8 @@
 //! status that scripts look at.
 
 use crate::cluster::{Cluster, OPERATOR};
-use crate::people::{Dana, creation, renewal};
+use crate::governance::Dana;
+use crate::people::{creation, renewal};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,14 +1,11 @@
 //! What people do: draft a plan, approve it, and see to it that it is carried out.
 
 use crate::api::Api;
+use crate::governance::Dana;
 use base64ct::{Base64, Encoding};
-use perennial_model::approval::{Approval, NAMESPACE, signed_line};
 use perennial_model::encoding;
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
-use perennial_model::plan::{Action, Plan};
+use perennial_model::plan::Plan;
 use serde_json::{Value, json};
-use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -16,49 +13,6 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks.
 pub const LOOK: Duration = Duration::from_millis(20);
-
-/// A name from text that is one.
-pub fn name<N: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> N {
-    text.parse().expect("a good name")
-}
-
-/// The approver, and her secret.
-pub struct Dana {
-    pub seed: [u8; 32],
-    key: PrivateKey,
-}
-
-impl Dana {
-    pub fn new(seed: [u8; 32]) -> Self {
-        let key = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed)), "dana");
-        Self { seed, key: key.expect("a key") }
-    }
-
-    pub fn approves(&self, plan: &Plan) -> Approval {
-        let line = signed_line(&plan.digest());
-        let signature = self.key.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("a signature");
-        Approval { person: name("dana"), signature: signature.to_pem(LineEnding::LF).expect("text") }
-    }
-
-    /// Her key as she keeps it.
-    pub fn key_file(&self) -> String {
-        self.key.to_openssh(LineEnding::LF).expect("a key").to_string()
-    }
-
-    pub fn governance(&self, signers: Vec<SignerIdentity>) -> Governance {
-        let quorum = |action| Quorum { action, approvals: 1 };
-        Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver {
-                person: name("dana"),
-                ssh_key: self.key.public_key().to_openssh().expect("a key"),
-            }],
-            quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
-            signers,
-        }
-    }
-}
 
 /// A draft for a wallet of each of these names and chains.
 pub fn creation(wallets: &[(&str, &str)]) -> Value {

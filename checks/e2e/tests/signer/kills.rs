@@ -1,8 +1,9 @@
 //! Signers are killed in the middle of ceremonies, at moments that the mail decides.
 
 use crate::cluster::PATIENCE;
+use crate::governance::name;
 use crate::office::{Office, now_ms};
-use crate::plans::{create, name, refresh};
+use crate::plans::{create, refresh};
 use crate::signing::sign;
 use crate::wallets::present;
 use perennial_model::committee::SignerId;

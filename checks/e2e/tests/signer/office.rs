@@ -2,13 +2,12 @@
 //! in directories that the program itself has made.
 
 use crate::cluster::{Coordinator, PATIENCE, Places, any_port};
-use crate::plans::{Dana, name};
+use crate::governance::{Dana, identity, name};
 use perennial_coordinator::mailbox::{Incoming, Lane, Mailbox};
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::governance::{Governance, SignerIdentity};
-use perennial_model::identity::IdentityKey;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::Plan;
 use perennial_model::session::SessionReport;
@@ -97,7 +96,7 @@ impl Office {
     /// Signers of these names, made but not started.
     pub fn new(names: &[&str]) -> Self {
         let places = Places::new();
-        let dana = Dana::new();
+        let dana = Dana::new([5; 32]);
         let known = names.iter().map(|name| init(&places.directory(name), name)).collect();
         let governance = Arc::new(dana.governance(known));
         let (coordinator, incoming) = Coordinator::start(&places, names, any_port(), 1);
@@ -287,13 +286,5 @@ fn init(directory: &std::path::Path, signer: &str) -> SignerIdentity {
     let output =
         Command::new(PROGRAM).args(["init", "--name", signer, "--dir"]).arg(directory).output().expect("run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
-    let text = |key: &str| printed[key].as_str().expect("text");
-    let mut key = [0; 32];
-    hex::decode_to_slice(text("identity_key"), &mut key).expect("64 digits");
-    SignerIdentity {
-        signer: name(text("signer")),
-        key: IdentityKey::Ed25519(key),
-        transport_pin: name(text("transport_pin")),
-    }
+    identity(&serde_json::from_slice(&output.stdout).expect("one line of JSON"))
 }

@@ -1,48 +1,11 @@
-//! The approver of these tests, and the plans that she approves.
+//! The plans that the approver of these tests approves.
 
-use perennial_model::approval::{Approval, NAMESPACE, signed_line};
+use crate::governance::name;
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::encoding::{self, Digest};
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::Governance;
 use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use perennial_model::wallet::{Chain, Tier, Wallet, WalletId};
-use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey};
-
-/// A name from text that is one.
-pub fn name<N: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> N {
-    text.parse().expect("a good name")
-}
-
-/// Dana's key.
-pub struct Dana(PrivateKey);
-
-impl Dana {
-    pub fn new() -> Self {
-        let key = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&[5; 32])), "dana");
-        Self(key.expect("a key"))
-    }
-
-    pub fn approves(&self, plan: &Plan) -> Approval {
-        let line = signed_line(&plan.digest());
-        let signature = self.0.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("a signature");
-        Approval { person: name("dana"), signature: signature.to_pem(LineEnding::LF).expect("text") }
-    }
-
-    pub fn governance(&self, signers: Vec<SignerIdentity>) -> Governance {
-        let quorum = |action| Quorum { action, approvals: 1 };
-        Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver {
-                person: name("dana"),
-                ssh_key: self.0.public_key().to_openssh().expect("a key"),
-            }],
-            quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
-            signers,
-        }
-    }
-}
 
 /// A plan that makes a wallet of each chain, or as many as there are names.
 pub fn create(governance: &Governance, threshold: u8, wallets: &[(WalletId, Chain)], now_ms: u64) -> Plan {

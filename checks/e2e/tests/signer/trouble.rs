@@ -1,7 +1,8 @@
 //! Bad mail is declined, and the signer stays up; a disk without room ends it at once, and nothing leaves.
 
+use crate::governance::name;
 use crate::office::{Office, PROGRAM, now_ms};
-use crate::plans::{create, name};
+use crate::plans::create;
 use crate::signing::sign;
 use perennial_coordinator::mailbox::Lane;
 use perennial_model::committee::SignerId;

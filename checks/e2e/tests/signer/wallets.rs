@@ -1,7 +1,8 @@
 //! The whole way, with everybody alive: wallets are made, signed with, refreshed and signed with again.
 
+use crate::governance::name;
 use crate::office::{Office, now_ms};
-use crate::plans::{create, name, refresh};
+use crate::plans::{create, refresh};
 use crate::signing::sign;
 use perennial_model::encoding::Digest;
 use perennial_model::wallet::{Chain, WalletId, WalletKey};
