@@ -17,6 +17,8 @@ mod kills;
 mod load;
 #[path = "live/operator.rs"]
 mod operator;
+#[path = "shared/payments.rs"]
+mod payments;
 #[path = "live/people.rs"]
 mod people;
 #[path = "live/refusals.rs"]

@@ -11,6 +11,8 @@ mod governance;
 mod kills;
 #[path = "signer/office.rs"]
 mod office;
+#[path = "shared/payments.rs"]
+mod payments;
 #[path = "signer/plans.rs"]
 mod plans;
 #[path = "signer/signing.rs"]

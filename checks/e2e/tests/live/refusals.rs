@@ -4,8 +4,9 @@
 use crate::api::{Answer, Ask};
 use crate::cluster::Cluster;
 use crate::load::{Tally, sign};
+use crate::payments::{ethereum, solana};
 use crate::people::creation;
-use crate::transactions::{ethereum, payment, psbt, script, solana};
+use crate::transactions::{payment, psbt, script};
 use base64ct::{Base64, Encoding};
 use bitcoin::psbt::{Psbt, PsbtSighashType};
 use bitcoin::sighash::TapSighashType;

@@ -3,6 +3,7 @@
 
 use crate::cluster::PATIENCE;
 use crate::office::{Office, now_ms};
+use crate::payments::{ethereum, solana};
 use base64ct::{Base64, Encoding};
 use perennial_chain::{Assembled, Signature};
 use perennial_coordinator::mailbox::Lane;
@@ -110,26 +111,8 @@ fn ask(office: &mut Office, request: &SessionRequest) {
 /// A small payment of the wallet.
 fn unsigned(chain: Chain, key: &[u8], number: u8) -> Vec<u8> {
     match chain {
-        Chain::Solana => {
-            // Legacy message: one signer, two read-write keys and the system program, one transfer.
-            let mut message = vec![1, 0, 1, 3];
-            message.extend_from_slice(key);
-            message.extend([9; 32]);
-            message.extend([0; 32]);
-            message.extend([number; 32]);
-            message.extend([1, 2, 2, 0, 1, 12, 2, 0, 0, 0]);
-            message.extend(5_000_u64.to_le_bytes());
-            message
-        }
-        Chain::Ethereum => {
-            // EIP-1559: chain 1, nonce, fees, gas, receiver, value, no data, no access list.
-            let mut fields = vec![0x01, 0x80 | 1, number | 0x80, 0x01, 0x02, 0x82, 0x52, 0x08, 0x94];
-            fields.extend([0x11; 20]);
-            fields.extend([0x05, 0x80, 0xc0]);
-            let mut payload = vec![0x02, 0xc0 + fields.len() as u8];
-            payload.extend(fields);
-            payload
-        }
+        Chain::Solana => solana(key.try_into().expect("32 bytes"), number.into()),
+        Chain::Ethereum => ethereum(number.into()),
         other => panic!("no transaction of {other} here"),
     }
 }
