@@ -41,8 +41,8 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::NonceReused => "saves a nonce and uses it again",
         Mutant::KeepBeforeActivation => "promises to keep what is not active",
         Mutant::SkipErasure => "leaves erased slots as they are",
-        Mutant::BasesUnderSeveralNumbers => "retires ECDSA wallets under several numbers",
-        Mutant::BasesTakenByAnyRetirement => "takes bases with wallets that have none",
+        Mutant::BasesUnderSeveralNumbers => "retires a plan under several numbers",
+        Mutant::BasesTakenByAnyRetirement => "takes bases with any wallet",
     }
 }
 
