@@ -85,6 +85,23 @@ struct Position {
     after: u64,
 }
 
+impl Position {
+    /// Takes up the numbers of a delivery that begins with `first`. Mail that was there before this process's first
+    /// delivery was fetched by an earlier process of this signer, or the coordinator's log says that it was dropped.
+    /// In an incarnation that began later, nobody else has fetched any.
+    fn meet(&mut self, incarnation: [u8; 16], first: u64) {
+        if self.incarnation != Some(incarnation) {
+            self.after = if self.incarnation.is_none() { first - 1 } else { 0 };
+            self.incarnation = Some(incarnation);
+        }
+    }
+
+    /// How many items before this one were never seen; none for an item that came before.
+    fn missing_before(&self, number: u64) -> Option<u64> {
+        number.checked_sub(self.after)?.checked_sub(1)
+    }
+}
+
 /// The pause between attempts: it doubles from [`PAUSE_MIN`] to [`PAUSE_MAX`].
 struct Backoff(Duration);
 
@@ -201,17 +218,12 @@ impl<E: From<Received>> LaneWork<E> {
         loop {
             let asked = Instant::now();
             let delivery = self.poll(&mut requests, position, wait_ms).await?;
-            if position.incarnation != Some(delivery.incarnation) {
-                *position = Position { incarnation: Some(delivery.incarnation), after: 0 };
-            }
+            position.meet(delivery.incarnation, delivery.first);
             self.report_connected();
             let is_empty = delivery.items.is_empty();
             let arrived = Instant::now();
             for (number, body) in (delivery.first..).zip(delivery.items) {
-                if number <= position.after {
-                    continue;
-                }
-                let missing = number - position.after - 1;
+                let Some(missing) = position.missing_before(number) else { continue };
                 if missing > 0 {
                     tracing::warn!(
                         lane = self.lane.name(),
@@ -329,4 +341,22 @@ async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, Failure>
         }
     }
     Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mail_that_this_process_should_have_seen_is_missing() {
+        let mut position = Position::default();
+        position.meet([1; 16], 43);
+        assert_eq!(position.missing_before(43), Some(0), "an earlier process had the 42 before it");
+        position.after = 43;
+        position.meet([1; 16], 47);
+        assert_eq!(position.missing_before(47), Some(3));
+        assert_eq!((position.missing_before(44), position.missing_before(43)), (Some(0), None));
+        position.meet([2; 16], 3);
+        assert_eq!(position.missing_before(3), Some(2), "nobody else fetched the first two");
+    }
 }

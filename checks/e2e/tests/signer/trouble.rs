@@ -65,6 +65,25 @@ fn bad_mail_is_declined_with_who_is_to_blame_and_the_signer_stays_up() {
 }
 
 #[test]
+fn mail_that_a_signer_fetched_before_it_was_started_again_is_not_called_dropped() {
+    let mut office = Office::running(&["a", "b"]);
+    let a: SignerId = name("a");
+    for start in [1, 2] {
+        for lane in [Lane::Signing, Lane::Ceremony] {
+            // That the second came acknowledges the first.
+            for _ in 0..2 {
+                office.post(&a, lane, vec![0xff]);
+                assert_eq!(declined(&mut office, ""), Blame::Asker);
+            }
+        }
+        assert_eq!(office.stop("a"), Some(0));
+        let log = office.log("a");
+        assert!(!log.contains("mail was dropped"), "start {start}: {log}");
+        office.start("a");
+    }
+}
+
+#[test]
 fn a_plan_with_any_changed_byte_is_declined() {
     let mut office = Office::running(&["a", "b"]);
     let a: SignerId = name("a");
