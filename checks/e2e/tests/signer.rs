@@ -4,6 +4,8 @@
 #[path = "mailbox/cluster.rs"]
 #[allow(dead_code)]
 mod cluster;
+#[path = "signer/forgeries.rs"]
+mod forgeries;
 #[path = "shared/governance.rs"]
 #[allow(dead_code)]
 mod governance;

@@ -67,10 +67,23 @@ impl Journal for Memory {
 }
 
 /// The way to the signers.
-#[derive(Debug)]
 pub struct Street {
     mailbox: Mailbox,
     rng: ChaCha20Rng,
+    /// What somebody on the way makes of a request; nobody touches what it gives nothing for.
+    pub meddler: Option<Meddler>,
+}
+
+/// Gives what reaches a signer in place of a request.
+pub type Meddler = Box<dyn FnMut(&Request) -> Option<Vec<Request>>>;
+
+impl Street {
+    fn carry(&mut self, signer: &SignerId, lane: Lane, request: &Request) {
+        let changed = self.meddler.as_mut().and_then(|meddler| meddler(request));
+        for item in changed.as_deref().unwrap_or(std::slice::from_ref(request)) {
+            self.mailbox.post(signer.as_str(), lane, encoding::encode(item)).expect("small enough");
+        }
+    }
 }
 
 impl World for Street {
@@ -81,10 +94,7 @@ impl World for Street {
         &mut self.rng
     }
     fn ask(&mut self, signers: &[SignerId], request: &Request) {
-        let item = encoding::encode(request);
-        for signer in signers {
-            self.mailbox.post(signer.as_str(), Lane::Ceremony, item.clone()).expect("small enough");
-        }
+        signers.iter().for_each(|signer| self.carry(signer, Lane::Ceremony, request));
     }
 }
 
@@ -109,7 +119,8 @@ impl Office {
             let document = encoding::encode(&*governance);
             std::fs::write(directory.join("governance.cbor"), document).expect("written");
         }
-        let street = Street { mailbox: coordinator.mailbox.clone(), rng: ChaCha20Rng::from_seed([7; 32]) };
+        let rng = ChaCha20Rng::from_seed([7; 32]);
+        let street = Street { mailbox: coordinator.mailbox.clone(), rng, meddler: None };
         let tuning = Tuning {
             ask_again_ms: 100,
             ask_again_max_ms: 400,
@@ -254,7 +265,7 @@ impl Office {
         let from: SignerId = name(&item.from);
         let reply: Reply = encoding::decode(&item.body).expect("signers send replies");
         if let Some((to, request)) = relay(&from, &reply).expect("signers send their own mail") {
-            self.post(&to, item.lane, encoding::encode(&request));
+            self.driver.world_mut().carry(&to, item.lane, &request);
             return;
         }
         if let Reply::Session(report) = &reply
