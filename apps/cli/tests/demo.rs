@@ -94,7 +94,7 @@ fn check(shown: &Value, signers: u64, refreshes: u64) {
 #[test]
 fn two_of_three_lose_no_signature_and_keep_no_old_share() {
     let _stage = stage();
-    let shown = performed(&["--seconds", "2", "--refreshes", "2", "--rate", "10", "--overlap", "1"]);
+    let shown = performed(&["--seconds", "1", "--refreshes", "2", "--rate", "10", "--overlap", "1"]);
     check(&shown, 3, 2);
     assert_eq!(number(&shown["signing"]["fallbacks"]), 0);
 }

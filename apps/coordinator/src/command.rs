@@ -18,7 +18,8 @@ use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Plans, relays, stores and shows; holds no share and no right.
 #[derive(Debug, Parser)]
@@ -113,9 +114,14 @@ fn start(dir: &std::path::Path) -> anyhow::Result<()> {
     process::harden()?;
     let directory = Directory::open(dir).map_err(RunError::from)?;
     let config = directory.config().map_err(RunError::from)?;
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|error| RunError::Directory(config.log_refused(&error.to_string()).into()))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    // An empty rule would mean `error`.
+    let rules: Vec<&str> = config.log.split(',').map(str::trim).filter(|rule| !rule.is_empty()).collect();
+    let filter: Targets = rules
+        .join(",")
+        .parse()
+        .map_err(|error: ParseError| RunError::Directory(config.log_refused(&error.to_string()).into()))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     tracing::info!("perennial-coordinator {} on {}", env!("CARGO_PKG_VERSION"), dir.display());
     for line in config.to_toml().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         tracing::info!("configuration: {line}");
