@@ -50,11 +50,18 @@ pub struct Tune {
     pub tick_ms: u64,
     /// How much memory the records of wallets may take as cache, in MiB.
     pub records_cache_mib: usize,
+    /// Whether ceremonies run only where nothing else on the machine wants to.
+    pub ceremonies_yield: bool,
 }
 
 impl Default for Tune {
     fn default() -> Self {
-        Self { log: LevelFilter::INFO, tick_ms: TICK_MS, records_cache_mib: RECORDS_CACHE_MIB }
+        Self {
+            log: LevelFilter::INFO,
+            tick_ms: TICK_MS,
+            records_cache_mib: RECORDS_CACHE_MIB,
+            ceremonies_yield: false,
+        }
     }
 }
 
@@ -115,6 +122,7 @@ struct WrittenTune {
     log: Option<String>,
     tick_ms: Option<u64>,
     records_cache_mib: Option<usize>,
+    ceremonies_yield: Option<bool>,
 }
 
 /// The name that a directory was made for, without asking whether the rest of the file is complete.
@@ -183,14 +191,17 @@ pub fn template(signer: &SignerId, coordinator: Option<SocketAddr>, pin: Option<
         "# What this signer trusts. Beside it: {GOVERNANCE_FILE}, the approvers, quorums and signers.\n\
          signer = \"{signer}\"\n{coordinator}\n{pin}\n\n\
          # What may be tuned. These are the usual values.\n\
-         [tune]\n#log = \"info\"\n#tick_ms = {TICK_MS}\n#records_cache_mib = {RECORDS_CACHE_MIB}\n"
+         [tune]\n#log = \"info\"\n#tick_ms = {TICK_MS}\n#records_cache_mib = {RECORDS_CACHE_MIB}\n\
+         # On a machine that has nothing to do but sign: refreshes disturb signing less, and wait for as long as the\n\
+         # processors are busy.\n#ceremonies_yield = false\n"
     )
 }
 
 impl fmt::Display for Tune {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { log, tick_ms, records_cache_mib } = self;
-        write!(f, "log {log}, tick_ms {tick_ms}, records_cache_mib {records_cache_mib}")
+        let Self { log, tick_ms, records_cache_mib, ceremonies_yield } = self;
+        write!(f, "log {log}, tick_ms {tick_ms}, records_cache_mib {records_cache_mib}")?;
+        write!(f, ", ceremonies_yield {ceremonies_yield}")
     }
 }
 
@@ -223,7 +234,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Written, Tune), ConfigError> {
     if !(1..=RECORDS_CACHE_MIB_MAX).contains(&records_cache_mib) {
         return Err(setting(format!("key `tune.records_cache_mib` is from 1 to {RECORDS_CACHE_MIB_MAX}")));
     }
-    let tune = Tune { log, tick_ms, records_cache_mib };
+    let ceremonies_yield = tune.ceremonies_yield.unwrap_or(usual.ceremonies_yield);
+    let tune = Tune { log, tick_ms, records_cache_mib, ceremonies_yield };
     Ok((written, tune))
 }
 
@@ -278,12 +290,16 @@ mod tests {
             ("tick_ms = 0", "from 1 to 200"),
             ("tick_ms = 201", "from 1 to 200"),
             ("records_cache_mib = 0", "from 1 to 1024"),
+            ("ceremonies_yield = 1", "boolean"),
         ] {
             let text = refusal(&format!("{GOOD}[tune]\n{line}\n"));
             assert!(text.contains(words), "{text}");
         }
         let (_, tune) = parse(Path::new("signer.toml"), GOOD.as_bytes()).expect("accepted");
         assert_eq!(tune, Tune::default());
+        let text = format!("{GOOD}[tune]\nceremonies_yield = true\n");
+        let (_, tune) = parse(Path::new("signer.toml"), text.as_bytes()).expect("accepted");
+        assert_eq!(tune, Tune { ceremonies_yield: true, ..Tune::default() });
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::ending::{ExitStatus, Failure};
 use crate::identity::{Identity, IdentityError};
 use crate::keys::{KeyError, Keys, identity_digits};
 use crate::mailbox::Client;
+use crate::priority::ceremonies_yield_to_all;
 use crate::private_file::{PrivateFileError, check_directory};
 use crate::process::{DirectoryLock, LockError, end_now};
 use crate::store::{self, LastGovernance, Owner, StoreRefused, Stores};
@@ -126,6 +127,9 @@ pub fn run(
         wrapping_check: keys.wrapping_check(),
     };
     announce(&config, &owner, &identity);
+    if config.tune.ceremonies_yield {
+        ceremonies_yield_to_all();
+    }
     let mut stores = store::open(directory, &owner, config.tune.records_cache_mib << 20)?;
     check_governance(&config, &mut stores)?;
     let pinned = Pinned::new(me.clone(), config.trust.governance.clone())
@@ -165,6 +169,12 @@ impl Running {
         for (wallet, epoch) in saved.keeper.damaged() {
             tracing::error!(
                 "the share of {wallet} epoch {epoch} does not open: its slot is damaged; refresh the wallet"
+            );
+        }
+        for (counterparty, epoch) in saved.keeper.damaged_bases() {
+            tracing::error!(
+                "the pair base with {counterparty} for epoch {epoch} does not open: its slot is damaged; refresh the \
+                 ECDSA wallets"
             );
         }
 

@@ -52,9 +52,6 @@ pub struct Body {
     pub bases: Vec<BaseRecord>,
 }
 
-/// A record of this table under a key that begins so is a pair base; others say which epochs moved to which base.
-const BASE_KEY: u8 = b'b';
-
 /// What the records say of their owner. Only the name is used; the rest is there because it is there.
 #[derive(Clone, Debug, Encode, Decode)]
 struct Ownership {
@@ -90,7 +87,6 @@ impl Body {
         let wallets = records_table(&records, &path, Table::Wallet)?;
         let wallets = wallets.into_iter().map(|row| wallet(&path, row)).collect::<Result<_, _>>()?;
         let bases = records_table(&records, &path, Table::Base)?.into_iter();
-        let bases = bases.filter(|(key, _)| key.first() == Some(&BASE_KEY));
         let bases = bases.map(|(_, value)| encoding::decode(&value).map_err(|e| unreadable(&path, e)));
         let bases = bases.collect::<Result<_, _>>()?;
         Ok(Self {

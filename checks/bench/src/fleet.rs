@@ -5,7 +5,7 @@ use crate::fleet_core::floor;
 use crate::live::api::Probe;
 use crate::live::load::percentile;
 use crate::live::machine;
-use crate::live::{Cluster, SIGNERS};
+use crate::live::{Cluster, Priority, SIGNERS};
 use crate::report::{Figure, Kind, Report, Target};
 use crate::signing::floor::library_signs;
 use perennial_model::wallet::{Chain, Scheme};
@@ -56,7 +56,7 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
 }
 
 fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start(Priority::Usual)?;
     let wallets: Vec<_> = (0..count).map(|number| (format!("wallet-{number:05}"), chain.name())).collect();
     let made = cluster.api.create(&wallets)?;
     let per_second = |took: Duration| f64::from(count) / took.as_secs_f64();

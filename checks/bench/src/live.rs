@@ -9,6 +9,7 @@ pub mod transfers;
 use anyhow::{Context as _, bail};
 use api::Api;
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,6 +25,15 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The signers.
 pub const SIGNERS: [&str; 3] = ["a", "b", "c"];
 
+/// How the signers' ceremonies give way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// As they are made.
+    Usual,
+    /// With `ceremonies_yield`, for machines that do nothing but sign.
+    Yield,
+}
+
 /// A running cluster of which any two of three signers sign. Its processes and files end with it.
 pub struct Cluster {
     /// Its API, and who approves there.
@@ -38,7 +48,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When a program is missing, or a port or a directory cannot be had.
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(priority: Priority) -> anyhow::Result<Self> {
         let place = tempfile::Builder::new().prefix("perennial-bench-").tempdir()?;
         let directory = place.path().join("cluster");
         let [api, mail] = free_addresses()?;
@@ -53,7 +63,13 @@ impl Cluster {
         let mut cluster = Self { api: Api::new(api, &directory)?, signers: Vec::new(), coordinator, place };
         for name in SIGNERS {
             let log = cluster.place.path().join(format!("log-{name}"));
-            let signer = daemon("perennial-signer", &directory.join("signers").join(name), &log)?;
+            let directory = directory.join("signers").join(name);
+            if priority == Priority::Yield {
+                // The file ends with the section of what may be tuned.
+                let mut settings = File::options().append(true).open(directory.join("signer.toml"))?;
+                writeln!(settings, "ceremonies_yield = true")?;
+            }
+            let signer = daemon("perennial-signer", &directory, &log)?;
             cluster.signers.push(signer);
         }
         cluster.wait_until_ready()?;

@@ -4,10 +4,10 @@
 pub mod floor;
 mod refreshes;
 
-use crate::live::Cluster;
 use crate::live::api::Probe;
 use crate::live::load::{self, Sample, percentile};
 use crate::live::transfers::transfer;
+use crate::live::{Cluster, Priority};
 use crate::report::{Figure, Kind, Report, Target};
 use anyhow::Context as _;
 use floor::Hardware;
@@ -35,11 +35,14 @@ const ECDSA_MS: f64 = 15.0;
 /// How many times as long the slowest of a hundred may take while shares are replaced.
 const P99_RATIO: f64 = 1.3;
 
-/// Whether shares are replaced meanwhile.
+/// What happens meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Disturbed {
-    Yes,
-    No,
+enum Meanwhile {
+    Nothing,
+    /// All wallets are refreshed, again and again.
+    Refreshes,
+    /// Every processor is busy with something else that gives way to all.
+    Idlers,
 }
 
 /// What was found in all turns of a kind.
@@ -49,12 +52,23 @@ struct Side {
     refreshes: usize,
 }
 
-/// Runs the benchmark: the cases with `only` in their names, which are `latency`, `refresh ethereum`, `refresh
-/// bitcoin` and `refresh solana`.
+impl Priority {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "latency",
+            Self::Yield => "latency with ceremonies_yield",
+        }
+    }
+}
+
+/// Runs the benchmark: the cases with `only` in their names, which are `latency`, `latency with ceremonies_yield`,
+/// `refresh ethereum`, `refresh bitcoin` and `refresh solana`.
 pub fn run(only: &str) -> anyhow::Result<Report> {
     let mut figures = Vec::new();
-    if "latency".contains(only) {
-        latency(&mut figures)?;
+    for priority in [Priority::Usual, Priority::Yield] {
+        if priority.name().contains(only) {
+            latency(priority, &mut figures)?;
+        }
     }
     for (_, chain) in WALLETS {
         if format!("refresh {}", chain.name()).contains(only) {
@@ -64,14 +78,15 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
     let what = format!(
         "one coordinator and three signers, any two of which sign, as processes on this machine. Latency at the API \
          from the time at which a request was due, {RATE} requests a second over three wallets, in turns of \
-         {SIGNATURES}: steady, and while all three wallets are refreshed back to back with an overlap of {OVERLAP_MS} ms. \
+         {SIGNATURES}: steady, while all three wallets are refreshed back to back with an overlap of {OVERLAP_MS} ms, and \
+         while something at idle priority that touches neither disk nor memory keeps every processor busy. \
          One wallet alone is refreshed with overlap zero, from its approval until the last receipt was seen"
     );
     Ok(Report { name: "signing", what, figures })
 }
 
-fn latency(figures: &mut Vec<Figure>) -> anyhow::Result<()> {
-    let cluster = Cluster::start()?;
+fn latency(priority: Priority, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
+    let cluster = Cluster::start(priority)?;
     let hardware = Hardware::measure(cluster.place())?;
     let wallets: Vec<_> = WALLETS.iter().map(|(name, chain)| ((*name).to_owned(), chain.name())).collect();
     cluster.api.create(&wallets)?;
@@ -86,32 +101,47 @@ fn latency(figures: &mut Vec<Figure>) -> anyhow::Result<()> {
         let (name, chain) = WALLETS[place];
         api.sign(name, &transfer(chain, &addresses[place], number)?, &format!("bench-{number}"))
     };
-    let turn = |first, disturbed| -> anyhow::Result<(usize, Vec<Sample>)> {
+    let turn = |first, meanwhile| -> anyhow::Result<(usize, Vec<Sample>)> {
         load::during(RATE, first, send, |sent: &AtomicU64| {
             let mut refreshes = 0;
+            let idlers = (meanwhile == Meanwhile::Idlers).then(floor::Idlers::start).transpose()?;
             while sent.load(Relaxed) < SIGNATURES {
-                match disturbed {
-                    Disturbed::Yes => drop(api.refresh(&["*"], Probe::OnePerChunk, OVERLAP_MS)?),
-                    Disturbed::No => std::thread::sleep(LOOK),
+                match meanwhile {
+                    Meanwhile::Refreshes => drop(api.refresh(&["*"], Probe::OnePerChunk, OVERLAP_MS)?),
+                    Meanwhile::Nothing | Meanwhile::Idlers => std::thread::sleep(LOOK),
                 }
                 refreshes += 1;
             }
+            drop(idlers);
             Ok(refreshes)
         })
     };
     // The first requests find caches and connections cold and do not count.
-    let (_, cold) = turn(0, Disturbed::No)?;
+    let (_, cold) = turn(0, Meanwhile::Nothing)?;
     let mut first = cold.len() as u64;
-    let (mut steady, mut during) = (Side::default(), Side::default());
+    let (mut steady, mut during, mut busy) = (Side::default(), Side::default(), Side::default());
     for _ in 0..TURNS {
-        for (side, disturbed) in [(&mut steady, Disturbed::No), (&mut during, Disturbed::Yes)] {
-            let (refreshes, samples) = turn(first, disturbed)?;
+        for (side, meanwhile) in [
+            (&mut steady, Meanwhile::Nothing),
+            (&mut during, Meanwhile::Refreshes),
+            (&mut busy, Meanwhile::Idlers),
+        ] {
+            let (refreshes, samples) = turn(first, meanwhile)?;
             first += samples.len() as u64;
             side.samples.extend(samples);
             side.refreshes += refreshes;
         }
     }
-    describe(&steady, &during, hardware, figures)
+    let before = figures.len();
+    describe(&steady, &during, hardware, figures)?;
+    let (calm, busy) = (steady.latencies(None), busy.latencies(None));
+    let name = "all: beside idle-priority work on every processor, p99";
+    let figure = Figure::new(name, percentile(&busy, 99), "ms");
+    figures.push(figure.beside(Kind::Undisturbed, "steady", percentile(&calm, 99)));
+    if priority == Priority::Yield {
+        figures.iter_mut().skip(before).for_each(|figure| figure.name.insert_str(0, "yielding, "));
+    }
+    Ok(())
 }
 
 impl Side {

@@ -26,3 +26,29 @@ fn a_signer_may_lose_power_at_every_operation() {
         }
     }
 }
+
+/// Two signers and one wallet that stands on a pair base, since each base takes a second: the cuts are those of the
+/// refreshes, which are the later half, after they landed.
+#[test]
+fn a_signer_with_pair_bases_may_lose_power_at_every_operation_of_a_refresh() {
+    let scenario = || {
+        let scenario = Scenario::new(Kind::Ecdsa, 1);
+        let wallets = scenario.wallets[..1].to_vec();
+        Scenario { signers: 2, threshold: 2, wallets, plans: 1, weather: Weather::CALM, ..scenario }
+    };
+    let (result, tally, _) = World::new(scenario()).run();
+    assert!(result.is_ok(), "{result:?}");
+    let operations = tally.operations[0] as u32;
+    assert!(operations > 40, "only {operations} operations");
+    let cut_at_every_other = |first: u32| {
+        for operation in (operations / 2 + first..operations).step_by(2) {
+            let (result, tally, trace) = World::new(scenario()).cut_at(0, operation, Landed::Yes).run();
+            assert!(result.is_ok(), "cut at operation {operation}: {result:?}\n{trace}");
+            assert!(tally.signatures > 0);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| cut_at_every_other(0));
+        cut_at_every_other(1);
+    });
+}

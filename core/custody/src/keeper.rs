@@ -207,6 +207,12 @@ impl Keeper {
         &self.damaged
     }
 
+    /// Pair bases that did not open when this signer started, with the epoch that they were made for: their slots are
+    /// damaged. Nothing is signed with that counterparty under that epoch until the wallets' next refresh.
+    pub fn damaged_bases(&self) -> &[(SignerId, Epoch)] {
+        self.pairs.damaged()
+    }
+
     /// This signer.
     pub fn own(&self) -> &Own {
         &self.own
@@ -354,6 +360,7 @@ impl Keeper {
         for chunk in unfinished {
             self.erase_below(now_ms, &chunk, &mut draft);
         }
+        self.resume_bases(&mut draft);
         draft.changes.extend(self.pairs.published());
         draft.changes.extend(self.wallets.keys().map(|wallet| self.published(wallet)));
         Ok(draft)

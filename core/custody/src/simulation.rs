@@ -38,11 +38,6 @@ pub fn slot_opens(own: &Own, at: SlotIndex, slot: &SlotBytes) -> bool {
     own.wrapping.open(at, slot).is_some()
 }
 
-/// The slot that a record of a pair base refers to; none for the other records of its table.
-pub fn base_slot(record: &[u8]) -> Option<SlotIndex> {
-    crate::ceremony::pairs::slot_of_record(record)
-}
-
 /// A planted fault: the randomness of a session as if it had been saved and were used in every session.
 #[derive(Debug, Default)]
 pub struct SavedRandomness(u64);

@@ -32,6 +32,7 @@ use perennial_model::governance::Governance;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::{CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
 use perennial_model::session::SESSION_MS_MAX;
+use perennial_model::wallet::{Scheme, WalletId};
 use probing::Bench;
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -266,6 +267,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             .filter(|wallet| wallet.parent().is_none())
             .map(PlannedWallet::id)
             .collect();
+        self.check_bases(plan)?;
         for wallet in &plan.wallets {
             let id = wallet.id();
             match wallet {
@@ -286,6 +288,36 @@ impl<J: Journal, W: World> Driver<J, W> {
                         return Err(Error::denied(reason));
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<J, W> Driver<J, W> {
+    /// Refuses a refresh that leaves out an ECDSA wallet of an open one that it overlaps: retired first, the other
+    /// would put that wallet on pair bases that this one erases.
+    fn check_bases(&self, plan: &Plan) -> Result<(), Error> {
+        let on_bases = |plan: &Plan| -> BTreeSet<WalletId> {
+            let is_ecdsa = |id: &&WalletId| {
+                self.heads.get(id).is_some_and(|head| head.wallet().chain.scheme() == Scheme::Ecdsa)
+            };
+            let held = plan.wallets.iter().filter(|wallet| wallet.parent().is_some());
+            held.map(PlannedWallet::id).filter(is_ecdsa).cloned().collect()
+        };
+        let named = on_bases(plan);
+        if named.is_empty() {
+            return Ok(());
+        }
+        for (digest, open) in &self.open {
+            let others = on_bases(open.plan());
+            let left_out = others.difference(&named).next().filter(|_| !others.is_disjoint(&named));
+            if let Some(wallet) = left_out {
+                let short = digest.short();
+                return Err(Error::denied(format!(
+                    "it leaves out {wallet}, which ceremony {short} renews together with wallets that it names: name \
+                     {wallet} too, or wait until {short} is over"
+                )));
             }
         }
         Ok(())

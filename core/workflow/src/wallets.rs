@@ -45,6 +45,11 @@ pub enum HeadChange {
         /// When the Retirement was.
         at_ms: u64,
     },
+    /// An attempt was left after its Activation. Its holders go on serving it; no request and no plan stands on it.
+    Withdrawn {
+        /// The chunk.
+        chunk: Chunk,
+    },
     /// An attempt was left, and its openers may hold something of it.
     Abandoned {
         /// The number.
@@ -277,6 +282,7 @@ impl Heads {
             HeadChange::Retired { generation, activated_ms, at_ms } => {
                 self.retire(generation, *activated_ms, *at_ms);
             }
+            HeadChange::Withdrawn { chunk } => self.withdraw(*chunk),
             HeadChange::Abandoned { epoch, wallets, openers } => {
                 for wallet in wallets.iter() {
                     if self.retired_epoch(wallet).is_none_or(|retired| retired < *epoch) {
@@ -285,6 +291,26 @@ impl Heads {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes a chunk out of its wallets' places. What was never retired and has nothing below it is no wallet yet.
+    fn withdraw(&mut self, chunk: Chunk) {
+        let Some(generation) = self.generations.get(&chunk).map(|standing| standing.generation.clone())
+        else {
+            return;
+        };
+        for share_set in &generation.share_sets {
+            let id = &share_set.wallet.id;
+            let Some(mut entry) = self.wallets.remove(id) else { continue };
+            let (gone, stays): (Vec<Place>, Vec<Place>) =
+                entry.places().partition(|place| place.chunk == chunk);
+            if let Some(highest) = stays.iter().copied().max_by_key(|place| self.order_of(*place)) {
+                entry.present = highest;
+                entry.others = stays.into_iter().filter(|place| *place != highest).collect();
+                self.wallets.insert(id.clone(), entry);
+            }
+            gone.into_iter().for_each(|place| self.release(place.chunk));
         }
     }
 

@@ -12,7 +12,6 @@ use base64ct::{Base64, Encoding};
 use perennial_model::Error;
 use perennial_model::committee::{Committee, MEMBERS_MAX, SignerId};
 use perennial_model::encoding::{self, Digest};
-use perennial_model::epoch::Epoch;
 use perennial_model::plan::{
     Action, BackupRule, LiarTolerance, PLAN_WALLETS_MAX, Plan, PlannedWallet, ProbeRate, Profile,
 };
@@ -255,23 +254,18 @@ fn refresh(desk: &Desk, draft: RefreshDraft) -> Result<Plan, Problem> {
 /// ECDSA wallets that were last renewed together stand on the same pair bases, and signers refuse a plan that names
 /// only some of them.
 fn check_companions(desk: &Desk, held: &[HeldWallet]) -> Result<(), Problem> {
-    let attempts = |head: &Head<'_>| -> Vec<(Digest, Epoch)> {
-        let chunks = head.served().map(|served| served.standing.generation.inputs.chunk);
-        chunks.map(|chunk| (chunk.plan, chunk.epoch)).collect()
+    let plans = |head: &Head<'_>| -> Vec<Digest> {
+        head.served().map(|served| served.standing.generation.inputs.chunk.plan).collect()
     };
     let is_ecdsa = |head: &Head<'_>| head.wallet().chain.scheme() == Scheme::Ecdsa;
     let named: BTreeSet<&WalletId> = held.iter().map(|held| &held.wallet.id).collect();
     let heads = desk.view.heads();
-    let renewed: BTreeSet<(Digest, Epoch)> = named
-        .iter()
-        .filter_map(|id| heads.get(id))
-        .filter(is_ecdsa)
-        .flat_map(|head| attempts(&head))
-        .collect();
+    let renewed: BTreeSet<Digest> =
+        named.iter().filter_map(|id| heads.get(id)).filter(is_ecdsa).flat_map(|head| plans(&head)).collect();
     let left_out: Vec<String> = heads
         .iter()
         .filter(|head| is_ecdsa(head) && !named.contains(&head.wallet().id))
-        .filter(|head| attempts(head).iter().any(|attempt| renewed.contains(attempt)))
+        .filter(|head| plans(head).iter().any(|plan| renewed.contains(plan)))
         .map(|head| head.wallet().id.to_string())
         .collect();
     let Some(first) = left_out.first() else { return Ok(()) };

@@ -105,3 +105,14 @@ pub fn ask_to_end(process: u32) {
         libc::kill(process.cast_signed(), libc::SIGTERM);
     }
 }
+
+/// Has the calling thread run only where nothing else wants to (SCHED_IDLE, see sched(7)).
+pub fn lower_this_thread_to_idle() -> anyhow::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads one struct that outlives it; 0 means the calling thread.
+    let outcome = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameters) };
+    if outcome != 0 {
+        return Err(std::io::Error::last_os_error()).context("cannot lower the priority of a thread");
+    }
+    Ok(())
+}

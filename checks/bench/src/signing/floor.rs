@@ -10,6 +10,9 @@ use dkls23_core::protocols::{Parameters, PartyIndex};
 use k256::{Scalar, Secp256k1};
 use perennial_model::wallet::Scheme;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What disk and loopback take here, in milliseconds.
@@ -55,6 +58,46 @@ pub fn signature_ms(scheme: Scheme, hardware: Hardware, library: Duration) -> f6
 /// retiring: ten round trips. Signers work at once; the curve operations of one wallet are left out.
 pub fn refresh_ms(hardware: Hardware) -> f64 {
     9.0 * hardware.sync_ms + 10.0 * hardware.round_trip_ms
+}
+
+/// Threads that keep every processor busy at the lowest policy there is (SCHED_IDLE, see sched(7)).
+///
+/// No work beside signing that keeps the processors busy can disturb it less: whoever else wants a processor takes it
+/// from these threads at once, and they touch neither disk nor memory. What signing takes longer beside them is the
+/// price of a processor that does not sleep and of caches, and no priority of a ceremony's threads can mend it.
+pub struct Idlers {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Idlers {
+    /// Starts one thread for each processor; dropping this ends them.
+    pub fn start() -> anyhow::Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let idle = |over: Arc<AtomicBool>| {
+            move || {
+                machine::lower_this_thread_to_idle()?;
+                while !over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            }
+        };
+        let count = std::thread::available_parallelism()?.get();
+        let threads = (0..count).map(|_| std::thread::spawn(idle(over.clone()))).collect();
+        Ok(Self { over, threads })
+    }
+}
+
+impl Drop for Idlers {
+    fn drop(&mut self) {
+        self.over.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            if let Ok(Err(error)) = thread.join() {
+                eprintln!("work at idle priority was not at idle priority: {error:#}");
+            }
+        }
+    }
 }
 
 /// Processor time of the library's four phases for both of two signers, on state that is at hand.

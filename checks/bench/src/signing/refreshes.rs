@@ -2,9 +2,9 @@
 
 use super::floor::{self, Hardware};
 use crate::fleet_core::rival;
-use crate::live::Cluster;
 use crate::live::api::Probe;
 use crate::live::load::percentile;
+use crate::live::{Cluster, Priority};
 use crate::report::{Figure, Kind, Target};
 use perennial_model::wallet::{Chain, Scheme};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const ECDSA_MS: f64 = 1_300.0;
 
 /// Measures one wallet of this chain in a cluster of its own.
 pub fn measure(chain: Chain, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start(Priority::Usual)?;
     let hardware = Hardware::measure(cluster.place())?;
     cluster.api.create(&[("treasury".to_owned(), chain.name())])?;
     cluster.api.refresh(&["treasury"], Probe::OnePerChunk, 0)?;

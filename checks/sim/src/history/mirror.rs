@@ -3,8 +3,8 @@
 use crate::disk::Disk;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::SlotIndex;
-use perennial_custody::record::{ChunkRecord, ChunkState, DealingRecord, WalletRecord};
-use perennial_custody::simulation::base_slot;
+use perennial_custody::record::{BaseRecord, ChunkRecord, ChunkState, DealingRecord, WalletRecord};
+use perennial_custody::serving::Attempt;
 use perennial_custody::store::Table;
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::plan::Chunk;
@@ -24,8 +24,8 @@ pub struct Mirror {
     pub plans: BTreeSet<Digest>,
     /// Sessions begun lately.
     pub sessions: BTreeSet<Digest>,
-    /// The slots of its pair bases, by the records' keys.
-    pub bases: BTreeMap<Vec<u8>, SlotIndex>,
+    /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
+    pub bases: BTreeMap<Vec<u8>, (SlotIndex, Attempt)>,
 }
 
 /// A wallet's record before and after.
@@ -109,7 +109,7 @@ impl Mirror {
             ChunkState::Opened(slot) => Some(slot),
             _ => None,
         });
-        held.chain(seeds).chain(self.bases.values().copied()).collect()
+        held.chain(seeds).chain(self.bases.values().map(|(slot, _)| *slot)).collect()
     }
 
     fn put(
@@ -146,8 +146,8 @@ impl Mirror {
                 };
             }
             Table::Base => {
-                let slot = value.and_then(base_slot);
-                replace(&mut self.bases, &key.to_vec(), slot);
+                let record: Option<BaseRecord> = read(value)?;
+                replace(&mut self.bases, &key.to_vec(), record.map(|record| (record.slot, record.attempt)));
             }
             Table::Ban => {}
         }

@@ -6,11 +6,12 @@ use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::{SlotBytes, SlotIndex};
 use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_custody::record::{ChunkState, HeldEpoch};
+use perennial_custody::serving::Attempt;
 use perennial_custody::simulation::slot_opens;
 use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
-use perennial_model::wallet::WalletId;
-use std::collections::BTreeMap;
+use perennial_model::wallet::{Scheme, WalletId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The content of key slots that must be gone when the next turn ends, by signer.
 #[derive(Default)]
@@ -57,7 +58,14 @@ pub fn i9_erasure_is_complete(
 ) -> Result<(), Violation> {
     let who = signer.own.pinned.me();
     let broken = |what: String| Err(Violation::new(Invariant::I9ErasureComplete, what));
-    let referred = history.mirrors[number].referred();
+    let mirror = &history.mirrors[number];
+    if let Some(attempt) = base_without_use(mirror) {
+        return broken(format!(
+            "{who}: a pair base of {} is still there, and nothing stands on it",
+            attempt.epoch
+        ));
+    }
+    let referred = mirror.referred();
     let doomed = &mut history.doomed;
     for at in (0..signer.disk.durable_slots()).map(SlotIndex) {
         let slot = signer.disk.durable_slot(at);
@@ -90,6 +98,21 @@ pub fn i9_erasure_is_complete(
         }
     }
     Ok(())
+}
+
+/// An attempt whose pair bases are kept although no ECDSA share set of it is held and no chunk of it is under way. One
+/// that was refused keeps its record, and with it its base, until its date or the next Retirement.
+fn base_without_use(mirror: &Mirror) -> Option<Attempt> {
+    let made: BTreeSet<Attempt> = mirror.bases.values().map(|(_, attempt)| *attempt).collect();
+    let held = |attempt: &Attempt| {
+        let mut held = mirror.wallets.values().flat_map(|record| &record.held);
+        held.any(|held| Attempt::from(&held.chunk) == *attempt && held.share_set.scheme() == Scheme::Ecdsa)
+    };
+    let under_way = |attempt: &Attempt| {
+        let is_open = |state: ChunkState| matches!(state, ChunkState::Opened(_) | ChunkState::Left);
+        mirror.chunks.iter().any(|(chunk, record)| Attempt::from(chunk) == *attempt && is_open(record.state))
+    };
+    made.into_iter().find(|attempt| !held(attempt) && !under_way(attempt))
 }
 
 /// What a receipt says is true of the durable records: nothing lower is held, opened or dealt.

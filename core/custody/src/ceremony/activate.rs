@@ -369,6 +369,7 @@ impl Keeper {
             .filter(|(chunk, _)| overdue(chunk))
             .map(|(chunk, _)| *chunk)
             .collect();
+        let attempts: BTreeSet<Attempt> = dropped.iter().map(Attempt::from).collect();
         for chunk in dropped {
             let mut slots = Vec::new();
             let mut writes =
@@ -388,6 +389,7 @@ impl Keeper {
             draft.effects.push(Effect::Commit(writes));
             draft.effects.push(Effect::Erase(slots));
         }
+        self.drop_bases(&attempts, draft);
     }
 }
 

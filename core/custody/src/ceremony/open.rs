@@ -4,6 +4,7 @@ use crate::keeper::Keeper;
 use crate::keyslots::SlotIndex;
 use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
 use crate::seal::OneTimeSeed;
+use crate::serving::Attempt;
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::approval::{Approved, ApprovedPlan};
@@ -13,7 +14,7 @@ use perennial_model::encoding;
 use perennial_model::error::Error;
 use perennial_model::identity::Signed;
 use perennial_model::mail::Reply;
-use perennial_model::plan::{Chunk, PlannedWallet};
+use perennial_model::plan::{Action, Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
 use rand_core::CryptoRng;
@@ -84,7 +85,7 @@ impl Keeper {
             self.check_unopened(wallet.id(), &chunk)?;
         }
         let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
-        if scheme == Scheme::Ecdsa {
+        if scheme == Scheme::Ecdsa && plan.action != Action::Create {
             self.check_companions(plan, &ids)?;
         }
 
@@ -99,7 +100,7 @@ impl Keeper {
         // not leave one of them with a seed that is not its own.
         let (slot, wrapped) = self.cabinet.put(seed.danger_secret_bytes(), rng);
         let mut writes = Vec::new();
-        let left = self.leave_lower(&ids, &chunk, &mut writes);
+        let (left, attempts) = self.leave_lower(&ids, &chunk, &mut writes);
         let mut record = ChunkRecord::new(ChunkState::Opened(slot), ids, parents);
         record.opening = Some(opening.clone());
         writes.push(put(Table::Chunk, chunk_key(&chunk), &record));
@@ -108,6 +109,7 @@ impl Keeper {
         draft.effects.push(Effect::Erase(left));
         draft.mail.push(Reply::Opened(opening));
         self.insert_chunk(chunk, record);
+        self.drop_bases(&attempts, draft);
         Ok(())
     }
 
@@ -231,13 +233,13 @@ impl Keeper {
     }
 
     /// Leaves every lower attempt of these wallets that is only opened. Its number stays used up for its other
-    /// wallets too. Gives the slots to erase.
+    /// wallets too. Gives the slots to erase, and the attempts that were left.
     fn leave_lower(
         &mut self,
         wallets: &[WalletId],
         above: &Chunk,
         writes: &mut Vec<Write>,
-    ) -> Vec<SlotIndex> {
+    ) -> (Vec<SlotIndex>, BTreeSet<Attempt>) {
         let lower: BTreeSet<Chunk> = wallets
             .iter()
             .filter_map(|wallet| self.chunks_of.get(wallet))
@@ -246,6 +248,7 @@ impl Keeper {
             .filter(|chunk| matches!(self.chunks.get(chunk).map(|r| r.state), Some(ChunkState::Opened(_))))
             .copied()
             .collect();
+        let attempts = lower.iter().map(Attempt::from).collect();
         let mut slots = Vec::new();
         for chunk in lower {
             let named = self.chunks.get(&chunk).map(|record| record.wallets.clone()).unwrap_or_default();
@@ -256,7 +259,7 @@ impl Keeper {
             slots.extend(self.remove_chunk(&chunk));
         }
         slots.iter().for_each(|slot| self.cabinet.forget(*slot));
-        slots
+        (slots, attempts)
     }
 
     /// Everybody who may deal: the parents' holders, or all new holders where keys are made.

@@ -10,7 +10,7 @@ mod retire;
 
 use crate::inbox::ToVerify;
 use crate::keeper::{Keeper, LoadFailed, Own};
-use crate::keyslots::{Cabinet, SlotIndex, lock, unlock};
+use crate::keyslots::{Cabinet, SlotBytes, SlotIndex, lock, unlock};
 use crate::pairing::{Base, PairingError, Setup, SetupProgress, SetupTerms, Side};
 use crate::record::{BaseRecord, put};
 use crate::seal::{OneTimeSeed, seal};
@@ -21,6 +21,7 @@ use minicbor::{Decode, Encode};
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Inputs, Sealed};
 use perennial_model::encoding::{self, Bytes, Digest, Document};
+use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Reply};
@@ -62,6 +63,9 @@ pub(crate) struct Pairs {
     runs: BTreeMap<(SignerId, Attempt), Run>,
     run_counts: BTreeMap<(SignerId, Attempt), u32>,
     waiting: BTreeMap<Chunk, ToVerify>,
+    /// Records of bases that do not open, to be deleted; an erasure that was cut short leaves some.
+    unreadable: Vec<Vec<u8>>,
+    damaged: Vec<(SignerId, Epoch)>,
 }
 
 /// A counterparty that is banned, and why.
@@ -86,19 +90,19 @@ impl Pairs {
         cabinet: &Cabinet,
     ) -> Result<(), LoadFailed> {
         let damaged = |e: encoding::Malformed| LoadFailed::Records(e.into());
-        for (_, bytes) in store.all(Table::Base)? {
+        for (place, bytes) in store.all(Table::Base)? {
             let record: BaseRecord = encoding::decode(&bytes).map_err(damaged)?;
             let name = (record.counterparty.clone(), record.attempt);
-            let key = cabinet.get(record.slot).map_err(LoadFailed::Records)?;
+            let key = cabinet.get(record.slot);
             let context = base_context(own.pinned.me(), &record.counterparty, &record.attempt);
-            let base = unlock(&key, &context.0, &record.ciphertext.0)
-                .and_then(|bytes| Base::from_secret_bytes(&bytes).ok())
-                .ok_or_else(|| {
-                    LoadFailed::Records(Error::Bug(format!(
-                        "the base with {} does not open",
-                        record.counterparty
-                    )))
-                })?;
+            let opened = key.ok().and_then(|key| unlock(&key, &context.0, &record.ciphertext.0));
+            let Some(base) = opened.and_then(|bytes| Base::from_secret_bytes(&bytes).ok()) else {
+                if cabinet.wrapped(record.slot) != SlotBytes::EMPTY {
+                    self.damaged.push((record.counterparty, record.attempt.epoch));
+                }
+                self.unreadable.push(place);
+                continue;
+            };
             self.bases.insert(name, Stored { base: Arc::new(base), slot: record.slot });
         }
         for (_, bytes) in store.all(Table::Ban)? {
@@ -106,6 +110,11 @@ impl Pairs {
             self.banned.insert(record.counterparty);
         }
         Ok(())
+    }
+
+    /// The pairs whose base does not open, with its epoch's number.
+    pub(crate) fn damaged(&self) -> &[(SignerId, Epoch)] {
+        &self.damaged
     }
 
     /// The slots that bases refer to.
@@ -126,6 +135,13 @@ impl Pairs {
         self.banned.contains(counterparty)
     }
 
+    /// Forgets everything under way for attempts that are over.
+    fn forget_runs(&mut self, attempts: &BTreeSet<Attempt>) {
+        self.runs.retain(|(_, attempt), _| !attempts.contains(attempt));
+        self.run_counts.retain(|(_, attempt), _| !attempts.contains(attempt));
+        self.waiting.retain(|chunk, _| !attempts.contains(&Attempt::from(chunk)));
+    }
+
     /// Keeps what has to wait for a base.
     pub(crate) fn wait(&mut self, dealings: ToVerify) {
         self.waiting.insert(dealings.inputs.chunk, dealings);
@@ -135,12 +151,6 @@ impl Pairs {
     pub(crate) fn base(&self, counterparty: &SignerId, attempt: &Attempt) -> Option<&Arc<Base>> {
         self.bases.get(&(counterparty.clone(), *attempt)).map(|stored| &stored.base)
     }
-}
-
-/// The slot that a base at rest refers to.
-#[cfg(feature = "simulation")]
-pub(crate) fn slot_of_record(record: &[u8]) -> Option<SlotIndex> {
-    encoding::decode::<BaseRecord>(record).ok().map(|record| record.slot)
 }
 
 fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {

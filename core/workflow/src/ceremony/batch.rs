@@ -67,6 +67,14 @@ pub enum CeremonyFact {
     Finished,
 }
 
+/// How the ECDSA wallets of a plan stand together.
+struct Together {
+    /// The highest number that one of them needs.
+    highest: Option<Epoch>,
+    /// Whether all of them can be retired under it.
+    is_ready: bool,
+}
+
 /// A fact that does not fit the ceremony. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a fact that does not fit: {0}")]
@@ -197,44 +205,47 @@ impl Ceremony {
     }
 
     /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and attempt
-    /// number, and the first Retirement erases those of every lower number; so the ECDSA wallets of a plan are retired
-    /// under one number or not at all. Where one of them is given up the others stay beside their parents until the
-    /// next plan names all of them; wallets that are being made have no parent to lose.
+    /// number, and the first Retirement erases those of every lower number; so the ECDSA wallets of a refresh are
+    /// retired under one number or not at all. Where one of them is given up the others stay beside their parents until
+    /// the next plan names all of them.
     pub fn may_retire(&self, chunk: &Chunk) -> bool {
         let Some(attempt) = self.attempts.get(chunk) else { return false };
-        if attempt.terms.scheme != Scheme::Ecdsa {
-            return true;
-        }
-        let behind = |other: &Attempt| match &other.state {
-            State::Keeping(state) => !state.is_complete(),
-            State::Retiring(_) | State::Retired(_) | State::Left(_) => false,
-            _ => true,
-        };
-        let given_up = self.given_up_on_bases && self.plan().action != Action::Create;
-        let complete = self.waiting_for_bases().next().is_none() && !self.on_bases().any(behind);
-        !given_up && complete && self.outrun_by(chunk).is_none()
+        attempt.terms.scheme != Scheme::Ecdsa || self.together().is_ready
     }
 
     /// The number to which an attempt has to follow other ECDSA wallets of its plan, if there is one.
     pub fn outrun_by(&self, chunk: &Chunk) -> Option<Epoch> {
         let attempt = self.attempts.get(chunk)?;
         let stays = attempt.terms.scheme != Scheme::Ecdsa || attempt.is_over();
-        if stays || planted!(BasesUnderSeveralNumbers) {
-            return None;
+        self.together().highest.filter(|highest| !stays && *highest > chunk.epoch)
+    }
+
+    /// The ECDSA chunks that have something to do because of each other: they follow to a higher number, or are retired.
+    pub fn moved_by_each_other(&self) -> Vec<Chunk> {
+        let Together { highest, is_ready } = self.together();
+        let moves = |attempt: &&Attempt| {
+            let outrun = highest.is_some_and(|highest| highest > attempt.terms.chunk.epoch);
+            !attempt.is_over() && (is_ready || outrun)
+        };
+        self.on_bases().filter(moves).map(|attempt| attempt.terms.chunk).collect()
+    }
+
+    /// How the ECDSA wallets of the plan stand together. Those that are being made do not: they have no parent to lose,
+    /// and no Retirement among them takes a base that another stands on.
+    fn together(&self) -> Together {
+        if self.plan().action == Action::Create || planted!(BasesUnderSeveralNumbers) {
+            return Together { highest: None, is_ready: true };
         }
-        let waiting = self.waiting_for_bases().map(|count| Epoch::new(self.plan().rank, count));
-        let highest = self.on_bases().map(|other| other.terms.chunk.epoch).chain(waiting).max();
-        highest.filter(|highest| *highest > chunk.epoch)
-    }
-
-    /// The attempts at wallets that stand on pair bases.
-    pub fn chunks_on_bases(&self) -> impl Iterator<Item = Chunk> {
-        self.on_bases().map(|attempt| attempt.terms.chunk)
-    }
-
-    /// The numbers for which wallets that stand on pair bases wait.
-    fn waiting_for_bases(&self) -> impl Iterator<Item = u32> {
-        self.waiting.iter().filter(|(_, portion)| portion.scheme == Scheme::Ecdsa).map(|(count, _)| *count)
+        let waiting = self.waiting.iter().filter(|(_, portion)| portion.scheme == Scheme::Ecdsa);
+        let waiting = waiting.map(|(count, _)| Epoch::new(self.plan().rank, *count)).max();
+        let highest = self.on_bases().map(|attempt| attempt.terms.chunk.epoch).max().max(waiting);
+        let is_done = |attempt: &Attempt| match &attempt.state {
+            State::Keeping(state) => state.is_complete() && Some(attempt.terms.chunk.epoch) == highest,
+            State::Retiring(_) | State::Retired(_) | State::Left(_) => true,
+            _ => false,
+        };
+        let is_ready = !self.given_up_on_bases && waiting.is_none() && self.on_bases().all(is_done);
+        Together { highest, is_ready }
     }
 
     fn on_bases(&self) -> impl Iterator<Item = &Attempt> {

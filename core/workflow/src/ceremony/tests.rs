@@ -393,7 +393,7 @@ proptest! {
 
 #[test]
 fn a_plan_is_cut_where_wallets_have_too_few_holders_in_common() {
-    let mut cast = Cast::new(2, 3);
+    let cast = Cast::new(2, 3);
     let plan = cast.create(&[Chain::Bitcoin; 6]);
     let parent = Some(plan.committee.clone());
     let held_by = |names: &str| names.split_terminator(' ').map(name).collect::<Vec<SignerId>>();

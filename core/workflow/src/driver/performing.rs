@@ -116,7 +116,9 @@ impl<J, W: World> Driver<J, W> {
             }
         }
         let ceremony = self.open.get(&chunk.plan)?;
-        if let Some(higher) = ceremony.outrun_by(chunk) {
+        // After its expiry no other number can be opened.
+        let can_follow = self.now_ms <= attempt.terms.plan().expiry_ms;
+        if let Some(higher) = ceremony.outrun_by(chunk).filter(|_| can_follow) {
             return Some(Reason::Outrun(higher));
         }
         if !attempt.phase().is_before_activation() {

@@ -100,6 +100,9 @@ impl<J, W> Driver<J, W> {
                     self.batch.notes.push(Note::GivenUp { ceremony: chunk.plan, wallets });
                 }
                 self.change(HeadChange::Abandoned { epoch: chunk.epoch, wallets, openers });
+                if !before.is_before_activation() {
+                    self.change(HeadChange::Withdrawn { chunk });
+                }
                 self.see_siblings(&chunk.plan);
             }
             State::Keeping(state) if state.is_complete() => self.see_siblings(&chunk.plan),
@@ -140,8 +143,7 @@ impl<J, W> Driver<J, W> {
     /// for the rest and need not wait any longer.
     fn see_siblings(&mut self, ceremony: &Digest) {
         let Some(ceremony) = self.open.get(ceremony) else { return };
-        let concerned = |chunk: &Chunk| ceremony.outrun_by(chunk).is_some() || ceremony.may_retire(chunk);
-        self.chunks_to_see.extend(ceremony.chunks_on_bases().filter(concerned));
+        self.chunks_to_see.extend(ceremony.moved_by_each_other());
     }
 
     /// Forgets the share sets of ceremonies that are over and on which no wallet stands any more.

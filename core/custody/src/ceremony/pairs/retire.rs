@@ -3,18 +3,25 @@
 use super::{BanRecord, base_key};
 use crate::keeper::Keeper;
 use crate::keyslots::SlotIndex;
-use crate::record::{HeldEpoch, delete, put};
+use crate::record::{ChunkState, HeldEpoch, delete, put};
 use crate::serving::{Attempt, Change};
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
-use perennial_model::plan::{Chunk, Plan, PlannedWallet};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Wallets of a chunk that stand on pair bases, before anything of them is forgotten.
+pub(crate) struct OnBases {
+    wallets: BTreeSet<WalletId>,
+    /// The plans under which something of each is held.
+    held: BTreeMap<WalletId, BTreeSet<Digest>>,
+}
 
 impl Keeper {
     /// Erases every base of a lower attempt whose plan names one of these ECDSA wallets, whatever is held here: it may
@@ -23,20 +30,77 @@ impl Keeper {
     pub(crate) fn retire_bases(
         &mut self,
         fresh: &Attempt,
-        wallets: &[WalletId],
+        gone: &OnBases,
         slots: &mut Vec<SlotIndex>,
         writes: &mut Vec<Write>,
         draft: &mut Draft,
     ) -> Vec<Digest> {
-        if self.pairs.bases.is_empty() || wallets.is_empty() {
+        if self.pairs.bases.is_empty() || gone.wallets.is_empty() {
             return Vec::new();
         }
-        let wallets: BTreeSet<&WalletId> = wallets.iter().collect();
         let attempts: BTreeSet<Attempt> = self.pairs.bases.keys().map(|(_, attempt)| *attempt).collect();
-        let lower: BTreeSet<Attempt> =
-            attempts.into_iter().filter(|attempt| self.is_superseded(attempt, fresh, &wallets)).collect();
-        let names: Vec<_> =
-            self.pairs.bases.keys().filter(|(_, attempt)| lower.contains(attempt)).cloned().collect();
+        let mut lower: BTreeSet<Attempt> =
+            attempts.into_iter().filter(|attempt| self.is_superseded(attempt, fresh, gone)).collect();
+        if self.plans.get(&fresh.plan).is_some_and(|plan| plan.plan().action == Action::Create) {
+            // Below a first epoch there are candidates alone, under keys that nobody uses.
+            let in_use = self.attempts_in_use();
+            lower.retain(|attempt| !in_use.contains(attempt));
+        }
+        self.remove_bases(&lower, slots, writes, draft)
+    }
+
+    /// Erases the bases of attempts that were dropped, where nothing stands on them and no chunk is under way that
+    /// would: they may have made probes of candidates that are gone.
+    pub(crate) fn drop_bases(&mut self, attempts: &BTreeSet<Attempt>, draft: &mut Draft) {
+        if !self.pairs.bases.keys().any(|(_, attempt)| attempts.contains(attempt)) {
+            return;
+        }
+        let in_use = self.attempts_in_use();
+        let unused: BTreeSet<Attempt> = attempts.difference(&in_use).copied().collect();
+        self.pairs.forget_runs(&unused);
+        let (mut slots, mut writes) = (Vec::new(), Vec::new());
+        self.remove_bases(&unused, &mut slots, &mut writes, draft);
+        if !slots.is_empty() {
+            slots.iter().for_each(|slot| self.cabinet.forget(*slot));
+            draft.effects.push(Effect::Commit(writes));
+            draft.effects.push(Effect::Erase(slots));
+        }
+    }
+
+    /// Ends what a crash cut short: erases bases that nothing stands on and those with a counterparty that was banned,
+    /// and deletes records of bases that are erased already.
+    pub(crate) fn resume_bases(&mut self, draft: &mut Draft) {
+        let gone = std::mem::take(&mut self.pairs.unreadable);
+        if !gone.is_empty() {
+            let deletes = gone.into_iter().map(|place| delete(Table::Base, place)).collect();
+            draft.effects.push(Effect::Commit(deletes));
+        }
+        let attempts = self.pairs.bases.keys().map(|(_, attempt)| *attempt).collect();
+        self.drop_bases(&attempts, draft);
+        let with: BTreeSet<SignerId> = self.pairs.bases.keys().map(|(with, _)| with.clone()).collect();
+        for counterparty in with.intersection(&self.pairs.banned.clone()) {
+            self.ban(counterparty, "a consistency check of a signing session failed", draft);
+        }
+    }
+
+    /// The attempts whose bases something stands on, or will once it is prepared.
+    fn attempts_in_use(&self) -> BTreeSet<Attempt> {
+        let held = self.wallets.values().flat_map(|record| &record.held);
+        let on_bases = held.filter(|held| held.share_set.scheme() == Scheme::Ecdsa);
+        let on_bases = on_bases.map(|held| Attempt::from(&held.chunk));
+        let opened = self.chunks.iter().filter(|(_, record)| matches!(record.state, ChunkState::Opened(_)));
+        on_bases.chain(opened.map(|(chunk, _)| Attempt::from(chunk))).collect()
+    }
+
+    fn remove_bases(
+        &mut self,
+        attempts: &BTreeSet<Attempt>,
+        slots: &mut Vec<SlotIndex>,
+        writes: &mut Vec<Write>,
+        draft: &mut Draft,
+    ) -> Vec<Digest> {
+        let of_one = |(_, attempt): &&(SignerId, Attempt)| attempts.contains(attempt);
+        let names: Vec<_> = self.pairs.bases.keys().filter(of_one).cloned().collect();
         let mut gone = Vec::with_capacity(names.len());
         for name in names {
             let Some(stored) = self.pairs.bases.remove(&name) else { continue };
@@ -50,7 +114,7 @@ impl Keeper {
 
     /// Those of a chunk's wallets that stand on bases. To be asked before anything of the chunk is forgotten: a base
     /// was made here only if the wallet was held or its parent was handed over, or if the plan makes it.
-    pub(crate) fn standing_on_bases(&self, chunk: &Chunk, wallets: &[WalletId]) -> Vec<WalletId> {
+    pub(crate) fn standing_on_bases(&self, chunk: &Chunk, wallets: &[WalletId]) -> OnBases {
         let plan = self.plans.get(&chunk.plan);
         let planned = plan.and_then(|plan| plan.plan().wallets_of(chunk).ok()).unwrap_or_default();
         let is_ecdsa = |wallet: &WalletId| {
@@ -70,27 +134,41 @@ impl Keeper {
             let scheme = held.map(|held| held.share_set.scheme()).or_else(handed).or_else(made);
             scheme == Some(Scheme::Ecdsa) || planted!(BasesTakenByAnyRetirement)
         };
-        wallets.iter().filter(|wallet| is_ecdsa(wallet)).cloned().collect()
+        let wallets: BTreeSet<WalletId> = wallets.iter().filter(|wallet| is_ecdsa(wallet)).cloned().collect();
+        let plans = |wallet: &WalletId| -> BTreeSet<Digest> {
+            let held = self.wallets.get(wallet).into_iter().flat_map(|record| &record.held);
+            held.map(|held| held.chunk.plan).collect()
+        };
+        let held = wallets.iter().map(|wallet| (wallet.clone(), plans(wallet))).collect();
+        OnBases { wallets, held }
     }
 
-    /// Whether a base was made for a lower attempt at one of these wallets.
-    fn is_superseded(&self, attempt: &Attempt, fresh: &Attempt, wallets: &BTreeSet<&WalletId>) -> bool {
-        let names_one = |plan: &Plan| plan.wallets.iter().any(|planned| wallets.contains(planned.id()));
+    /// Whether a base was made for a lower attempt at one of these wallets. A plan that failed to make a wallet of this
+    /// name made another one's, under a key that nobody uses.
+    fn is_superseded(&self, attempt: &Attempt, fresh: &Attempt, gone: &OnBases) -> bool {
+        let concerns = |plan: &Plan, wallet: &WalletId| {
+            plan.action != Action::Create
+                || gone.held.get(wallet).is_some_and(|held| held.contains(&attempt.plan))
+        };
+        let names_one = |plan: &Plan| {
+            let named = plan.wallets.iter().map(PlannedWallet::id);
+            named.filter(|wallet| gone.wallets.contains(*wallet)).any(|wallet| concerns(plan, wallet))
+        };
         attempt.epoch < fresh.epoch && self.plans.get(&attempt.plan).is_none_or(|plan| names_one(plan.plan()))
     }
 
-    /// Refuses a plan that names some of the ECDSA wallets that stand on one pair base and not the others: the base is
-    /// erased with the first epoch that it served, and the others could not sign any more.
+    /// Refuses a plan that names some of the ECDSA wallets that stand on the pair bases of one plan and not the others:
+    /// these are erased with the first epoch that is retired above them, and the others could not sign any more.
     pub(crate) fn check_companions(&self, plan: &Plan, wallets: &[WalletId]) -> Result<(), Error> {
-        let attempts: BTreeSet<Attempt> = wallets
+        let plans: BTreeSet<Digest> = wallets
             .iter()
             .filter_map(|wallet| self.wallets.get(wallet))
             .flat_map(|record| &record.held)
-            .map(|held| Attempt::from(&held.chunk))
+            .map(|held| held.chunk.plan)
             .collect();
         let planned: BTreeSet<&WalletId> = plan.wallets.iter().map(PlannedWallet::id).collect();
         for (chunk, record) in &self.chunks {
-            if !record.state.is_served() || !attempts.contains(&Attempt::from(chunk)) {
+            if !record.state.is_served() || !plans.contains(&chunk.plan) {
                 continue;
             }
             let stands_here = |held: &HeldEpoch| held.share_set.scheme() == Scheme::Ecdsa;

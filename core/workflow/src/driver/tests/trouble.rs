@@ -120,6 +120,8 @@ fn ecdsa_chunks_of_one_plan_retire_together() {
     let mut play = play(2, 3);
     play.driver.tuning.chunk_wallets = 1;
     let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
     let ceremony = play.begin(&plan);
     let mut withheld = |signer: &SignerId, request: &Request| {
         let second = matches!(request, Request::Activate(certificate) if certificate.inputs.chunk.first == 1);
@@ -149,12 +151,20 @@ fn ecdsa_chunks_of_one_plan_go_to_a_higher_number_together() {
     let mut play = play(2, 3);
     play.driver.tuning.chunk_wallets = 1;
     let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    play.complete(&plan);
+    let plan = play.cast.refresh(&parents(&play), 2);
     let ceremony = play.begin(&plan);
     play.run(&mut refusing);
     // The first wallet has all its Keep votes, and follows the second; the one without bases is done.
     let (left, opening, retired) = (Phase::Left, Phase::Opening, Phase::Retired);
     assert_eq!(play.phases(&ceremony), [left, left, retired, opening, opening]);
-    let followed = Reason::Outrun(perennial_model::epoch::Epoch::new(1, 2));
+    let head = play.driver.heads.get(&name("w0")).expect("a wallet");
+    assert_eq!(
+        (head.present.share_set.epoch.rank, head.parent.is_some()),
+        (1, false),
+        "nothing stands on it"
+    );
+    let followed = Reason::Outrun(perennial_model::epoch::Epoch::new(2, 2));
     assert_eq!(play.status(&ceremony).attempts[0].left, Some(followed));
     play.driver.world.now_ms += 2_000;
     play.driver.tick();
@@ -183,14 +193,53 @@ fn no_ecdsa_wallet_is_retired_where_another_of_its_plan_is_given_up_until_a_plan
 }
 
 #[test]
-fn wallets_that_are_made_beside_one_that_is_given_up_have_nothing_to_lose() {
+fn wallets_that_are_made_have_nothing_to_lose_and_do_not_wait_for_each_other() {
     let mut play = play(2, 3);
     play.driver.tuning.chunk_wallets = 1;
-    let mut plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
-    plan.attempts = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
     let ceremony = play.begin(&plan);
     play.run(&mut refusing);
-    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left]);
+    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left, Phase::Opening]);
+}
+
+#[test]
+fn after_its_expiry_a_plan_leaves_nothing_for_a_number_that_cannot_be_opened() {
+    let mut play = play(2, 3);
+    play.driver.tuning.chunk_wallets = 1;
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
+    play.complete(&plan);
+    let mut plan = play.cast.refresh(&parents(&play), 2);
+    plan.expiry_ms = 2_000;
+    let ceremony = play.begin(&plan);
+    let mut late = |signer: &SignerId, request: &Request| match request {
+        Request::Verify { inputs, .. } if inputs.chunk.first == 1 => Fate::Lost,
+        _ => honest(signer, request),
+    };
+    play.run(&mut late);
+    play.driver.world.now_ms = 3_000;
+    play.driver.tick();
+    play.run(&mut refusing);
+    let status = play.status(&ceremony);
+    assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Left]);
+    assert_eq!((status.stage, status.wallets_given_up), (Stage::Running, 1));
+}
+
+#[test]
+fn a_refresh_names_all_ecdsa_wallets_of_an_open_one_that_it_overlaps() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    play.complete(&plan);
+    let all = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.begin(&all);
+    let mut some = play.cast.refresh(&parents(&play), 3);
+    some.wallets.remove(0);
+    let refused = play.driver.submit(some.clone()).expect_err("w0 would lose its base").to_string();
+    assert!(refused.contains("leaves out w0") && refused.contains(ceremony.short().as_str()), "{refused}");
+    some.wallets.remove(0);
+    play.driver.submit(some).expect("a wallet without bases concerns nobody");
+    let mut again = play.cast.refresh(&parents(&play), 4);
+    again.nonce = Digest([4; 32]);
+    play.driver.submit(again).expect("all of them are named");
 }
 
 #[test]
