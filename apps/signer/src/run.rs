@@ -164,19 +164,7 @@ impl Running {
             saved.keeper = excluded.keeper;
             saved.mail.extend(excluded.mail);
         }
-        let wallets = saved.keeper.wallets().count();
-        tracing::info!(wallets, "the records are taken up");
-        for (wallet, epoch) in saved.keeper.damaged() {
-            tracing::error!(
-                "the share of {wallet} epoch {epoch} does not open: its slot is damaged; refresh the wallet"
-            );
-        }
-        for (counterparty, epoch) in saved.keeper.damaged_bases() {
-            tracing::error!(
-                "the pair base with {counterparty} for epoch {epoch} does not open: its slot is damaged; refresh the \
-                 ECDSA wallets"
-            );
-        }
+        announce_records(&saved.keeper);
 
         let (to_signing, signing_events) = sync_channel(SIGNING_EVENTS_MAX);
         let (to_ceremony, ceremony_events) = sync_channel(CEREMONY_EVENTS_MAX);
@@ -358,4 +346,21 @@ fn announce(config: &Config, owner: &Owner, identity: &Identity) {
         "trusts"
     );
     tracing::info!("tuned: {}", config.tune);
+}
+
+/// Says what was found on the disk, and what of it is damaged.
+fn announce_records(keeper: &Keeper) {
+    let wallets = keeper.wallets().count();
+    tracing::info!(wallets, "the records are taken up");
+    for (wallet, epoch) in keeper.damaged() {
+        tracing::error!(
+            "the share of {wallet} epoch {epoch} does not open: its slot is damaged; refresh the wallet"
+        );
+    }
+    for (counterparty, epoch) in keeper.damaged_bases() {
+        tracing::error!(
+            "the pair base with {counterparty} for epoch {epoch} does not open: its slot is damaged; refresh the ECDSA \
+             wallets"
+        );
+    }
 }
