@@ -3,12 +3,14 @@
 use clap::{Parser, ValueEnum};
 use perennial_model::mutant::{MARKER, Mutant, plant};
 use perennial_sim::gate::Gate;
-use perennial_sim::planted::{SEEDS_MAX, broken_without, catch, kind, masked, words};
+use perennial_sim::planted::{Caught, SEEDS_MAX, broken_without, catch, kind, masked, words};
 use perennial_sim::runs::{Outcome, run};
 use perennial_sim::scenario::{Kind, Scenario};
 use perennial_sim::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Runs the shipped keeper, desk, driver and routes under faults, and holds every step against the invariants.
@@ -107,26 +109,55 @@ fn check() -> bool {
     shortfalls.is_empty()
 }
 
+/// What came of one planted fault.
+enum Fate {
+    Caught(Caught, Vec<u64>),
+    Masked(&'static str),
+    Missed,
+}
+
 fn mutants() -> bool {
     println!("{:29}{:37}{:57}{:>6}  without it", "mutant", "what it does", "caught by", "seeds");
-    let mut known = BTreeSet::new();
+    let next = AtomicUsize::new(0);
+    let fates = Mutex::new(BTreeMap::new());
+    let work = || {
+        let mut known = BTreeSet::new();
+        while let Some(mutant) = Mutant::ALL.get(next.fetch_add(1, Relaxed)) {
+            let fate = match (catch(*mutant), masked(*mutant)) {
+                (Some(caught), _) => {
+                    let broken = broken_without(kind(*mutant), caught.seeds, &mut known);
+                    Fate::Caught(caught, broken)
+                }
+                (None, Some(why)) => Fate::Masked(why),
+                (None, None) => Fate::Missed,
+            };
+            fates.lock().unwrap_or_else(PoisonError::into_inner).insert(words(*mutant), fate);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (mut missed, mut masks) = (0, 0);
     for mutant in Mutant::ALL {
-        let name = format!("{mutant:?}");
-        let Some(caught) = catch(mutant) else {
-            if let Some(why) = masked(mutant) {
-                masks += 1;
-                println!("{name:29}{:37}{why}", words(mutant));
-                continue;
+        let (name, words) = (format!("{mutant:?}"), words(mutant));
+        match fates.get(words) {
+            Some(Fate::Caught(caught, broken)) => {
+                missed += usize::from(!broken.is_empty());
+                let clean = match broken.is_empty() {
+                    true => "clean".to_owned(),
+                    false => format!("breaks too: {broken:?}"),
+                };
+                println!("{name:29}{words:37}{:57}{:>6}  {clean}", caught.invariant.name(), caught.seeds);
             }
-            missed += 1;
-            println!("{name:29}{:37}NOT CAUGHT in {SEEDS_MAX} seeds", words(mutant));
-            continue;
-        };
-        let broken = broken_without(kind(mutant), caught.seeds, &mut known);
-        missed += usize::from(!broken.is_empty());
-        let clean = if broken.is_empty() { "clean".to_owned() } else { format!("breaks too: {broken:?}") };
-        println!("{name:29}{:37}{:57}{:>6}  {clean}", words(mutant), caught.invariant.name(), caught.seeds);
+            Some(Fate::Masked(why)) => {
+                masks += 1;
+                println!("{name:29}{words:37}{why}");
+            }
+            Some(Fate::Missed) | None => {
+                missed += 1;
+                println!("{name:29}{words:37}NOT CAUGHT in {SEEDS_MAX} seeds");
+            }
+        }
     }
     let all = Mutant::ALL.len();
     println!("{all} planted faults: {} caught, {masks} masked, {missed} missed", all - missed - masks);

@@ -295,8 +295,8 @@ impl<J: Journal, W: World> Driver<J, W> {
 }
 
 impl<J, W> Driver<J, W> {
-    /// Refuses a refresh that leaves out an ECDSA wallet of an open one that it overlaps: retired first, the other
-    /// would put that wallet on pair bases that this one erases.
+    /// Refuses a refresh that leaves out an ECDSA wallet of an open one that it overlaps, or that names more and is not
+    /// above it: retired first, the other would put a wallet on pair bases that this one erases.
     fn check_bases(&self, plan: &Plan) -> Result<(), Error> {
         let on_bases = |plan: &Plan| -> BTreeSet<WalletId> {
             let is_ecdsa = |id: &&WalletId| {
@@ -317,6 +317,12 @@ impl<J, W> Driver<J, W> {
                 return Err(Error::denied(format!(
                     "it leaves out {wallet}, which ceremony {short} renews together with wallets that it names: name \
                      {wallet} too, or wait until {short} is over"
+                )));
+            }
+            if !others.is_disjoint(&named) && others != named && plan.rank <= open.plan().rank {
+                let (short, rank) = (digest.short(), open.plan().rank);
+                return Err(Error::denied(format!(
+                    "ceremony {short} renews some of its ECDSA wallets under rank {rank}: take a rank above that"
                 )));
             }
         }

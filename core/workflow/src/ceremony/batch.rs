@@ -207,7 +207,7 @@ impl Ceremony {
     /// Whether the Keep votes of an attempt may become a Retirement now. Pair bases are made per pair and attempt
     /// number, and the first Retirement erases those of every lower number; so the ECDSA wallets of a refresh are
     /// retired under one number or not at all. Where one of them is given up the others stay beside their parents until
-    /// the next plan names all of them.
+    /// the next plan names all of them; those that are being made have no parent to lose, and go on without it.
     pub fn may_retire(&self, chunk: &Chunk) -> bool {
         let Some(attempt) = self.attempts.get(chunk) else { return false };
         attempt.terms.scheme != Scheme::Ecdsa || self.together().is_ready
@@ -230,22 +230,27 @@ impl Ceremony {
         self.on_bases().filter(moves).map(|attempt| attempt.terms.chunk).collect()
     }
 
-    /// How the ECDSA wallets of the plan stand together. Those that are being made do not: they have no parent to lose,
+    /// How the ECDSA wallets of the plan stand together. Those that are being made wait for each other, so that none is
+    /// refreshed while another is being made beside it; but each keeps its number, since a signer makes no wallet twice,
     /// and no Retirement among them takes a base that another stands on.
     fn together(&self) -> Together {
-        if self.plan().action == Action::Create || planted!(BasesUnderSeveralNumbers) {
+        if planted!(BasesUnderSeveralNumbers) {
             return Together { highest: None, is_ready: true };
         }
+        let made = self.plan().action == Action::Create;
         let waiting = self.waiting.iter().filter(|(_, portion)| portion.scheme == Scheme::Ecdsa);
         let waiting = waiting.map(|(count, _)| Epoch::new(self.plan().rank, *count)).max();
         let highest = self.on_bases().map(|attempt| attempt.terms.chunk.epoch).max().max(waiting);
         let is_done = |attempt: &Attempt| match &attempt.state {
-            State::Keeping(state) => state.is_complete() && Some(attempt.terms.chunk.epoch) == highest,
+            State::Keeping(state) => {
+                state.is_complete() && (made || Some(attempt.terms.chunk.epoch) == highest)
+            }
             State::Retiring(_) | State::Retired(_) | State::Left(_) => true,
             _ => false,
         };
-        let is_ready = !self.given_up_on_bases && waiting.is_none() && self.on_bases().all(is_done);
-        Together { highest, is_ready }
+        let given_up = self.given_up_on_bases && !made;
+        let is_ready = !given_up && waiting.is_none() && self.on_bases().all(is_done);
+        Together { highest: highest.filter(|_| !made), is_ready }
     }
 
     fn on_bases(&self) -> impl Iterator<Item = &Attempt> {

@@ -193,13 +193,25 @@ fn no_ecdsa_wallet_is_retired_where_another_of_its_plan_is_given_up_until_a_plan
 }
 
 #[test]
-fn wallets_that_are_made_have_nothing_to_lose_and_do_not_wait_for_each_other() {
-    let mut play = play(2, 3);
-    play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
-    let ceremony = play.begin(&plan);
-    play.run(&mut refusing);
-    assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left, Phase::Opening]);
+fn ecdsa_wallets_that_are_made_wait_for_each_other_and_keep_their_numbers() {
+    for attempts in [1, 5] {
+        let mut play = play(2, 3);
+        play.driver.tuning.chunk_wallets = 1;
+        let mut plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
+        plan.attempts = attempts;
+        let ceremony = play.begin(&plan);
+        play.run(&mut refusing);
+        if attempts == 1 {
+            assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left], "there is nothing to wait for");
+            continue;
+        }
+        assert_eq!(play.phases(&ceremony), [Phase::Keeping, Phase::Left, Phase::Opening]);
+        assert!(play.driver.heads.is_empty(), "neither is shown before the other is made");
+        play.driver.world.now_ms += 2_000;
+        play.driver.tick();
+        play.run(&mut honest);
+        assert_eq!(play.phases(&ceremony), [Phase::Retired, Phase::Left, Phase::Retired]);
+    }
 }
 
 #[test]
@@ -240,6 +252,9 @@ fn a_refresh_names_all_ecdsa_wallets_of_an_open_one_that_it_overlaps() {
     let mut again = play.cast.refresh(&parents(&play), 4);
     again.nonce = Digest([4; 32]);
     play.driver.submit(again).expect("all of them are named");
+    let mut fewer = play.cast.refresh(&parents(&play), 2);
+    fewer.wallets.truncate(1);
+    assert!(play.driver.submit(fewer).is_err());
 }
 
 #[test]
