@@ -115,13 +115,19 @@ fn attempts_are_bounded_and_then_the_wallets_are_given_up() {
     play.complete(&again);
 }
 
-#[test]
-fn ecdsa_chunks_of_one_plan_retire_together() {
+/// Wallets of these chains, each in a chunk of its own, and a plan that refreshes all of them.
+fn renewal(chains: &[Chain]) -> (Play, Plan) {
     let mut play = play(2, 3);
     play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
+    let plan = play.cast.create(chains);
     play.complete(&plan);
     let plan = play.cast.refresh(&parents(&play), 2);
+    (play, plan)
+}
+
+#[test]
+fn ecdsa_chunks_of_one_plan_retire_together() {
+    let (mut play, plan) = renewal(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
     let ceremony = play.begin(&plan);
     let mut withheld = |signer: &SignerId, request: &Request| {
         let second = matches!(request, Request::Activate(certificate) if certificate.inputs.chunk.first == 1);
@@ -148,11 +154,7 @@ fn refusing(signer: &SignerId, request: &Request) -> Fate {
 
 #[test]
 fn ecdsa_chunks_of_one_plan_go_to_a_higher_number_together() {
-    let mut play = play(2, 3);
-    play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
-    play.complete(&plan);
-    let plan = play.cast.refresh(&parents(&play), 2);
+    let (mut play, plan) = renewal(&[Chain::Ethereum, Chain::Ethereum, Chain::Bitcoin]);
     let ceremony = play.begin(&plan);
     play.run(&mut refusing);
     // The first wallet has all its Keep votes, and follows the second; the one without bases is done.
@@ -175,11 +177,7 @@ fn ecdsa_chunks_of_one_plan_go_to_a_higher_number_together() {
 
 #[test]
 fn no_ecdsa_wallet_is_retired_where_another_of_its_plan_is_given_up_until_a_plan_names_all() {
-    let mut play = play(2, 3);
-    play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
-    play.complete(&plan);
-    let mut plan = play.cast.refresh(&parents(&play), 2);
+    let (mut play, mut plan) = renewal(&[Chain::Ethereum, Chain::Ethereum]);
     plan.attempts = 1;
     let ceremony = play.begin(&plan);
     play.run(&mut refusing);
@@ -216,11 +214,7 @@ fn ecdsa_wallets_that_are_made_wait_for_each_other_and_keep_their_numbers() {
 
 #[test]
 fn after_its_expiry_a_plan_leaves_nothing_for_a_number_that_cannot_be_opened() {
-    let mut play = play(2, 3);
-    play.driver.tuning.chunk_wallets = 1;
-    let plan = play.cast.create(&[Chain::Ethereum, Chain::Ethereum]);
-    play.complete(&plan);
-    let mut plan = play.cast.refresh(&parents(&play), 2);
+    let (mut play, mut plan) = renewal(&[Chain::Ethereum, Chain::Ethereum]);
     plan.expiry_ms = 2_000;
     let ceremony = play.begin(&plan);
     let mut late = |signer: &SignerId, request: &Request| match request {
