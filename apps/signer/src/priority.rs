@@ -18,7 +18,8 @@ pub fn ceremonies_yield_to_all() {
 /// Gives the calling thread, and no other, a low ordinary priority (nice 10). It still gets a tenth of a processor that
 /// something else wants all of: a signing request may bring an Activation that the ceremony's thread has to take first,
 /// and at SCHED_IDLE (see sched(7)) that thread may not run for half a minute on a busy machine, so that signatures are
-/// lost; so that is for machines of their own. It is an improvement and no promise: if the system refuses, the thread goes on as it is, and the log says so.
+/// lost; so that is for machines of their own. It is an improvement and no promise: if the system refuses, the thread
+/// goes on as it is, and the log says so.
 pub fn lower_this_thread() {
     if CEREMONIES_YIELD.load(Relaxed) {
         let parameters = libc::sched_param { sched_priority: 0 };

@@ -214,7 +214,8 @@ impl Heads {
         self.parent(wallet, digest).map(|served| served.standing)
     }
 
-    fn parent(&self, wallet: &WalletId, digest: &Digest) -> Option<Served<'_>> {
+    /// Both together.
+    pub fn parent(&self, wallet: &WalletId, digest: &Digest) -> Option<Served<'_>> {
         let entry = self.wallets.get(wallet)?;
         entry.places().filter_map(|place| self.served(place)).find(|served| served.digest == *digest)
     }

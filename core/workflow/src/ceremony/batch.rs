@@ -216,8 +216,10 @@ impl Ceremony {
     /// The number to which an attempt has to follow other ECDSA wallets of its plan, if there is one.
     pub fn outrun_by(&self, chunk: &Chunk) -> Option<Epoch> {
         let attempt = self.attempts.get(chunk)?;
-        let stays = attempt.terms.scheme != Scheme::Ecdsa || attempt.is_over();
-        self.together().highest.filter(|highest| !stays && *highest > chunk.epoch)
+        if attempt.terms.scheme != Scheme::Ecdsa || attempt.is_over() {
+            return None;
+        }
+        self.together().highest.filter(|highest| *highest > chunk.epoch)
     }
 
     /// The ECDSA chunks that have something to do because of each other: they follow to a higher number, or are retired.

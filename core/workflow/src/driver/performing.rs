@@ -9,6 +9,7 @@ use crate::ceremony::generation::{new_wallet, transcribe};
 use crate::ceremony::inputs::choose;
 use crate::ceremony::states::Opening;
 use crate::ceremony::{Attempt, Fact, Reason, State, Step};
+use crate::wallets::Served;
 use perennial_model::Error;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
@@ -66,12 +67,11 @@ impl<J, W: World> Driver<J, W> {
         }
         let gone = || Error::stale(format!("{} has another parent", wallet.id()));
         let digest = wallet.parent().ok_or_else(gone)?;
-        let parent = self.heads.share_set(wallet.id(), &digest).ok_or_else(gone)?;
-        let standing = self.heads.standing(wallet.id(), &digest).ok_or_else(gone)?;
-        let holders = parent.committee.signers().filter(|signer| standing.is_held_by(signer));
+        let Served { share_set, standing, .. } = self.heads.parent(wallet.id(), &digest).ok_or_else(gone)?;
+        let holders = share_set.committee.signers().filter(|signer| standing.is_held_by(signer));
         Ok(Ground {
-            scheme: parent.scheme(),
-            parent: Some(parent.committee.clone()),
+            scheme: share_set.scheme(),
+            parent: Some(share_set.committee.clone()),
             holders: holders.cloned().collect(),
         })
     }
