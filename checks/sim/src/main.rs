@@ -122,7 +122,9 @@ fn mutants() -> bool {
     let fates = Mutex::new(BTreeMap::new());
     let work = || {
         let mut known = BTreeSet::new();
-        while let Some(mutant) = Mutant::ALL.get(next.fetch_add(1, Relaxed)) {
+        loop {
+            let place = next.fetch_add(1, Relaxed);
+            let Some(mutant) = Mutant::ALL.get(place) else { return };
             let fate = match (catch(*mutant), masked(*mutant)) {
                 (Some(caught), _) => {
                     let broken = broken_without(kind(*mutant), caught.seeds, &mut known);
@@ -131,16 +133,16 @@ fn mutants() -> bool {
                 (None, Some(why)) => Fate::Masked(why),
                 (None, None) => Fate::Missed,
             };
-            fates.lock().unwrap_or_else(PoisonError::into_inner).insert(words(*mutant), fate);
+            fates.lock().unwrap_or_else(PoisonError::into_inner).insert(place, fate);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (mut missed, mut masks) = (0, 0);
-    for mutant in Mutant::ALL {
+    for (place, mutant) in Mutant::ALL.into_iter().enumerate() {
         let (name, words) = (format!("{mutant:?}"), words(mutant));
-        match fates.get(words) {
+        match fates.get(&place) {
             Some(Fate::Caught(caught, broken)) => {
                 missed += usize::from(!broken.is_empty());
                 let clean = match broken.is_empty() {
