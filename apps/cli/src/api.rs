@@ -195,8 +195,8 @@ pub struct Signed {
 /// What the coordinator trusts.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Governance {
-    /// The document's canonical bytes in base64.
-    pub document: String,
+    /// Every version with its approvals, the bytes of a `governance.cbor` in base64.
+    pub history: String,
 }
 
 /// A plan that waits for approval.

@@ -2,16 +2,16 @@
 //!
 //! It trusts no coordinator: the bytes come from there, the words, the digest and the signature are made here.
 
-use crate::api::{Ceremony, Governance as SaidGovernance};
+use crate::api::Ceremony;
 use crate::arguments::Approve;
 use crate::client::understood;
 use crate::failure::{Failure, Kind};
+use crate::governance::{Source, present};
 use crate::key_file::ApproverKey;
 use crate::operator::{Form, Operator, print};
 use crate::rendering::{ReadPlan, grouped};
-use base64ct::{Base64, Encoding};
-use perennial_model::approval::{self, Approval, NAMESPACE, signed_line};
-use perennial_model::encoding::{self, Digest};
+use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, check_approval, signed_line};
+use perennial_model::encoding::Digest;
 use perennial_model::governance::{Governance, PersonId};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -23,23 +23,14 @@ pub struct Approver {
     governance: Governance,
 }
 
-/// Where a governance was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Source {
-    /// From a file on this machine.
-    File,
-    /// From the coordinator, whom nobody has to believe.
-    Coordinator,
-}
-
 /// Carries out the command.
 pub fn run(operator: &Operator, arguments: &Approve) -> Result<(), Failure> {
     let name = operator.client.find_ceremony(&arguments.ceremony)?;
     refuse_if_over(operator, &name)?;
     let plan = operator.client.plan(&name)?;
-    let (governance, source) = governance(operator)?;
+    let (history, source) = present(operator)?;
     operator.remark(&plan.text());
-    operator.remark(&format!("\n{}\n", standing(&plan, &governance, source)));
+    operator.remark(&format!("\n{}\n", standing(&plan, history.newest(), source)));
     if let Some(file) = &arguments.signature {
         return hand_in(operator, arguments, &name, file);
     }
@@ -72,9 +63,8 @@ pub fn run(operator: &Operator, arguments: &Approve) -> Result<(), Failure> {
 impl Approver {
     /// Whose key this is according to governance, if they are the person that was named.
     pub fn find(operator: &Operator, key: &ApproverKey, named: Option<PersonId>) -> Result<Self, Failure> {
-        let (governance, _) = governance(operator)?;
-        let owner = governance.approvers.iter().find(|approver| key.is_key_of(&approver.ssh_key));
-        let person = owner.map(|owner| owner.person.clone()).ok_or_else(|| {
+        let governance = present(operator)?.0.newest().clone();
+        let person = key.owner(&governance).ok_or_else(|| {
             Failure::usage(
                 format!("the key {} is no approver's", key.fingerprint()),
                 "use a key that `perennial governance show` lists",
@@ -133,28 +123,15 @@ pub fn sign(
 ) -> Result<Value, Failure> {
     let Approver { person, governance } = approver;
     let signature = key.approve(&plan.digest)?;
-    let made = Approval { person: person.clone(), signature: signature.clone() };
-    approval::check_signature(&made, &plan.digest, governance)
+    let made = Approval { person: person.clone(), signature: ApprovalSignature::Ssh(signature.clone()) };
+    check_approval(&plan.plan.question(), &plan.digest, &made, governance)
         .map_err(|error| Failure::local(format!("the signature would not count: {error}"), "report this"))?;
     operator.client.approve(&plan.digest.to_string(), person.as_str(), &signature)
 }
 
-/// The governance to go by: the file of this cluster, or what the coordinator says.
-pub fn governance(operator: &Operator) -> Result<(Governance, Source), Failure> {
-    if let Some((governance, _)) = operator.cluster.governance()? {
-        return Ok((governance, Source::File));
-    }
-    let said: SaidGovernance = understood(operator.client.get("/v1/governance")?)?;
-    let read = Base64::decode_vec(&said.document).ok().and_then(|bytes| encoding::decode(&bytes).ok());
-    let governance = read.ok_or_else(|| {
-        Failure::local("the coordinator's governance cannot be read", "use programs of one release")
-    })?;
-    Ok((governance, Source::Coordinator))
-}
-
 /// Whether the plan names the governance that is known here.
 fn standing(plan: &ReadPlan, governance: &Governance, source: Source) -> String {
-    let known = encoding::digest(governance);
+    let known = governance.digest();
     if known != plan.plan.governance {
         return format!("WARNING: it names another governance than the one known here, {}", grouped(&known));
     }

@@ -88,8 +88,71 @@ pub struct Init {
 /// `perennial governance`
 #[derive(Subcommand, Debug)]
 pub enum Governance {
-    /// Show the document
-    Show,
+    /// Who approves what, who the signers are
+    Show {
+        /// A proposal, instead of what is in force
+        file: Option<PathBuf>,
+        /// As TOML, to be changed and proposed
+        #[arg(long)]
+        toml: bool,
+    },
+    /// Make a proposal for a first version
+    Init(Change),
+    /// Make a proposal for the version after the one in force
+    Propose(Change),
+    /// What a proposal changes
+    Diff {
+        /// The proposal
+        file: PathBuf,
+    },
+    /// Add an approval to a proposal
+    Approve(ApproveGovernance),
+    /// Hand a complete proposal to the coordinator
+    Submit {
+        /// The proposal
+        file: PathBuf,
+    },
+    /// Put a complete proposal into directories of daemons that do not run
+    Install(Install),
+}
+
+/// What a proposal is made of.
+#[derive(Args, Debug)]
+pub struct Change {
+    /// The governance in TOML, as `perennial governance show --toml` writes it
+    pub file: PathBuf,
+    /// The file to make
+    #[arg(long, default_value = "governance.proposal", value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `perennial governance approve`
+#[derive(Args, Debug)]
+pub struct ApproveGovernance {
+    /// The proposal
+    pub file: PathBuf,
+    /// The key to approve with [default: what the cluster's settings say]
+    #[arg(long, value_name = "FILE", conflicts_with = "signature")]
+    pub key: Option<PathBuf>,
+    /// A signature that ssh-keygen made, instead of a key
+    #[arg(long, value_name = "FILE", requires = "person")]
+    pub signature: Option<PathBuf>,
+    /// Who approves [default: whose key it is]
+    #[arg(long)]
+    pub person: Option<PersonId>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `perennial governance install`
+#[derive(Args, Debug)]
+pub struct Install {
+    /// The proposal
+    pub file: PathBuf,
+    /// The directories of signers, of a coordinator, or of a cluster
+    #[arg(required = true)]
+    pub directories: Vec<PathBuf>,
 }
 
 /// `perennial wallet`

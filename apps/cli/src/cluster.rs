@@ -11,8 +11,7 @@
 //! In earnest every signer is on a machine of its own, and so are coordinator and approvers.
 
 use crate::failure::Failure;
-use perennial_model::encoding;
-use perennial_model::governance::Governance;
+use perennial_model::governance::history::History;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -84,22 +83,12 @@ impl Cluster {
         self.settings.as_ref().map_or(usual, |settings| settings.api)
     }
 
-    /// The governance as it is here, with its bytes; none if there is no file.
+    /// The governance as it is here, checked from its first version; none if there is no file.
     ///
     /// # Errors
     /// When the file is no sound governance.
-    pub fn governance(&self) -> Result<Option<(Governance, Vec<u8>)>, Failure> {
-        let path = self.directory.join(GOVERNANCE_FILE);
-        let Some(bytes) = read(&path)? else { return Ok(None) };
-        let unsound = |reason: String| {
-            Failure::local(
-                format!("{} is no sound governance: {reason}", path.display()),
-                "get the document from those who approved it",
-            )
-        };
-        let governance: Governance = encoding::decode(&bytes).map_err(|e| unsound(e.to_string()))?;
-        governance.check().map_err(|e| unsound(e.to_string()))?;
-        Ok(Some((governance, bytes)))
+    pub fn history(&self) -> Result<Option<History>, Failure> {
+        crate::governance::installed(&self.directory.join(GOVERNANCE_FILE))
     }
 
     /// The coordinator's directory.

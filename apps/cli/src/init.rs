@@ -9,11 +9,12 @@ use crate::failure::Failure;
 use crate::key_file::{ApproverKey, write_new};
 use crate::operator::{Form, print};
 use crate::process::run as run_program;
+use perennial_model::approval::{Approval, ApprovalSignature};
 use perennial_model::committee::{Committee, MEMBERS_MAX, SignerId};
 use perennial_model::encoding::{self, Digest};
-use perennial_model::governance::{Approver, Governance, PersonId, Quorum, SignerIdentity};
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::{self, Governance, PersonId, SignerIdentity};
 use perennial_model::identity::IdentityKey;
-use perennial_model::plan::Action;
 use serde::Deserialize;
 use serde_json::json;
 use std::ffi::OsStr;
@@ -59,7 +60,7 @@ pub fn run(global: &Global, arguments: &Init) -> Result<(), Failure> {
     };
     let cluster = make(directory, &new)?;
     let names = signer_names(new.signers, new.threshold)?;
-    let governance = cluster.governance()?.map(|(_, bytes)| Digest::of(&bytes).to_string());
+    let governance = cluster.history()?.map(|history| history.first_digest().to_string());
     if Form::of(global) == Form::Json {
         let signers: Vec<&str> = names.iter().map(SignerId::as_str).collect();
         let value = json!({
@@ -105,6 +106,7 @@ struct SaidSigner {
 #[derive(Deserialize)]
 struct SaidCoordinator {
     pin: String,
+    ledger_key: String,
 }
 
 /// The names of the first signers: a, b, c and so on.
@@ -162,13 +164,13 @@ pub fn make(directory: &Path, new: &NewCluster) -> Result<Cluster, Failure> {
     };
     let cluster = Cluster { directory: directory.clone(), settings: Some(settings.clone()) };
     let key = ApproverKey::create(&directory.join(key_name), new.approver.as_str())?;
-    let coordinator_pin = init_coordinator(&cluster, new)?;
+    let coordinator = init_coordinator(&cluster, new)?;
     let signers = names
         .iter()
-        .map(|name| init_signer(&cluster, name, new.mail, &coordinator_pin))
+        .map(|name| init_signer(&cluster, name, new.mail, &coordinator.pin))
         .collect::<Result<Vec<_>, _>>()?;
-    let governance = first_governance(new, &key, signers)?;
-    let document = encoding::encode(&governance);
+    let governance = first_governance(new, &key, signers, coordinator.ledger_key)?;
+    let document = encoding::encode(governance.versions());
     let places = names.iter().map(|name| cluster.signer(name.as_str()));
     for place in places.chain([cluster.coordinator(), directory.clone()]) {
         write_new(&place.join(GOVERNANCE_FILE), &document, 0o600)?;
@@ -177,26 +179,27 @@ pub fn make(directory: &Path, new: &NewCluster) -> Result<Cluster, Failure> {
     Ok(cluster)
 }
 
-/// One approver, one approval for each action, these signers.
+/// One approver, who alone decides everything, and these signers; approved by that one.
 fn first_governance(
     new: &NewCluster,
     key: &ApproverKey,
     signers: Vec<SignerIdentity>,
-) -> Result<Governance, Failure> {
-    let approver = Approver { person: new.approver.clone(), ssh_key: key.public_line()? };
-    let quorum = |action| Quorum { action, approvals: 1 };
-    let governance = Governance {
-        version: 1,
-        predecessor: None,
-        approvers: vec![approver],
-        quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
-        signers,
-    };
-    governance.check().map_err(|e| Failure::local(e, "report this"))?;
-    Ok(governance)
+    ledger_key: String,
+) -> Result<History, Failure> {
+    let bug = |e: &dyn std::fmt::Display| Failure::local(e, "report this");
+    let tenant =
+        new.tenant.parse().map_err(|e| Failure::usage(format!("--tenant: {e}"), "name it otherwise"))?;
+    let role = "operator".parse().map_err(|e| bug(&e))?;
+    let people = vec![(new.approver.clone(), governance::ApproverKey::Ssh(key.public_line()?))];
+    let mut governance =
+        Governance::of_one_role(new.initiator.clone(), role, 1, people, vec![tenant], signers);
+    governance.ledger_key = Some(ledger_key);
+    let signature = ApprovalSignature::Ssh(key.approve(&governance.digest())?);
+    let approvals = vec![Approval { person: new.approver.clone(), signature }];
+    History::begin(ApprovedGovernance { governance, approvals }).map_err(|e| bug(&e))
 }
 
-fn init_coordinator(cluster: &Cluster, new: &NewCluster) -> Result<String, Failure> {
+fn init_coordinator(cluster: &Cluster, new: &NewCluster) -> Result<SaidCoordinator, Failure> {
     let place = cluster.coordinator();
     let (api, mail) = (new.api.to_string(), new.mail.to_string());
     let arguments: [&OsStr; 8] = [
@@ -209,9 +212,7 @@ fn init_coordinator(cluster: &Cluster, new: &NewCluster) -> Result<String, Failu
         "--mail-address".as_ref(),
         mail.as_ref(),
     ];
-    let said: SaidCoordinator =
-        read_said("perennial-coordinator", &run_program("perennial-coordinator", &arguments)?)?;
-    Ok(said.pin)
+    read_said("perennial-coordinator", &run_program("perennial-coordinator", &arguments)?)
 }
 
 fn init_signer(

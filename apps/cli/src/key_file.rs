@@ -6,6 +6,7 @@
 use crate::failure::{Failure, Kind};
 use perennial_model::approval::{NAMESPACE, signed_line};
 use perennial_model::encoding::Digest;
+use perennial_model::governance::{self, Governance, PersonId};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 use std::fs::{File, OpenOptions};
@@ -76,18 +77,23 @@ impl ApproverKey {
         self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// Whether this is the key of that public line.
-    pub fn is_key_of(&self, public_line: &str) -> bool {
-        ssh_key::PublicKey::from_openssh(public_line)
-            .is_ok_and(|public| public.key_data() == self.0.public_key().key_data())
+    /// Whose key this is in that governance.
+    pub fn owner(&self, governance: &Governance) -> Option<PersonId> {
+        let is_this = |key: &governance::ApproverKey| match key {
+            governance::ApproverKey::Ssh(line) => ssh_key::PublicKey::from_openssh(line)
+                .is_ok_and(|public| public.key_data() == self.0.public_key().key_data()),
+            governance::ApproverKey::Passkey(_) => false,
+        };
+        let owner = governance.approvers.iter().find(|approver| approver.keys.iter().any(is_this));
+        owner.map(|owner| owner.person.clone())
     }
 
-    /// Approves a plan: the armoured signature over its digest.
-    pub fn approve(&self, plan: &Digest) -> Result<String, Failure> {
+    /// Approves a document: the armoured signature over its digest.
+    pub fn approve(&self, digest: &Digest) -> Result<String, Failure> {
         let failed =
             |e: ssh_key::Error| Failure::local(format!("the key cannot sign: {e}"), "use an Ed25519 key");
         let signature =
-            self.0.sign(NAMESPACE, HashAlg::Sha512, signed_line(plan).as_bytes()).map_err(failed)?;
+            self.0.sign(NAMESPACE, HashAlg::Sha512, signed_line(digest).as_bytes()).map_err(failed)?;
         signature.to_pem(LineEnding::LF).map_err(failed)
     }
 }
@@ -112,8 +118,9 @@ fn unusable(path: &Path, reason: ssh_key::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perennial_model::approval::{Approval, check_signature};
-    use perennial_model::governance::{Approver, Governance};
+    use perennial_model::approval::{Approval, ApprovalSignature, check_approval};
+
+    use perennial_model::governance::history::question;
 
     #[test]
     fn what_the_key_approves_every_signer_accepts_and_nothing_else() {
@@ -123,20 +130,17 @@ mod tests {
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let read = ApproverKey::read(&path).expect("read");
-        assert!(read.is_key_of(&made.public_line().expect("a line")));
-        let person = "dana".parse().expect("a name");
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver { person, ssh_key: read.public_line().expect("a line") }],
-            quorums: Vec::new(),
-            signers: Vec::new(),
-        };
+        let [dana, erin]: [PersonId; 2] = ["dana", "erin"].map(|name| name.parse().expect("a name"));
+        let people = vec![(dana.clone(), governance::ApproverKey::Ssh(read.public_line().expect("a line")))];
+        let role = "operator".parse().expect("a name");
+        let governance = Governance::of_one_role(erin, role, 1, people, Vec::new(), Vec::new());
+        assert_eq!(made.owner(&governance), Some(dana.clone()));
         let digest = Digest::of(b"a plan");
         let signature = read.approve(&digest).expect("signed");
-        let approval = Approval { person: "dana".parse().expect("a name"), signature };
-        assert!(check_signature(&approval, &digest, &governance).is_ok());
-        assert!(check_signature(&approval, &Digest::of(b"another"), &governance).is_err());
+        let approval = Approval { person: dana, signature: ApprovalSignature::Ssh(signature) };
+        let question = question(&governance);
+        assert!(check_approval(&question, &digest, &approval, &governance).is_ok());
+        assert!(check_approval(&question, &Digest::of(b"another"), &approval, &governance).is_err());
     }
 
     #[test]

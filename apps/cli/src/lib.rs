@@ -23,7 +23,7 @@ mod table;
 mod transfer;
 mod wallet;
 
-use arguments::{Arguments, Command, Governance, Signer};
+use arguments::{Arguments, Command, Signer};
 use clap::Parser;
 use demo::Verdict;
 use failure::Failure;
@@ -67,7 +67,7 @@ fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {
     let operator = || Operator::new(global);
     let done = match command {
         Command::Init(arguments) => init::run(global, arguments),
-        Command::Governance(Governance::Show) => governance::show(&operator()?),
+        Command::Governance(command) => governance::run(&operator()?, command),
         Command::Wallet(command) => wallet::run(&operator()?, command),
         Command::Sign(arguments) => sign::run(&operator()?, arguments),
         Command::Refresh(arguments) => refresh::run(&operator()?, arguments),

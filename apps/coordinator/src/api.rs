@@ -6,8 +6,10 @@
 //!
 //! Signing is answered by the thread that it comes in on; everything else is done by another one of low priority.
 
+pub mod approval;
 pub mod ceremonies;
 pub mod draft;
+pub mod governance;
 pub mod input;
 pub mod ledger;
 pub mod plans;
@@ -18,13 +20,13 @@ pub mod standing;
 pub mod wallets;
 
 use crate::ceremonies::Ceremonies;
-use crate::directory::Trusted;
 use crate::gateway::Gateway;
 use crate::identity::Pin;
 use crate::ledger::key::LedgerKey;
 use crate::ledger::{Ledger, LedgerReader};
 use crate::plan_reader::PlanReader;
 use crate::post::Outbox;
+use crate::trusted::InForce;
 use crate::view::View;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -55,7 +57,7 @@ pub struct Desk {
     /// The key of checkpoints.
     pub ledger_key: Arc<LedgerKey>,
     /// Who approves, and who the signers are.
-    pub trusted: Trusted,
+    pub in_force: InForce,
     /// Who this coordinator is to signers.
     pub pin: Pin,
     /// When signers were last seen.
@@ -79,7 +81,7 @@ struct Document;
 pub fn router(desk: Desk, elsewhere: Handle) -> Router {
     let (others, others_document) = OpenApiRouter::new()
         .routes(routes!(standing::health))
-        .routes(routes!(standing::governance))
+        .routes(routes!(governance::show, governance::extend))
         .routes(routes!(standing::signers))
         .routes(routes!(wallets::list))
         .routes(routes!(wallets::show))

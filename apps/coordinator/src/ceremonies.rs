@@ -9,18 +9,21 @@
 
 mod settling;
 
-use crate::directory::Trusted;
+use crate::directory::Directory;
 use crate::journal::{FactLog, OpenError, SharedFactLog};
 use crate::ledger::Ledger;
+use crate::mailbox::ServerTls;
 use crate::post::{Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
+use crate::trusted::InForce;
 use crate::view::{Running, View};
 use crate::world::World;
 use perennial_model::Error;
 use perennial_model::approval::Approval;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
+use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::mail::Reply;
 use perennial_model::plan::Plan;
 use perennial_workflow::ceremony::status::Count;
@@ -65,6 +68,7 @@ enum Order {
     Heard(SignerId, Reply),
     Submit(Box<Plan>, oneshot::Sender<Result<Digest, Refusal>>),
     Approve(Digest, Approval, oneshot::Sender<Result<Count, Refusal>>),
+    Govern(Box<ApprovedGovernance>, oneshot::Sender<Result<(), Refusal>>),
     Stop,
 }
 
@@ -82,7 +86,11 @@ pub struct Parts {
     /// Where facts are kept.
     pub file: StoreFile,
     /// Who approves, and who the signers are.
-    pub trusted: Trusted,
+    pub in_force: InForce,
+    /// Where the governance lies.
+    pub directory: Directory,
+    /// Whom the mailbox lets in.
+    pub tls: ServerTls,
     /// How ceremonies are run.
     pub tuning: Tuning,
     /// Where requests to signers go.
@@ -158,6 +166,14 @@ impl Ceremonies {
     /// [`Refusal`].
     pub async fn approve(&self, ceremony: Digest, approval: Approval) -> Result<Count, Refusal> {
         self.order(|answer| Order::Approve(ceremony, approval, answer)).await
+    }
+
+    /// Takes in the next version of governance. Returns once it is durable and in force.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn govern(&self, next: ApprovedGovernance) -> Result<(), Refusal> {
+        self.order(|answer| Order::Govern(Box::new(next), answer)).await
     }
 
     /// Has the thread commit what it has and end.
@@ -237,11 +253,11 @@ struct Booted {
 /// Opens the journal and replays it; the ledger gets the notes that it has not taken over yet.
 fn boot(parts: &Parts) -> Result<Booted, CeremoniesError> {
     let begun = Instant::now();
-    let mut log = FactLog::open(parts.file.clone(), &parts.trusted)?;
+    let history = parts.in_force.get().history.clone();
+    let mut log = FactLog::open(parts.file.clone(), &history)?;
     parts.ledger.take_notes(log.notes_after(parts.ledger.notes_taken())?);
     let log = SharedFactLog::new(log);
-    let governance = Arc::clone(&parts.trusted.governance);
-    let driver = Driver::boot(governance, parts.tuning.clone(), log.clone(), World::new())?;
+    let driver = Driver::boot(history, parts.tuning.clone(), log.clone(), World::new())?;
     let (wallets, ceremonies) = (driver.heads().len(), driver.ceremonies().len());
     let took_ms = begun.elapsed().as_millis() as u64;
     tracing::info!(wallets, ceremonies, took_ms, "ceremonies were read from the journal");
@@ -287,8 +303,9 @@ fn boot_again(parts: &Parts, orders: &Receiver<Order>, why: &str) -> Result<Opti
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
+        let history = parts.in_force.get().history.clone();
         let writable =
-            FactLog::open(parts.file.clone(), &parts.trusted).and_then(|mut log| Ok(log.check_writable()?));
+            FactLog::open(parts.file.clone(), &history).and_then(|mut log| Ok(log.check_writable()?));
         match writable.map_err(CeremoniesError::from).and_then(|()| boot(parts)) {
             Ok(booted) => return Ok(Some(booted)),
             Err(error) if error.may_pass() => tracing::debug!("still not: {error}"),
@@ -317,6 +334,7 @@ impl Order {
         match self {
             Self::Submit(_, answer) => drop(answer.send(Err(refusal.clone()))),
             Self::Approve(_, _, answer) => drop(answer.send(Err(refusal.clone()))),
+            Self::Govern(_, answer) => drop(answer.send(Err(refusal.clone()))),
             Self::Heard(..) | Self::Stop => {}
         }
     }

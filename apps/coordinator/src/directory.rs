@@ -14,11 +14,11 @@
 //! Refuses a directory that others may enter, and never replaces a file that is there.
 
 use crate::config::{Config, ConfigError};
-use crate::identity::{Identity, IdentityError, Pin};
+use crate::identity::{Identity, IdentityError};
 use crate::ledger::key::LedgerKey;
-use perennial_model::encoding::{self, Digest, Malformed};
-use perennial_model::governance::Governance;
-use std::collections::BTreeMap;
+use crate::trusted::Trusted;
+use perennial_model::encoding::{self, Malformed};
+use perennial_model::governance::history::{History, Versions};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The largest governance document that is read, in bytes.
-const GOVERNANCE_BYTES_MAX: u64 = 1 << 20;
+const GOVERNANCE_BYTES_MAX: u64 = 16 << 20;
 
 /// A coordinator's directory, which exists and which nobody else may enter.
 #[derive(Debug, Clone)]
@@ -89,25 +89,6 @@ pub enum DirectoryError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-}
-
-/// The document that names approvers and signers, and its digest.
-#[derive(Debug, Clone)]
-pub struct Trusted {
-    /// What it says.
-    pub governance: Arc<Governance>,
-    /// The digest of its canonical bytes.
-    pub digest: Digest,
-    /// The canonical bytes.
-    pub document: Vec<u8>,
-}
-
-impl Trusted {
-    /// Name and pin of each signer.
-    pub fn pins(&self) -> BTreeMap<String, Pin> {
-        let signers = self.governance.signers.iter();
-        signers.map(|signer| (signer.signer.to_string(), pin(&signer.transport_pin))).collect()
-    }
 }
 
 /// Holds the directory for one daemon until it is dropped.
@@ -219,13 +200,34 @@ impl Directory {
         if document.len() as u64 > GOVERNANCE_BYTES_MAX {
             return Err(bad(format!("it is larger than {GOVERNANCE_BYTES_MAX} bytes")));
         }
-        let governance: Governance =
+        let versions: Versions =
             encoding::decode(&document).map_err(|error: Malformed| bad(error.to_string()))?;
-        governance.check().map_err(|error| bad(error.to_string()))?;
-        if governance.signers.is_empty() {
+        let history = History::check(versions).map_err(|error| bad(error.to_string()))?;
+        if history.newest().signers.is_empty() {
             return Err(bad("it names no signer".into()));
         }
-        Ok(Trusted { governance: Arc::new(governance), digest: Digest::of(&document), document })
+        Ok(Arc::new(history).into())
+    }
+
+    /// Replaces the governance, complete and synced.
+    ///
+    /// # Errors
+    /// Whatever the disk refuses; the old one is there then.
+    pub fn write_governance(&self, history: &History) -> Result<(), DirectoryError> {
+        let path = self.path.join("governance.cbor");
+        let passing = self.path.join("governance.cbor.new");
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&passing)
+            .and_then(|mut file| {
+                file.write_all(&encoding::encode(history.versions())).and_then(|()| file.sync_all())
+            })
+            .and_then(|()| std::fs::rename(&passing, &path))
+            .and_then(|()| File::open(&self.path)?.sync_all());
+        written.map_err(disk("write", &path))
     }
 
     /// Writes down where the daemon listens, for tools on this machine.
@@ -243,11 +245,6 @@ impl Directory {
     fn config_file(&self) -> PathBuf {
         self.path.join("coordinator.toml")
     }
-}
-
-/// A pin as the transport knows it.
-fn pin(digest: &Digest) -> Pin {
-    digest.to_string().parse().expect("a digest is written like a pin")
 }
 
 /// Makes a file that only its owner reads, complete and synced, unless there is one of that name.

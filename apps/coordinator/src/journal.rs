@@ -7,10 +7,11 @@
 //!
 //! After an error this journal does nothing any more; what is on the disk is learnt by opening another.
 
-use crate::directory::Trusted;
 use crate::ledger::notes::{NoteEntry, governance_pinned, note_entry};
 use crate::store::{StoreError, StoreFile};
 use crate::world::now_ms;
+use perennial_model::encoding;
+use perennial_model::governance::history::History;
 use perennial_workflow::Journal;
 use perennial_workflow::journal::{Batch, Line, Loaded};
 use sqlx::SqliteConnection;
@@ -68,7 +69,7 @@ pub enum OpenError {
     /// It was written under another governance.
     #[error(
         "the ceremonies here were recorded under governance {pinned} (version {version}), and governance.cbor is \
-         {came}: put the pinned document back; this version cannot take over another one"
+         {came}, which does not continue it: put the pinned governance back"
     )]
     OtherGovernance {
         /// The digest of the document that is pinned.
@@ -92,7 +93,7 @@ impl FactLog {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(file: StoreFile, trusted: &Trusted) -> Result<Self, OpenError> {
+    pub fn open(file: StoreFile, history: &History) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(file.prepare(&MIGRATIONS))?;
         let mut connection = runtime.block_on(file.open())?;
@@ -105,7 +106,7 @@ impl FactLog {
             next,
             notes: Vec::new(),
         };
-        journal.pin(trusted)?;
+        journal.pin(history)?;
         Ok(journal)
     }
 
@@ -171,30 +172,47 @@ impl FactLog {
         Ok(summaries.chain(lines.into_iter().map(|(document,)| Loaded::Line(document))).collect())
     }
 
-    fn pin(&mut self, trusted: &Trusted) -> Result<(), OpenError> {
+    /// Pins a governance, durably: every version that is not pinned yet gets its note. Returns what is committed with it.
+    ///
+    /// # Errors
+    /// [`OpenError::OtherGovernance`] if it does not continue what is pinned.
+    pub fn pin(&mut self, history: &History) -> Result<Vec<NumberedNote>, OpenError> {
         let pinned: Option<(String, i64)> = self.perform(async |connection, _| {
             sqlx::query_as("SELECT digest, version FROM pinned").fetch_optional(connection).await
         })?;
-        let came = trusted.digest.to_string();
-        match pinned {
-            Some((digest, _)) if digest == came => Ok(()),
-            Some((pinned, version)) => Err(OpenError::OtherGovernance { pinned, version, came }),
-            None => {
-                let note = governance_pinned(trusted, now_ms());
-                let version = i64::try_from(trusted.governance.version).unwrap_or(i64::MAX);
-                self.write(&[], &[note], &[])?;
-                self.perform(async |connection, _| {
-                    sqlx::query("INSERT INTO pinned (digest, version, document) VALUES ($1, $2, $3)")
-                        .bind(&came)
-                        .bind(version)
-                        .bind(&trusted.document)
-                        .execute(connection)
-                        .await
-                })?;
-                self.commit()?;
-                Ok(())
+        let came = history.newest_digest().to_string();
+        let known = match &pinned {
+            None => 0,
+            Some((digest, version)) => {
+                let ours = digest.parse().ok().and_then(|digest| history.version_of(&digest));
+                match ours.map(|governance| governance.version) {
+                    Some(version) => version as usize,
+                    None => {
+                        let (pinned, version) = (digest.clone(), *version);
+                        return Err(OpenError::OtherGovernance { pinned, version, came });
+                    }
+                }
             }
+        };
+        let fresh = history.versions().0.get(known..).unwrap_or_default();
+        if fresh.is_empty() {
+            return Ok(Vec::new());
         }
+        let notes: Vec<NoteEntry> =
+            fresh.iter().map(|approved| governance_pinned(approved, now_ms())).collect();
+        self.write(&[], &notes, &[])?;
+        let version = i64::try_from(history.newest().version).unwrap_or(i64::MAX);
+        let document = encoding::encode(history.versions());
+        self.perform(async |connection, _| {
+            sqlx::query("DELETE FROM pinned").execute(&mut *connection).await?;
+            sqlx::query("INSERT INTO pinned (digest, version, document) VALUES ($1, $2, $3)")
+                .bind(&came)
+                .bind(version)
+                .bind(&document)
+                .execute(connection)
+                .await
+        })?;
+        Ok(self.commit()?)
     }
 
     /// Writes into the open transaction, or into a new one.
@@ -276,6 +294,14 @@ impl SharedFactLog {
     /// As [`FactLog::has_pending`].
     pub fn has_pending(&self) -> bool {
         self.0.borrow().has_pending()
+    }
+
+    /// As [`FactLog::pin`].
+    ///
+    /// # Errors
+    /// As [`FactLog::pin`].
+    pub fn pin(&self, history: &History) -> Result<Vec<NumberedNote>, OpenError> {
+        self.0.borrow_mut().pin(history)
     }
 
     /// As [`FactLog::commit`].

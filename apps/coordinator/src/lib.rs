@@ -21,5 +21,6 @@ pub mod priority;
 pub mod process;
 pub mod run;
 pub mod store;
+pub mod trusted;
 pub mod view;
 pub mod world;

@@ -6,15 +6,14 @@
 //! of their sender and dropped; so is mail for a signer that governance does not know, and what a queue has no
 //! room for. Every sender asks again until it sees an effect.
 
-use crate::directory::Trusted;
 use crate::mailbox::{Incoming, ItemTooLarge, Lane, Mailbox, Posted};
 use crate::priority::lower_this_thread;
+use crate::trusted::InForce;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, DOCUMENT_BYTES_MAX};
 use perennial_model::mail::Reply;
 use perennial_model::session::SessionReport;
 use perennial_workflow::driver::relay;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -53,21 +52,20 @@ impl PostMail for Mailbox {
 #[derive(Debug, Clone)]
 pub struct Outbox {
     mail: Arc<dyn PostMail>,
-    signers: Arc<BTreeMap<String, SignerId>>,
+    in_force: InForce,
 }
 
 impl Outbox {
-    /// For the signers that governance names.
-    pub fn new(mail: Arc<dyn PostMail>, trusted: &Trusted) -> Self {
-        let signers = trusted.governance.signers.iter().map(|known| known.signer.clone());
-        let signers = signers.map(|signer| (signer.to_string(), signer)).collect();
-        Self { mail, signers: Arc::new(signers) }
+    /// For the signers that governance names, and those that still have to erase.
+    pub fn new(mail: Arc<dyn PostMail>, in_force: InForce) -> Self {
+        Self { mail, in_force }
     }
 
     /// Puts one item into the mailboxes of several signers.
     pub fn send(&self, signers: &[SignerId], lane: Lane, bytes: &[u8]) {
+        let known = self.in_force.get();
         for signer in signers {
-            if !self.signers.contains_key(signer.as_str()) {
+            if !known.signers.contains_key(signer.as_str()) {
                 tracing::warn!(%signer, "mail for a signer that governance does not know was dropped");
                 continue;
             }
@@ -92,12 +90,14 @@ impl Outbox {
         let seen = |signer: &&SignerId| {
             self.last_seen(signer).is_some_and(|instant| instant.elapsed() <= SEEN_LATELY)
         };
-        self.signers.values().filter(seen).cloned().collect()
+        let trusted = self.in_force.get();
+        let named = trusted.governance().signers.iter().map(|known| &known.signer);
+        named.filter(seen).cloned().collect()
     }
 
     /// Reads an item, or says in the log why it cannot be read.
     fn read(&self, item: &Incoming) -> Option<(SignerId, Reply)> {
-        let from = self.signers.get(&item.from)?.clone();
+        let (from, _) = self.in_force.get().signers.get(&item.from)?.clone();
         match encoding::decode::<Reply>(&item.body) {
             Ok(reply) => Some((from, reply)),
             Err(error) => {

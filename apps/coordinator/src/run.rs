@@ -23,6 +23,7 @@ use crate::plan_reader::PlanReader;
 use crate::post::{self, Outbox};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
+use crate::trusted::InForce;
 use crate::view::View;
 use crate::world::now_ms;
 use axum::serve::ListenerExt;
@@ -85,8 +86,9 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let mail_listener = LoopbackListener::bind(config.mail_address)?;
     let api_listener = listen(config.api_address)?;
     let (api_address, mail_address) = (api_listener.local_addr()?, mail_listener.address());
-    let signers = trusted.governance.signers.len();
-    tracing::info!(governance = %trusted.digest, signers, %pin, "this is trusted, and the pin is ours");
+    let signers = trusted.governance().signers.len();
+    let version = trusted.governance().version;
+    tracing::info!(governance = %trusted.digest(), version, signers, %pin, "this is trusted, and the pin is ours");
 
     let elsewhere = start_elsewhere()?;
     let ledger_file = StoreFile::new(directory.ledger_file());
@@ -94,12 +96,15 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let (ledger, ledger_writer) = Ledger::open(ledger_file.clone()).await?;
     let ledger_writer = tokio::spawn(ledger_writer);
     let mailbox = Mailbox::new(incarnation()?, Limits::default());
-    let outbox = Outbox::new(Arc::new(mailbox.clone()), &trusted);
+    let in_force = InForce::new(trusted);
+    let outbox = Outbox::new(Arc::new(mailbox.clone()), in_force.clone());
     let view = Arc::new(View::new(started_ms));
     let (news, heard_news) = mpsc::unbounded_channel();
     let (ceremonies, ceremonies_thread) = Ceremonies::start(Parts {
         file: ceremonies_file.clone(),
-        trusted: trusted.clone(),
+        in_force: in_force.clone(),
+        directory: directory.clone(),
+        tls: tls.clone(),
         tuning: config.tuning(),
         outbox: outbox.clone(),
         view: Arc::clone(&view),
@@ -124,7 +129,7 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         entries: Arc::new(LedgerReader::new(ledger_file)),
         plans: Arc::new(PlanReader::new(ceremonies_file)),
         ledger_key,
-        trusted,
+        in_force,
         pin,
         outbox,
         started_ms,

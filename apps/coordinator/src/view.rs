@@ -3,6 +3,7 @@
 
 use perennial_chain::address;
 use perennial_model::approval::ApprovedPlan;
+use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::PersonId;
@@ -55,6 +56,7 @@ pub struct View {
     changed: watch::Sender<u64>,
     running: watch::Sender<Running>,
     addresses: Mutex<HashMap<WalletId, String>>,
+    governed: RwLock<BTreeMap<SignerId, u64>>,
 }
 
 impl View {
@@ -66,6 +68,19 @@ impl View {
             changed: watch::channel(now_ms).0,
             running: watch::channel(Running::No("they are being read from the journal".into())).0,
             addresses: Mutex::default(),
+            governed: RwLock::default(),
+        }
+    }
+
+    /// Which version of governance each signer has said to have.
+    pub fn governed(&self) -> BTreeMap<SignerId, u64> {
+        self.governed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what signers have said about governance.
+    pub fn set_governed(&self, versions: &BTreeMap<SignerId, u64>) {
+        if *self.governed.read().unwrap_or_else(PoisonError::into_inner) != *versions {
+            *self.governed.write().unwrap_or_else(PoisonError::into_inner) = versions.clone();
         }
     }
 

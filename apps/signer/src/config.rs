@@ -6,8 +6,8 @@
 use crate::identity::Pin;
 use crate::private_file::{PrivateFileError, read_setting};
 use perennial_model::committee::SignerId;
-use perennial_model::encoding::{self, Digest};
-use perennial_model::governance::Governance;
+use perennial_model::encoding;
+use perennial_model::governance::history::{History, Versions};
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub struct Trust {
     /// Who the coordinator is.
     pub coordinator_pin: Pin,
     /// Approvers, quorums and signers.
-    pub governance: Governance,
+    pub governance: History,
 }
 
 /// What may be tuned.
@@ -246,19 +246,11 @@ fn unusable(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     ConfigError::Setting { path: path.to_owned(), line, reason: error.message().to_owned() }
 }
 
-fn load_governance(path: &Path) -> Result<Governance, ConfigError> {
-    let bytes = read(path, "put the governance document there; every signer pins it")?;
+fn load_governance(path: &Path) -> Result<History, ConfigError> {
+    let bytes = read(path, "put the governance there; every signer pins it")?;
     let unsound = |reason: String| ConfigError::Governance { path: path.to_owned(), reason };
-    let governance: Governance = encoding::decode(&bytes).map_err(|e| unsound(e.to_string()))?;
-    governance.check().map_err(|e| unsound(e.to_string()))?;
-    Ok(governance)
-}
-
-impl Trust {
-    /// The digest of the governance, as plans name it.
-    pub fn governance_digest(&self) -> Digest {
-        encoding::digest(&self.governance)
-    }
+    let versions: Versions = encoding::decode(&bytes).map_err(|e| unsound(e.to_string()))?;
+    History::check(versions).map_err(|e| unsound(e.to_string()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod post;
 mod signing;
 
 use crate::clock::{Clock, system_random};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, GOVERNANCE_FILE};
 use crate::ending::{ExitStatus, Failure};
 use crate::identity::{Identity, IdentityError};
 use crate::keys::{KeyError, Keys, identity_digits};
@@ -18,13 +18,15 @@ use crate::mailbox::Client;
 use crate::priority::ceremonies_yield_to_all;
 use crate::private_file::{PrivateFileError, check_directory};
 use crate::process::{DirectoryLock, LockError, end_now};
-use crate::store::{self, LastGovernance, Owner, StoreRefused, Stores};
+use crate::store::{self, Owner, StoreRefused, Stores};
 use ceremony::{CeremonyEvent, CeremonyLane, DeskHandle};
+use perennial_custody::governing::recorded_governance;
 use perennial_custody::keeper::{Keeper, LoadFailed, Own};
 use perennial_custody::pinned::Pinned;
 use perennial_custody::signing::Desk;
 use perennial_custody::store::StoreFailed;
 use perennial_model::committee::SignerId;
+use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::identity::IdentityKey;
 use post::Post;
 use signing::{SigningEvent, SigningLane};
@@ -126,14 +128,13 @@ pub fn run(
         identity_key: keys.identity_key(),
         wrapping_check: keys.wrapping_check(),
     };
-    announce(&config, &owner, &identity);
     if config.tune.ceremonies_yield {
         ceremonies_yield_to_all();
     }
     let mut stores = store::open(directory, &owner, config.tune.records_cache_mib << 20)?;
-    check_governance(&config, &mut stores)?;
-    let pinned = Pinned::new(me.clone(), config.trust.governance.clone())
-        .map_err(|e| StartError::Governance(e.to_string()))?;
+    let governance = newest_governance(&config, &mut stores)?;
+    announce(&config, &governance, &owner, &identity);
+    let pinned = Pinned::new(me.clone(), governance).map_err(|e| StartError::Governance(e.to_string()))?;
     let (statements, wrapping) = keys.into_use(me);
     let own = Own { identity: Arc::new(statements), wrapping: Arc::new(wrapping), pinned: Arc::new(pinned) };
     Running::start(&config, &identity, own, stores)?.until_stopped(signals)
@@ -187,7 +188,6 @@ impl Running {
             random: system_random(),
             clock: clock.clone(),
             post: Post::signing(Arc::clone(&client)),
-            pinned: Arc::clone(&own.pinned),
             to_urgent,
             to_ceremony: to_ceremony.clone(),
             handed: Default::default(),
@@ -199,7 +199,6 @@ impl Running {
             random: system_random(),
             clock,
             post: Post::ceremony(Arc::clone(&client)),
-            pinned: own.pinned,
             desk: DeskHandle::new(to_signing.clone()),
             urgent,
             stop: Arc::clone(&stop),
@@ -274,7 +273,12 @@ fn name_in_governance(
     key: &IdentityKey,
     identity: &Identity,
 ) -> Result<SignerId, StartError> {
-    let signers = &config.trust.governance.signers;
+    let versions = &config.trust.governance.versions().0;
+    let names_me =
+        |version: &&ApprovedGovernance| version.governance.signers.iter().any(|known| known.key == *key);
+    // A signer that was removed erases what it is told to; nobody else accepts a word of it.
+    let version = versions.iter().rev().find(names_me).or(versions.last());
+    let signers = version.map(|version| version.governance.signers.as_slice()).unwrap_or_default();
     let own: Vec<_> = signers.iter().filter(|signer| signer.key == *key).collect();
     let refuse = |reason: String| Err(StartError::Governance(reason));
     let [known] = own.as_slice() else {
@@ -308,32 +312,21 @@ fn name_in_governance(
     Ok(known.signer.clone())
 }
 
-/// Refuses a governance below the newest that this signer has worked under.
-fn check_governance(config: &Config, stores: &mut Stores) -> Result<(), StartError> {
-    let version = config.trust.governance.version;
-    let now = LastGovernance { version, digest: config.trust.governance_digest() };
-    let last = stores.keeper.last_governance()?;
-    let Some(last) = last.filter(|last| *last != now) else {
-        if last.is_none() {
-            stores.keeper.set_last_governance(now)?;
-        }
-        return Ok(());
-    };
-    let follows = version == last.version + 1 && config.trust.governance.predecessor == Some(last.digest);
-    if !follows {
-        return Err(StartError::Governance(format!(
-            "governance version {version} ({}) does not follow version {} ({}), under which this signer has worked; \
-             put back the governance that its approvers signed",
-            now.digest.short(),
-            last.version,
-            last.digest.short()
-        )));
+/// The newest governance that this signer has seen: in its directory, or by mail. One continues the other.
+fn newest_governance(config: &Config, stores: &mut Stores) -> Result<History, StartError> {
+    let given = config.trust.governance.clone();
+    match recorded_governance(&mut stores.keeper)? {
+        None => Ok(given),
+        Some(recorded) => recorded.newer(given).map_err(|e| {
+            StartError::Governance(format!(
+                "{GOVERNANCE_FILE} is not what this signer has worked under: {e}; put back the one that its approvers \
+                 signed"
+            ))
+        }),
     }
-    stores.keeper.set_last_governance(now)?;
-    Ok(())
 }
 
-fn announce(config: &Config, owner: &Owner, identity: &Identity) {
+fn announce(config: &Config, governance: &History, owner: &Owner, identity: &Identity) {
     let trust = &config.trust;
     tracing::info!(
         signer = %owner.signer,
@@ -341,8 +334,9 @@ fn announce(config: &Config, owner: &Owner, identity: &Identity) {
         transport_pin = %identity.pin(),
         coordinator = %trust.coordinator,
         coordinator_pin = %trust.coordinator_pin,
-        governance = trust.governance.version,
-        governance_digest = %trust.governance_digest(),
+        governance = governance.newest().version,
+        governance_digest = %governance.newest_digest(),
+        genesis_digest = %governance.first_digest(),
         "trusts"
     );
     tracing::info!("tuned: {}", config.tune);

@@ -31,8 +31,6 @@ pub const SESSIONS_FILE: &str = "sessions.redb";
 const SESSIONS_CACHE_BYTES: usize = 4 << 20;
 /// Under this name a file of records says whose it is.
 const OWNER: &str = "owner";
-/// Under this name the keeper's records say which governance they were last used under.
-const GOVERNANCE: &str = "governance";
 
 /// Whose store it is. It is written when the store is made and never changed.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -59,21 +57,6 @@ struct Ownership {
 
 impl Document for Ownership {
     const KIND: &'static str = "signer-store";
-}
-
-/// The governance that a signer last worked under.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct LastGovernance {
-    /// Its version.
-    #[n(0)]
-    pub version: u64,
-    /// Its digest.
-    #[n(1)]
-    pub digest: Digest,
-}
-
-impl Document for LastGovernance {
-    const KIND: &'static str = "last-governance";
 }
 
 /// Why a store is not opened.
@@ -270,27 +253,6 @@ impl KeeperStore {
                 Ok(Self { records, slots })
             }
         }
-    }
-
-    /// The governance that this store was last used under, none if it is new.
-    ///
-    /// # Errors
-    /// [`StoreRefused`] when the disk does not answer, or the record is damaged.
-    pub fn last_governance(&self) -> Result<Option<LastGovernance>, StoreRefused> {
-        let Some(bytes) = self.records.meta(GOVERNANCE)? else { return Ok(None) };
-        let damaged = |e: encoding::Malformed| StoreRefused::Incomplete {
-            path: PathBuf::from(RECORDS_FILE),
-            reason: format!("is damaged: {e}"),
-        };
-        encoding::decode(&bytes).map(Some).map_err(damaged)
-    }
-
-    /// Writes down, durably, the governance that this signer works under from here on.
-    ///
-    /// # Errors
-    /// [`StoreFailed`]: the process has to end.
-    pub fn set_last_governance(&mut self, last: LastGovernance) -> Result<(), StoreFailed> {
-        self.records.set_meta(GOVERNANCE, &encoding::encode(&last))
     }
 
     /// Makes the records smaller if that is worth it. See [`Compacted`].

@@ -3,12 +3,12 @@
 use perennial_custody::keeper::Own;
 use perennial_custody::keyslots::WrappingKey;
 use perennial_custody::pinned::Pinned;
-use perennial_model::approval::{Approval, NAMESPACE, signed_line};
+use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, signed_line};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
-use perennial_model::governance::{Approver, Governance, PersonId, Quorum, SignerIdentity};
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::{ApproverKey, Governance, PersonId, SignerIdentity};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, transparent_signature};
-use perennial_model::plan::Action;
 use ssh_key::private::{Ed25519Keypair, PrivateKey};
 use ssh_key::{HashAlg, LineEnding};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub enum Crypto {
 
 /// The people and signers of one run.
 pub struct Cast {
-    /// What everybody is pinned to.
-    pub governance: Arc<Governance>,
+    /// The governance that everybody is pinned to at first, and whatever people make of it later.
+    pub history: Arc<History>,
     /// The signers' names; a signer's place here is its number everywhere in the run.
     pub ids: Vec<SignerId>,
     /// What each signer has of its own.
@@ -82,39 +82,59 @@ impl Cast {
             transport_pin: Digest::of(id.as_str().as_bytes()),
         });
         let person: PersonId = name("dana");
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver { person: person.clone(), ssh_key }],
-            quorums: vec![
-                Quorum { action: Action::Create, approvals: 1 },
-                Quorum { action: Action::Refresh, approvals: 1 },
-            ],
-            signers: signers.collect(),
-        };
+        let people = vec![(person.clone(), ApproverKey::Ssh(ssh_key))];
+        let governance = Governance::of_one_role(
+            name("otto"),
+            name("operator"),
+            1,
+            people,
+            vec![name("acme")],
+            signers.collect(),
+        );
+        let approvals = vec![approval(&key, &person, &governance.digest())];
+        let history = History::begin(ApprovedGovernance { governance, approvals });
+        let history = Arc::new(history.expect("a sound governance"));
         let own = |number: usize, identity: Arc<dyn Sign + Send + Sync>| Own {
             identity,
             wrapping: Arc::new(WrappingKey::from_secret_bytes(Zeroizing::new(secret("wrapping", number)))),
             pinned: Arc::new(
-                Pinned::new(ids[number].clone(), governance.clone()).expect("the governance names all"),
+                Pinned::new(ids[number].clone(), History::clone(&history)).expect("the governance names all"),
             ),
         };
         let owns =
             identities.into_iter().enumerate().map(|(number, (identity, _))| own(number, identity)).collect();
-        Self { governance: Arc::new(governance), owns, ids, initiator: name("otto"), person, key }
+        Self { history, owns, ids, initiator: name("otto"), person, key }
     }
 
     /// The approval of a plan.
     pub fn approve(&self, plan: &Digest) -> Approval {
-        let signature = self.key.sign(NAMESPACE, HashAlg::Sha512, signed_line(plan).as_bytes());
-        let signature = signature.expect("an Ed25519 key signs").to_pem(LineEnding::LF);
-        Approval { person: self.person.clone(), signature: signature.expect("a signature has a text") }
+        approval(&self.key, &self.person, plan)
+    }
+
+    /// The next version of governance, which differs in nothing but its number, and makes every older plan void.
+    pub fn govern(&self) -> ApprovedGovernance {
+        let present = self.history.newest();
+        let governance = Governance {
+            version: present.version + 1,
+            predecessor: Some(self.history.newest_digest()),
+            ..present.clone()
+        };
+        let approvals = vec![self.approve(&governance.digest())];
+        ApprovedGovernance { governance, approvals }
     }
 
     /// The number of a signer.
     pub fn number(&self, signer: &SignerId) -> Option<usize> {
         self.ids.binary_search(signer).ok()
     }
+}
+
+/// The approval by a person with a key of what has this digest.
+fn approval(key: &PrivateKey, person: &PersonId, digest: &Digest) -> Approval {
+    let signature = key.sign(NAMESPACE, HashAlg::Sha512, signed_line(digest).as_bytes());
+    let signature = signature.expect("an Ed25519 key signs").to_pem(LineEnding::LF);
+    let signature = ApprovalSignature::Ssh(signature.expect("a signature has a text"));
+    Approval { person: person.clone(), signature }
 }
 
 fn identity(crypto: Crypto, id: &SignerId, secret: [u8; 32]) -> (Arc<dyn Sign + Send + Sync>, IdentityKey) {

@@ -5,7 +5,7 @@ use crate::journal::{AppendFailed, Log};
 use perennial_model::approval::Approval;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
-use perennial_model::governance::Governance;
+use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::mail::{Reply, Request};
 use perennial_model::mutant;
 use perennial_model::plan::{Chunk, Plan};
@@ -51,7 +51,7 @@ pub struct Turned {
 pub struct Coordinator {
     /// The journal.
     pub log: Log,
-    governance: Arc<Governance>,
+    history: Arc<History>,
     tuning: Tuning,
     driver: Option<Driver<Log, Outside>>,
     /// An attempt for which this life of the process chooses the dealers that it would not choose otherwise.
@@ -65,10 +65,10 @@ pub struct Coordinator {
 
 impl Coordinator {
     /// A coordinator that has not been started.
-    pub fn new(governance: Arc<Governance>, tuning: Tuning, seed: u64) -> Self {
+    pub fn new(history: Arc<History>, tuning: Tuning, seed: u64) -> Self {
         Self {
             log: Log::default(),
-            governance,
+            history,
             tuning,
             driver: None,
             contrary: None,
@@ -85,7 +85,7 @@ impl Coordinator {
     pub fn start(&mut self, now_ms: u64) -> Result<(), BootError<AppendFailed>> {
         let rng = ChaCha8Rng::seed_from_u64(self.seeds.next_u64());
         let outside = Outside { now_ms, rng, outbox: Vec::new() };
-        let driver = Driver::boot(self.governance.clone(), self.tuning.clone(), self.log.clone(), outside)?;
+        let driver = Driver::boot(self.history.clone(), self.tuning.clone(), self.log.clone(), outside)?;
         self.heads = driver.heads().clone();
         self.driver = Some(driver);
         Ok(())
@@ -167,6 +167,23 @@ impl Coordinator {
         let digest = driver.submit(plan)?;
         driver.approve(&digest, approval(&digest))?;
         Ok(digest)
+    }
+
+    /// Takes the next version of governance, which is durable before the loop hears of it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn govern(
+        &mut self,
+        now_ms: u64,
+        next: ApprovedGovernance,
+    ) -> Result<Arc<History>, perennial_model::Error> {
+        if let Some(driver) = &mut self.driver {
+            driver.world_mut().now_ms = now_ms;
+            driver.govern(next)?;
+            self.history = driver.history().clone();
+        }
+        Ok(self.history.clone())
     }
 
     /// One turn of the loop, with what came.

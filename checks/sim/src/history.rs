@@ -11,7 +11,7 @@ pub use mirror::{Changed, Mirror};
 pub use spoken::{Retired, Spoken};
 
 use crate::cast::Cast;
-use crate::invariants::{authority, erasure, keys, recovery, rising, sessions, transcripts};
+use crate::invariants::{approvals, authority, erasure, keys, recovery, rising, sessions, transcripts};
 use crate::network::Lane;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
@@ -93,7 +93,8 @@ impl History {
         let changed = self.mirrors[number].take_over(&signers[number].disk, touched)?;
         let signer = &signers[number];
         let clock_ms = signer.clock_ms(now_ms);
-        self.checks += 6;
+        self.checks += 7;
+        approvals::i11_approvals_bind(self, number, &changed)?;
         rising::i7_no_going_back(self, number, &changed)?;
         erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
         keys::i1_key_continuity(self, signer, number, &changed)?;

@@ -1,5 +1,6 @@
 //! The invariants of the protocol (its section 9), each a function named after it.
 
+pub mod approvals;
 pub mod authority;
 pub mod durable;
 pub mod erasure;

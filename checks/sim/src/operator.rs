@@ -3,7 +3,7 @@
 use crate::cast::{Cast, name};
 use crate::scenario::Scenario;
 use perennial_model::committee::Committee;
-use perennial_model::encoding::{self, Digest};
+use perennial_model::encoding::Digest;
 use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use perennial_model::wallet::{Scheme, Tier, Wallet, WalletId};
 use perennial_workflow::wallets::{Head, Heads};
@@ -168,7 +168,7 @@ impl Operator {
             probe_rate,
             backup_rule: BackupRule::CommitteeOnly,
             policy: None,
-            governance: encoding::digest(&*cast.governance),
+            governance: cast.history.newest_digest(),
             initiator: cast.initiator.clone(),
             nonce: Digest::of(&self.rank.to_be_bytes()),
         }

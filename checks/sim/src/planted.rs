@@ -42,6 +42,7 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::KeepBeforeActivation => "promises to keep what is not active",
         Mutant::SkipErasure => "leaves erased slots as they are",
         Mutant::BasesUnderSeveralNumbers => "retires a plan under several numbers",
+        Mutant::ActUnderOldGovernance => "acts under a replaced governance",
         Mutant::BasesTakenByAnyRetirement => "takes bases with any wallet",
     }
 }

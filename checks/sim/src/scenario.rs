@@ -52,6 +52,8 @@ pub struct Scenario {
     pub weather: Weather,
     /// The time between two signing requests, in milliseconds.
     pub order_every_ms: u64,
+    /// Whether people change governance now and then.
+    pub governance_changes: bool,
 }
 
 impl Scenario {
@@ -113,6 +115,7 @@ impl Scenario {
             plans,
             weather,
             order_every_ms: pick(100, 800),
+            governance_changes: pick(0, 3) == 0,
         }
     }
 }

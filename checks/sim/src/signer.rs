@@ -106,7 +106,7 @@ impl Signer {
         let Some(process) = self.process.as_mut() else { return Ok(Mail::default()) };
         let Some(keeper) = process.keeper.as_ref() else { return Ok(Mail::default()) };
         let mut mail = Mail::default();
-        let result = match inbox::open(bytes, &self.own.pinned, keeper) {
+        let result = match inbox::open(bytes, &keeper.own().pinned, keeper) {
             Err(rejected) => {
                 let replies = match lane {
                     Lane::Ceremony => &mut mail.ceremony,

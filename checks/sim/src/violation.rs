@@ -15,6 +15,7 @@ pub enum Invariant {
     I7NoGoingBack,
     I8DurableFirst,
     I9ErasureComplete,
+    I11ApprovalsBind,
     L1Completes,
     L2SignsOn,
     /// A process that cannot start, or reports a bug of its own.
@@ -34,6 +35,7 @@ impl Invariant {
             Self::I7NoGoingBack => "I7 no going back",
             Self::I8DurableFirst => "I8 acknowledgement implies durability",
             Self::I9ErasureComplete => "I9 erasure is complete",
+            Self::I11ApprovalsBind => "I11 approvals bind",
             Self::L1Completes => "L1 every ceremony comes to an end",
             Self::L2SignsOn => "L2 signing goes on",
             Self::Sound => "no process reports a bug",

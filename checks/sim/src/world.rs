@@ -130,7 +130,7 @@ impl World {
             .iter()
             .map(|own| Signer::new(own.clone(), rng.next_u64(), rng.next_u64() % 2_000))
             .collect();
-        let coordinator = Coordinator::new(cast.governance.clone(), scenario.tuning.clone(), rng.next_u64());
+        let coordinator = Coordinator::new(cast.history.clone(), scenario.tuning.clone(), rng.next_u64());
         let operator = Operator::new(&scenario, &cast, ChaCha8Rng::seed_from_u64(rng.next_u64()));
         let mut network = Network::new(signers.len());
         network.at(BEGIN_MS, Event::CoordinatorStarts);

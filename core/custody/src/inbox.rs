@@ -9,6 +9,7 @@ use perennial_model::certificate::Confirmed;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::error::Error;
+use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Request};
 use perennial_model::plan::Chunk;
@@ -28,6 +29,8 @@ pub trait FindPlan {
 pub enum Checked {
     /// A plan with a quorum, and its bytes for the record.
     Plan(Box<Approved>, Box<ApprovedPlan>),
+    /// The next version of governance; what it says and its quorum are checked against the present one when it is taken.
+    Governance(Box<ApprovedGovernance>),
     /// A chunk to open.
     Open(Chunk, Vec<ShareSet>),
     /// Inputs and the openings that they name.
@@ -102,14 +105,24 @@ fn about(request: &Request) -> About {
         }
         Request::Activate(certificate) | Request::Retire(certificate) => chunk(&certificate.inputs.chunk),
         Request::Session(request) => About { session: Some(request.session), ..About::default() },
-        Request::SessionMail(_) | Request::PairingMail(_) => About::default(),
+        Request::SessionMail(_) | Request::PairingMail(_) | Request::Governance(_) => About::default(),
     }
 }
 
 fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Checked, Error> {
     let governance = pinned.governance();
+    let history = pinned.history();
+    match &request {
+        // Whoever was removed still erases, and learns what is in force.
+        Request::Plan(_) | Request::Retire(_) | Request::Governance(_) => {}
+        _ => pinned.check_named()?,
+    }
     Ok(match request {
-        Request::Plan(plan) => Checked::Plan(Box::new(plan.clone().check(governance)?), plan),
+        Request::Plan(plan) => {
+            let named = history.find(&plan.plan.governance)?;
+            Checked::Plan(Box::new(plan.clone().check(named)?), plan)
+        }
+        Request::Governance(next) => Checked::Governance(next),
         Request::Open { chunk, parents } => Checked::Open(chunk, parents),
         Request::Commit { inputs, openings } => Checked::Commit(inputs, check_all(&openings, pinned)?),
         Request::Deal { inputs, commitments } => {
@@ -127,11 +140,13 @@ fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Chec
         }
         Request::Activate(certificate) if certificate.kind == VoteKind::Prepared => {
             let plan = known(plans, &certificate.inputs.chunk)?;
-            Checked::Activate(Box::new(certificate.check(&plan, governance)?))
+            let named = history.find(&plan.plan().governance)?;
+            Checked::Activate(Box::new(certificate.check(&plan, named)?))
         }
         Request::Retire(certificate) if certificate.kind == VoteKind::Keep => {
             let plan = known(plans, &certificate.inputs.chunk)?;
-            Checked::Retire(Box::new(certificate.check(&plan, governance)?))
+            let named = history.find(&plan.plan().governance)?;
+            Checked::Retire(Box::new(certificate.check(&plan, named)?))
         }
         Request::Activate(_) | Request::Retire(_) => {
             return Err(Error::denied("the certificate's votes promise something else than it is used for"));

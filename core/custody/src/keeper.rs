@@ -112,8 +112,10 @@ impl Keeper {
             begun: Begun::read(store)?,
             damaged: Vec::new(),
         };
+        let governances = keeper.read_governance(store)?;
         keeper.read(store)?;
-        let draft = keeper.resume(now_ms).map_err(LoadFailed::Records)?;
+        let mut draft = keeper.resume(now_ms).map_err(LoadFailed::Records)?;
+        keeper.resume_governance(&governances, &mut draft).map_err(LoadFailed::Records)?;
         Ok(Turn::new(keeper, draft))
     }
 
@@ -178,6 +180,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         match checked {
             Checked::Plan(approved, document) => self.take_plan(now_ms, *approved, &document, draft),
+            Checked::Governance(next) => self.take_governance(*next, draft),
             Checked::Open(chunk, parents) => self.open(now_ms, rng, chunk, parents, draft),
             Checked::Commit(inputs, openings) => self.commit(now_ms, rng, &inputs, &openings, draft),
             Checked::Deal(inputs, commitments) => self.deal(&inputs, &commitments, draft),
@@ -225,6 +228,7 @@ impl Keeper {
     /// The plan of a chunk, as long as an Activation may still come.
     pub(crate) fn plan_in_time(&self, now_ms: u64, chunk: &Chunk) -> Result<Arc<Approved>, Error> {
         let approved = self.known_plan(&chunk.plan)?;
+        self.check_in_force(&approved)?;
         if now_ms > approved.plan().activation_deadline_ms {
             return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
         }
@@ -309,7 +313,9 @@ impl Keeper {
         let damaged = |e: encoding::Malformed| LoadFailed::Records(e.into());
         for (_, bytes) in store.all(Table::Plan)? {
             let document: ApprovedPlan = encoding::decode(&bytes).map_err(damaged)?;
-            let approved = document.check(self.own.pinned.governance()).map_err(LoadFailed::Records)?;
+            let named = self.own.pinned.history().find(&document.plan.governance);
+            let named = named.map_err(LoadFailed::Records)?;
+            let approved = document.check(named).map_err(LoadFailed::Records)?;
             self.plans.insert(approved.digest(), Arc::new(approved));
         }
         for (key, bytes) in store.all(Table::Chunk)? {
@@ -428,6 +434,7 @@ impl Keeper {
 fn about(checked: &Checked) -> About {
     let of = |chunk: &Chunk| About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
     match checked {
+        Checked::Governance(_) => About::default(),
         Checked::Plan(approved, _) => About { plan: Some(approved.digest()), ..About::default() },
         Checked::Open(chunk, _) | Checked::Keep(chunk) => of(chunk),
         Checked::Commit(inputs, _) | Checked::Deal(inputs, _) => of(&inputs.chunk),

@@ -5,7 +5,7 @@
 //! [`keyslots`] and die with them. A share is born in [`redistribution`], held locked, used in [`signing`] and
 //! ended by the steps in `ceremony/`.
 //!
-//! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`turn`], [`store`], [`keyslots`],
+//! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`governing`], [`turn`], [`store`], [`keyslots`],
 //! [`seal`], [`redistribution`], [`serving`], [`signing`], [`sessions`], [`gate`], [`probe`], [`engine`],
 //! [`pairing`], [`share`].
 
@@ -13,6 +13,7 @@ mod begun;
 mod ceremony;
 pub mod engine;
 pub mod gate;
+pub mod governing;
 pub mod inbox;
 pub mod keeper;
 pub mod keyslots;

@@ -1,33 +1,33 @@
 //! All that this signer trusts, on one screen. Everything else is checked against it.
 
 use perennial_model::committee::SignerId;
-use perennial_model::encoding::{self, Digest};
+use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::governance::Governance;
+use perennial_model::governance::history::History;
+use perennial_model::identity::FindIdentity;
 
 /// How far clocks may differ before a date counts as passed, in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 30_000;
 
-/// This signer's name and the governance that it acts under.
+/// This signer's name and the governance that it acts under: the newest that it has seen, and how it came to be.
 #[derive(Debug, Clone)]
 pub struct Pinned {
     me: SignerId,
-    governance: Governance,
-    governance_digest: Digest,
+    history: History,
 }
 
 impl Pinned {
     /// Pins a governance.
     ///
     /// # Errors
-    /// `Denied` when the governance is unsound or does not name this signer.
-    pub fn new(me: SignerId, governance: Governance) -> Result<Self, Error> {
-        governance.check()?;
-        if !governance.signers.iter().any(|known| known.signer == me) {
+    /// `Denied` when no version of it names this signer.
+    pub fn new(me: SignerId, history: History) -> Result<Self, Error> {
+        let mut versions = history.versions().0.iter();
+        if !versions.any(|version| version.governance.identity_of(&me).is_some()) {
             return Err(Error::denied(format!("this governance names no signer {me}")));
         }
-        let governance_digest = encoding::digest(&governance);
-        Ok(Self { me, governance, governance_digest })
+        Ok(Self { me, history })
     }
 
     /// This signer.
@@ -35,13 +35,33 @@ impl Pinned {
         &self.me
     }
 
-    /// The governance.
+    /// Every version of the governance, the newest of which is in force.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The governance that is in force.
     pub fn governance(&self) -> &Governance {
-        &self.governance
+        self.history.newest()
     }
 
     /// Its digest.
     pub fn governance_digest(&self) -> Digest {
-        self.governance_digest
+        self.history.newest_digest()
+    }
+
+    /// Refuses to act for a governance that does not name this signer any more.
+    ///
+    /// # Errors
+    /// `Denied` if it was removed.
+    pub fn check_named(&self) -> Result<(), Error> {
+        match self.governance().identity_of(&self.me) {
+            Some(_) => Ok(()),
+            None => Err(Error::denied(format!(
+                "{} was removed by governance version {}: it only erases",
+                self.me,
+                self.governance().version
+            ))),
+        }
     }
 }

@@ -80,6 +80,7 @@ impl Keeper {
         tasks: &[ProbeTask],
     ) -> Result<(), Error> {
         let approved = self.known_plan(&chunk.plan)?;
+        self.check_in_force(&approved)?;
         let plan = approved.plan();
         let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet, chunk));
         let scheme = first.map(|held| held.share_set.scheme());

@@ -2,6 +2,7 @@
 
 use crate::keyslots::{SlotBytes, SlotIndex, WrappingKey, lock, unlock};
 use crate::pairing::Base;
+use crate::pinned::Pinned;
 use crate::share::Share;
 use minicbor::{Decode, Encode};
 use perennial_model::committee::{Seat, SignerId};
@@ -132,6 +133,8 @@ pub enum Change {
     Banned(SignerId),
     /// An Activation of this chunk was looked at, and this signer does not serve it all the same.
     NotServed(Chunk),
+    /// This governance is in force.
+    Governed(Arc<Pinned>),
 }
 
 /// The signing desk as the keeper sees it.

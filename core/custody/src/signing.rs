@@ -10,6 +10,7 @@ use crate::gate::Gate;
 use crate::inbox::{About, Checked};
 use crate::keeper::{Own, decline};
 use crate::pairing::Base;
+use crate::pinned::Pinned;
 use crate::probe::{pair_use, terms};
 use crate::serving::{Attempt, Change, Serve, ServedEpoch};
 use crate::sessions::{Item, Sessions, Stepped};
@@ -154,6 +155,11 @@ impl Desk {
         self.banned.iter()
     }
 
+    /// What this signer trusts.
+    pub fn pinned(&self) -> Arc<Pinned> {
+        self.own.pinned.clone()
+    }
+
     /// How many sessions run.
     pub fn running(&self) -> usize {
         self.sessions.len()
@@ -209,6 +215,7 @@ impl Desk {
         let Purpose::Transaction { wallet, epoch, transaction, path, .. } = &request.purpose else {
             return Err(Error::denied("probes are signed on the ceremony's side"));
         };
+        self.own.pinned.check_named()?;
         if !request.signers.contains(self.own.pinned.me()) {
             return Err(Error::denied("a session without this signer"));
         }
@@ -305,6 +312,7 @@ impl Serve for Desk {
                     self.unsent.extend(ended.into_iter().map(Reply::Session));
                     self.banned.insert(counterparty);
                 }
+                Change::Governed(pinned) => self.own.pinned = pinned,
                 Change::NotServed(chunk) => {
                     let brought = |request: &SessionRequest| match &request.purpose {
                         Purpose::Transaction { activation: Some(certificate), .. } => {

@@ -1,31 +1,262 @@
-//! Approvals: an SSH signature (the SSHSIG format of OpenSSH's PROTOCOL.sshsig) over a plan's digest.
+//! Approvals: what people signed, and whether that is the quorum which governance asks for.
 //!
-//! What is signed is one line, the digest in hexadecimal with a newline, in the namespace
-//! [`NAMESPACE`]; so `ssh-keygen -Y sign -n perennial-plan` and `-Y verify` work on it as they are.
+//! Every document that people decide on has a digest; that is what they sign, with an SSH key ([`ssh`]) or with a
+//! passkey ([`passkey`]). One function, [`check_quorum`], says whether it counts, whatever the document is.
 
-use crate::encoding::Digest;
-use crate::encoding::Document;
+pub mod passkey;
+pub mod ssh;
+
+pub use ssh::{NAMESPACE, signed_line};
+
+use crate::encoding::{Digest, Document};
 use crate::error::Error;
-use crate::governance::{Governance, PersonId};
+use crate::governance::{Approver, ApproverKey, Governance, Matter, PersonId, RoleId};
 use crate::plan::Plan;
+use crate::wallet::{TenantId, Tier};
 use minicbor::{Decode, Encode};
-use ssh_key::{PublicKey, SshSig};
-
-/// The SSHSIG namespace of plan approvals.
-pub const NAMESPACE: &str = "perennial-plan";
+use passkey::Assertion;
 
 /// The most approvals that are looked at.
 pub const APPROVALS_MAX: usize = 64;
 
-/// One person's approval of one plan.
+/// One person's approval of one document.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Approval {
     /// Who approves.
     #[n(0)]
     pub person: PersonId,
-    /// The armoured SSH signature, as `ssh-keygen -Y sign` writes it.
+    /// With what they signed its digest.
     #[n(1)]
-    pub signature: String,
+    pub signature: ApprovalSignature,
+}
+
+/// What a person signed with.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum ApprovalSignature {
+    /// The armoured SSH signature, as `ssh-keygen -Y sign` writes it.
+    #[n(0)]
+    Ssh(#[n(0)] String),
+    /// A WebAuthn assertion whose challenge is the digest.
+    #[n(1)]
+    Passkey(#[n(0)] Box<Assertion>),
+}
+
+/// What is asked of people: everything on which the quorum depends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question<'a> {
+    /// What is decided.
+    pub matter: Matter,
+    /// The highest tier that it concerns.
+    pub tier: Tier,
+    /// Whose wallets it concerns, if it concerns any.
+    pub tenant: Option<&'a TenantId>,
+    /// Who asks.
+    pub initiator: &'a PersonId,
+}
+
+/// Why something does not count as approved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unapproved {
+    /// It names a governance that is not known.
+    #[error("it names governance {}, which is not known here; the newest is version {newest}", named.short())]
+    UnknownGovernance {
+        /// The digest that it names.
+        named: Digest,
+        /// The newest version here.
+        newest: u64,
+    },
+    /// It was made under a version that has been replaced.
+    #[error(
+        "it was approved under governance version {version}, and version {newest} is in force: make a new plan"
+    )]
+    OldGovernance {
+        /// The version that it names.
+        version: u64,
+        /// The newest.
+        newest: u64,
+    },
+    /// Governance has no rule for it.
+    #[error("governance lets nobody {matter} for wallets of tier {tier}")]
+    NoRule {
+        /// What is decided.
+        matter: Matter,
+        /// About wallets of which tier.
+        tier: Tier,
+    },
+    /// There is no such tenant.
+    #[error("governance knows no tenant {0}")]
+    UnknownTenant(TenantId),
+    /// There are too many approvals to look at.
+    #[error("{0} approvals; at most {APPROVALS_MAX} are read")]
+    TooMany(usize),
+    /// Whoever asks does not decide.
+    #[error("{0} started this and cannot approve it")]
+    Initiator(PersonId),
+    /// Nobody of that name may approve.
+    #[error("{0} is no approver in this governance")]
+    UnknownPerson(PersonId),
+    /// This person approves for others.
+    #[error("{person} approves nothing of tenant {tenant}")]
+    OtherTenant {
+        /// Who approves.
+        person: PersonId,
+        /// Whose wallets they are.
+        tenant: TenantId,
+    },
+    /// The signature is none.
+    #[error("{person}'s approval cannot be read: {reason}")]
+    Unreadable {
+        /// Who is said to have signed.
+        person: PersonId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Signed with a key that is not theirs.
+    #[error("{0}'s approval is signed with a key that governance does not give them")]
+    OtherKey(PersonId),
+    /// Signed for another purpose.
+    #[error("{person}'s approval was signed for {found:?}, not for {expected:?}")]
+    OtherPurpose {
+        /// Who signed.
+        person: PersonId,
+        /// What for: a namespace, an origin or a ceremony of WebAuthn.
+        found: String,
+        /// What it should have been for.
+        expected: String,
+    },
+    /// A passkey's assertion about something else.
+    #[error("{0}'s passkey answered another challenge than this digest")]
+    OtherChallenge(PersonId),
+    /// Nobody touched the authenticator, or it did not ask who did.
+    #[error("{0}'s passkey did not verify that it was them: user presence and verification are required")]
+    NotVerified(PersonId),
+    /// The signature does not verify.
+    #[error("{person}'s signature is not over {}", digest.short())]
+    BadSignature {
+        /// Who is said to have signed.
+        person: PersonId,
+        /// What they should have signed.
+        digest: Digest,
+    },
+    /// Not enough people of a role.
+    #[error("{} has {have} of the {needed} approvals of role {role} that it takes to {matter}", digest.short())]
+    QuorumMissing {
+        /// What was to be approved.
+        digest: Digest,
+        /// What is decided.
+        matter: Matter,
+        /// The role that lacks approvals.
+        role: RoleId,
+        /// How many there are.
+        have: usize,
+        /// How many it takes.
+        needed: u8,
+    },
+}
+
+impl Unapproved {
+    /// A short name of the reason that never changes, for tables and tests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownGovernance { .. } => "unknown-governance",
+            Self::OldGovernance { .. } => "old-governance",
+            Self::NoRule { .. } => "no-rule",
+            Self::UnknownTenant(_) => "unknown-tenant",
+            Self::TooMany(_) => "too-many",
+            Self::Initiator(_) => "initiator",
+            Self::UnknownPerson(_) => "unknown-person",
+            Self::OtherTenant { .. } => "other-tenant",
+            Self::Unreadable { .. } => "unreadable",
+            Self::OtherKey(_) => "other-key",
+            Self::OtherPurpose { .. } => "other-purpose",
+            Self::OtherChallenge(_) => "other-challenge",
+            Self::NotVerified(_) => "not-verified",
+            Self::BadSignature { .. } => "bad-signature",
+            Self::QuorumMissing { .. } => "quorum-missing",
+        }
+    }
+}
+
+impl From<Unapproved> for Error {
+    fn from(unapproved: Unapproved) -> Self {
+        Self::Denied(unapproved.to_string())
+    }
+}
+
+/// Checks that distinct people, the initiator not among them, signed exactly this digest, and that they are the quorum
+/// which governance asks for. A person counts once, with the role that governance gives them, however often they sign.
+///
+/// # Errors
+/// [`Unapproved`] with the first thing that is wrong or missing.
+pub fn check_quorum(
+    question: &Question<'_>,
+    digest: &Digest,
+    approvals: &[Approval],
+    governance: &Governance,
+) -> Result<(), Unapproved> {
+    let Question { matter, tier, .. } = *question;
+    let demands = governance.demands(matter, tier).ok_or(Unapproved::NoRule { matter, tier })?;
+    if approvals.len() > APPROVALS_MAX {
+        return Err(Unapproved::TooMany(approvals.len()));
+    }
+    let mut counted: Vec<&Approver> = Vec::new();
+    for approval in approvals {
+        let approver = check_approval(question, digest, approval, governance)?;
+        if !counted.contains(&approver) {
+            counted.push(approver);
+        }
+    }
+    for demand in demands {
+        let have = counted.iter().filter(|approver| approver.role == demand.role).count();
+        if have < usize::from(demand.approvals) {
+            let (role, needed) = (demand.role.clone(), demand.approvals);
+            return Err(Unapproved::QuorumMissing { digest: *digest, matter, role, have, needed });
+        }
+    }
+    Ok(())
+}
+
+/// Checks one approval: that its person may answer this question and signed exactly this digest.
+///
+/// # Errors
+/// [`Unapproved`] with what is wrong with it.
+pub fn check_approval<'g>(
+    question: &Question<'_>,
+    digest: &Digest,
+    approval: &Approval,
+    governance: &'g Governance,
+) -> Result<&'g Approver, Unapproved> {
+    let person = &approval.person;
+    if let Some(tenant) = question.tenant
+        && !governance.tenants.contains(tenant)
+    {
+        return Err(Unapproved::UnknownTenant(tenant.clone()));
+    }
+    if person == question.initiator {
+        return Err(Unapproved::Initiator(person.clone()));
+    }
+    let approver = governance.approver(person).ok_or_else(|| Unapproved::UnknownPerson(person.clone()))?;
+    if let Some(tenant) = question.tenant
+        && !approver.tenants.is_empty()
+        && !approver.tenants.contains(tenant)
+    {
+        return Err(Unapproved::OtherTenant { person: person.clone(), tenant: tenant.clone() });
+    }
+    match &approval.signature {
+        ApprovalSignature::Ssh(armoured) => ssh::check(approver, digest, armoured)?,
+        ApprovalSignature::Passkey(assertion) => {
+            passkey::check(approver, digest, assertion, governance.relying_party.as_ref())?;
+        }
+    }
+    Ok(approver)
+}
+
+/// What a key is, apart from how it is written: two keys are one if this is equal.
+pub(crate) fn key_material(key: &ApproverKey) -> Result<Vec<u8>, String> {
+    match key {
+        ApproverKey::Ssh(line) => ssh::key_material(line),
+        ApproverKey::Passkey(passkey) => passkey::key_material(passkey),
+    }
 }
 
 /// A plan with the approvals given to it, not yet checked.
@@ -41,6 +272,7 @@ pub struct ApprovedPlan {
 
 impl Document for ApprovedPlan {
     const KIND: &'static str = "approved-plan";
+    const VERSION: u16 = 2;
 }
 
 /// A plan whose quorum was checked. It exists only if the check passed.
@@ -62,72 +294,16 @@ impl Approved {
     }
 }
 
-/// The line that an approver signs.
-pub fn signed_line(plan: &Digest) -> String {
-    format!("{plan}\n")
-}
-
 impl ApprovedPlan {
-    /// Checks the plan's own rules and that a quorum of distinct approvers, the initiator not among them,
-    /// signed exactly its digest.
+    /// Checks the plan's own rules and that a quorum approved exactly its digest. `governance` is the version that the
+    /// plan names.
     ///
     /// # Errors
-    /// `Denied` with what is missing.
+    /// `Denied` with what is wrong or missing.
     pub fn check(self, governance: &Governance) -> Result<Approved, Error> {
         self.plan.check(governance)?;
         let digest = self.plan.digest();
-        let needed = governance
-            .approvals_for(self.plan.action)
-            .ok_or_else(|| Error::denied(format!("governance lets nobody {} wallets", self.plan.action)))?;
-        if self.approvals.len() > APPROVALS_MAX {
-            return Err(Error::denied(format!(
-                "{} approvals; at most {APPROVALS_MAX} are read",
-                self.approvals.len()
-            )));
-        }
-        let mut counted: Vec<&PersonId> = Vec::new();
-        for approval in &self.approvals {
-            if approval.person == self.plan.initiator {
-                return Err(Error::denied(format!(
-                    "{} started this plan and cannot approve it",
-                    approval.person
-                )));
-            }
-            check_signature(approval, &digest, governance)?;
-            if !counted.contains(&&approval.person) {
-                counted.push(&approval.person);
-            }
-        }
-        if counted.len() < usize::from(needed) {
-            return Err(Error::denied(format!(
-                "plan {} has {} of the {needed} approvals that governance asks for",
-                digest.short(),
-                counted.len()
-            )));
-        }
+        check_quorum(&self.plan.question(), &digest, &self.approvals, governance)?;
         Ok(Approved { plan: self.plan, digest })
     }
-}
-
-/// Checks one approval against the key that governance has for its person.
-///
-/// # Errors
-/// `Denied` when the person is no approver, or the signature is not theirs over this digest.
-pub fn check_signature(approval: &Approval, plan: &Digest, governance: &Governance) -> Result<(), Error> {
-    let person = &approval.person;
-    let approver = governance
-        .approvers
-        .iter()
-        .find(|known| &known.person == person)
-        .ok_or_else(|| Error::denied(format!("{person} is no approver in this governance")))?;
-    let key = PublicKey::from_openssh(&approver.ssh_key)
-        .map_err(|e| Error::denied(format!("governance holds an unreadable SSH key for {person}: {e}")))?;
-    let signature = SshSig::from_pem(&approval.signature)
-        .map_err(|e| Error::denied(format!("{person}'s approval is no SSH signature: {e}")))?;
-    key.verify(NAMESPACE, signed_line(plan).as_bytes(), &signature).map_err(|e| {
-        Error::denied(format!(
-            "{person}'s SSH signature is not over plan {} in namespace {NAMESPACE}: {e}",
-            plan.short()
-        ))
-    })
 }

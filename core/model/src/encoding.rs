@@ -168,7 +168,7 @@ impl std::str::FromStr for Digest {
 }
 
 /// Bytes that are written as one CBOR byte string.
-#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Bytes(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
 

@@ -9,6 +9,7 @@ use crate::committee::SignerId;
 use crate::dealing::{Commitment, Dealing, Inputs, Opening, Sealed};
 use crate::encoding::{Digest, Document};
 use crate::epoch::Epoch;
+use crate::governance::history::ApprovedGovernance;
 use crate::identity::Signed;
 use crate::plan::Chunk;
 use crate::receipt::Receipt;
@@ -89,6 +90,9 @@ pub enum Request {
     /// Another signer's message while a pair base is made.
     #[n(10)]
     PairingMail(#[n(0)] Signed<PairingMessage>),
+    /// The next version of governance, approved by a quorum of the present one.
+    #[n(11)]
+    Governance(#[n(0)] Box<ApprovedGovernance>),
 }
 
 impl Document for Request {
@@ -176,6 +180,16 @@ pub enum Reply {
         /// What was expected and what came.
         #[n(3)]
         reason: String,
+    },
+    /// This version of governance is on disk here, and in force unless a newer one is.
+    #[n(12)]
+    Governed {
+        /// Its number.
+        #[n(0)]
+        version: u64,
+        /// Its digest.
+        #[n(1)]
+        digest: Digest,
     },
 }
 

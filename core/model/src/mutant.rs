@@ -27,12 +27,13 @@ pub enum Mutant {
     SkipErasure,
     BasesUnderSeveralNumbers,
     BasesTakenByAnyRetirement,
+    ActUnderOldGovernance,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
         Self::DealAgainAfterCrash,
@@ -50,6 +51,7 @@ impl Mutant {
         Self::SkipErasure,
         Self::BasesUnderSeveralNumbers,
         Self::BasesTakenByAnyRetirement,
+        Self::ActUnderOldGovernance,
     ];
 }
 

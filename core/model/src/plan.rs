@@ -1,5 +1,6 @@
 //! What people approve: which wallets, which committee, by when, under which conditions.
 
+use crate::approval::Question;
 use crate::committee::{Committee, SignerId};
 use crate::encoding::{self, Digest, Document};
 use crate::epoch::Epoch;
@@ -203,6 +204,12 @@ impl Plan {
         encoding::digest(self)
     }
 
+    /// What is asked of the people who are to approve it.
+    pub fn question(&self) -> Question<'_> {
+        let Self { action, tier, tenant, initiator, .. } = self;
+        Question { matter: (*action).into(), tier: *tier, tenant: Some(tenant), initiator }
+    }
+
     /// Checks the rules inside one plan. Time and quorum are others' to check.
     ///
     /// # Errors
@@ -217,6 +224,12 @@ impl Plan {
         }
         if self.not_before_ms >= self.expiry_ms || self.expiry_ms > self.activation_deadline_ms {
             return denied("not-before, expiry and the date that gates Activation must follow each other");
+        }
+        if !governance.tenants.contains(&self.tenant) {
+            return Err(Error::denied(format!(
+                "the plan is not sound: governance knows no tenant {}",
+                self.tenant
+            )));
         }
         let create = self.action == Action::Create;
         if self.wallets.iter().any(|wallet| wallet.parent().is_none() != create) {

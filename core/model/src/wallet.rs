@@ -106,6 +106,21 @@ pub enum Tier {
     High,
 }
 
+impl Tier {
+    /// All of them, rising.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Standard, Self::High];
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Low => "low",
+            Self::Standard => "standard",
+            Self::High => "high",
+        })
+    }
+}
+
 /// How a wallet signs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(index_only)]

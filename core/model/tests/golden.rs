@@ -1,6 +1,7 @@
 //! The bytes of every document of the model, pinned: a change here is a change of format and needs a new version.
 
-use perennial_model::approval::{Approval, ApprovedPlan};
+use perennial_model::approval::passkey::Assertion;
+use perennial_model::approval::{Approval, ApprovalSignature, ApprovedPlan};
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{
@@ -10,7 +11,11 @@ use perennial_model::dealing::{
 use perennial_model::derivation::Path;
 use perennial_model::encoding::{Bytes, Digest, Document, decode, encode};
 use perennial_model::epoch::Epoch;
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::history::{ApprovedGovernance, Versions};
+use perennial_model::governance::{
+    Approver, ApproverKey, Demand, Governance, Matter, Passkey, PasskeyKey, RelyingParty, Rule,
+    SignerIdentity,
+};
 use perennial_model::group::Point;
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::mail::{PairingMessage, Reply, Request};
@@ -194,8 +199,35 @@ fn governance() -> Governance {
     Governance {
         version: 1,
         predecessor: None,
-        approvers: vec![Approver { person: name("dana"), ssh_key: "ssh-ed25519 AAAA dana".into() }],
-        quorums: vec![Quorum { action: Action::Refresh, approvals: 1 }],
+        initiator: name("erin"),
+        approvers: vec![Approver {
+            person: name("dana"),
+            role: name("operator"),
+            keys: vec![
+                ApproverKey::Ssh("ssh-ed25519 AAAA dana".into()),
+                ApproverKey::Passkey(Passkey {
+                    credential: Bytes(vec![28; 16]),
+                    key: PasskeyKey::Es256(Bytes(vec![2; 33])),
+                }),
+                ApproverKey::Passkey(Passkey {
+                    credential: Bytes(vec![29; 16]),
+                    key: PasskeyKey::Ed25519([30; 32]),
+                }),
+            ],
+            tenants: vec![name("acme")],
+        }],
+        rules: vec![Rule {
+            matter: Matter::Refresh,
+            from_tier: Tier::Standard,
+            demands: vec![Demand { role: name("operator"), approvals: 1 }],
+        }],
+        tenants: vec![name("acme")],
+        written_off: vec![name("z")],
+        relying_party: Some(RelyingParty {
+            id: "example.com".into(),
+            origins: vec!["https://example.com".into()],
+        }),
+        ledger_key: Some("example.com/ledger+60db519f+AAAA".into()),
         signers: vec![SignerIdentity {
             signer: name("a"),
             key: IdentityKey::Ed25519([24; 32]),
@@ -228,8 +260,26 @@ fn refusal() -> Refusal {
 }
 
 fn approved() -> ApprovedPlan {
-    let approval = Approval { person: name("dana"), signature: "-----BEGIN SSH SIGNATURE-----".into() };
-    ApprovedPlan { plan: plan(), approvals: vec![approval] }
+    ApprovedPlan { plan: plan(), approvals: approvals() }
+}
+
+fn approvals() -> Vec<Approval> {
+    let ssh = ApprovalSignature::Ssh("-----BEGIN SSH SIGNATURE-----".into());
+    let assertion = Assertion {
+        credential: Bytes(vec![28; 16]),
+        authenticator_data: Bytes(vec![31; 37]),
+        client_data: Bytes(b"{}".to_vec()),
+        signature: Bytes(vec![32; 70]),
+    };
+    let passkey = ApprovalSignature::Passkey(Box::new(assertion));
+    vec![
+        Approval { person: name("dana"), signature: ssh },
+        Approval { person: name("dana"), signature: passkey },
+    ]
+}
+
+fn approved_governance() -> ApprovedGovernance {
+    ApprovedGovernance { governance: governance(), approvals: approvals() }
 }
 
 /// Encodes, reads back, and gives the name, size and digest of what was written.
@@ -254,6 +304,10 @@ fn no_document_changes_its_bytes_without_a_new_version() {
         line(&governance()),
         line(&plan()),
         line(&approved()),
+        line(&approved_governance()),
+        line(&Versions(vec![approved_governance()])),
+        line(&Request::Governance(Box::new(approved_governance()))),
+        line(&Reply::Governed { version: 2, digest: Digest([33; 32]) }),
         line(&opening()),
         line(&inputs()),
         line(&commitment()),

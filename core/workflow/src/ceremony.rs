@@ -10,6 +10,7 @@
 //! and [`serving`].
 
 pub mod batch;
+pub mod cutting;
 pub mod generation;
 pub mod heard;
 pub mod inputs;
@@ -157,6 +158,9 @@ pub enum Reason {
     /// its own wallets go there as well.
     #[n(8)]
     Outrun(#[n(0)] Epoch),
+    /// Governance has changed since the plan was approved.
+    #[n(9)]
+    Outdated,
 }
 
 /// What is to be done now.

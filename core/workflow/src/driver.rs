@@ -6,6 +6,7 @@
 
 mod asking;
 mod boot;
+mod governing;
 mod hearing;
 mod performing;
 mod probing;
@@ -24,11 +25,12 @@ use crate::ceremony::status::{CeremonyStatus, Count, Stage};
 use crate::journal::{Batch, Journal, Note};
 use crate::wallets::{HeadChange, Heads};
 use asking::Desk;
+use governing::Governed;
 use perennial_model::Error;
-use perennial_model::approval::{Approval, check_signature};
+use perennial_model::approval::{Approval, Unapproved, check_approval};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
-use perennial_model::governance::Governance;
+use perennial_model::governance::history::History;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::{CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
 use perennial_model::session::SESSION_MS_MAX;
@@ -100,7 +102,8 @@ pub struct Settled {
 pub struct Driver<J, W> {
     journal: J,
     world: W,
-    governance: Arc<Governance>,
+    history: Arc<History>,
+    governed: Governed,
     tuning: Tuning,
     open: BTreeMap<Digest, Ceremony>,
     closed: BTreeMap<Digest, Closed>,
@@ -135,7 +138,11 @@ impl<J: Journal, W: World> Driver<J, W> {
             return Err(Error::denied(format!("plan {} was used; a plan is used once", digest.short())));
         }
         self.now_ms = self.world.now_ms();
-        plan.check(&self.governance)?;
+        if !self.is_in_force(&plan.governance) {
+            let version = self.history.find(&plan.governance)?.version;
+            return Err(Unapproved::OldGovernance { version, newest: self.history.newest().version }.into());
+        }
+        plan.check(self.history.newest())?;
         if plan.expiry_ms < self.now_ms {
             return Err(Error::denied(format!("plan {} has expired", digest.short())));
         }
@@ -160,11 +167,8 @@ impl<J: Journal, W: World> Driver<J, W> {
         if known.plan().expiry_ms < self.now_ms {
             return Err(Error::denied(format!("plan {} has expired", ceremony.short())));
         }
-        if approval.person == known.plan().initiator {
-            let person = &approval.person;
-            return Err(Error::denied(format!("{person} started this plan and cannot approve it")));
-        }
-        check_signature(&approval, ceremony, &self.governance)?;
+        let governance = self.history.find(&known.plan().governance)?;
+        check_approval(&known.plan().question(), ceremony, &approval, governance)?;
         self.record(*ceremony, CeremonyFact::Approved(approval));
         self.open.get(ceremony).map(Ceremony::approvals).ok_or_else(|| unknown(ceremony))
     }
@@ -199,6 +203,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             self.journal.append(&self.batch)?;
             self.settled.notes = std::mem::take(&mut self.batch).notes;
         }
+        self.ask_governance();
         self.ask_about(&seen);
         self.begin_probes();
         Ok(std::mem::take(&mut self.settled))
@@ -231,11 +236,6 @@ impl<J: Journal, W: World> Driver<J, W> {
     /// What is known of wallets.
     pub fn heads(&self) -> &Heads {
         &self.heads
-    }
-
-    /// The governance that statements and approvals are checked against.
-    pub fn governance(&self) -> &Arc<Governance> {
-        &self.governance
     }
 
     /// The journal.

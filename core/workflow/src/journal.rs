@@ -92,6 +92,7 @@ pub struct Recorded {
 
 impl Document for Recorded {
     const KIND: &'static str = "fact";
+    const VERSION: u16 = 2;
 }
 
 /// What boot needs of a ceremony that is over. Its lines stay in the journal as evidence.

@@ -6,14 +6,17 @@ mod signing;
 use crate::ceremony::generation::{Generation, transcribe};
 use crate::ceremony::heard::Heard;
 use crate::ceremony::states::Terms;
-use perennial_model::approval::{Approval, Approved, ApprovedPlan, NAMESPACE, signed_line};
+use perennial_model::approval::{
+    Approval, ApprovalSignature, Approved, ApprovedPlan, NAMESPACE, signed_line,
+};
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{
     Commitment, Contribution, Dealing, Inputs, OneTimeKey, Opening, SchnorrProof, Sealed, SealedSubShares,
     WalletDealing, contribution_challenge, hash_to_scalar,
 };
 use perennial_model::encoding::{self, Bytes, Digest};
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::group::{Group, Scalar, lagrange_at_zero};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::mail::{Reply, Request};
@@ -36,6 +39,7 @@ use std::sync::Arc;
 /// Signers `a`, `b`, `c` … and the approver `dana`.
 pub struct Cast {
     pub governance: Arc<Governance>,
+    pub history: Arc<History>,
     pub signers: Vec<SignerId>,
     pub threshold: u8,
     dana: Ed25519,
@@ -73,6 +77,12 @@ pub fn sign<D: encoding::Document>(signer: &SignerId, body: &D) -> Signed<D> {
     Signed::new(&identity(signer), body)
 }
 
+/// Dana's approval of what has this digest.
+fn approval_by(dana: &Ed25519, digest: &Digest) -> Approval {
+    let signature = dana.ssh_signature(NAMESPACE, signed_line(digest).as_bytes());
+    Approval { person: name("dana"), signature: ApprovalSignature::Ssh(signature) }
+}
+
 impl Cast {
     pub fn new(threshold: u8, count: usize) -> Self {
         let signers: Vec<SignerId> =
@@ -83,16 +93,17 @@ impl Cast {
             key: IdentityKey::Ed25519(identity(signer).1.public),
             transport_pin: Digest::default(),
         };
-        let quorum = |action| Quorum { action, approvals: 1 };
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver { person: name("dana"), ssh_key: dana.ssh_line() }],
-            quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
-            signers: signers.iter().map(known).collect(),
-        };
+        let people = vec![(name("dana"), ApproverKey::Ssh(dana.ssh_line()))];
+        let signers_known = signers.iter().map(known).collect();
+        let tenants = vec![name("acme")];
+        let governance =
+            Governance::of_one_role(name("iris"), name("operator"), 1, people, tenants, signers_known);
+        let approvals = vec![approval_by(&dana, &governance.digest())];
+        let history = History::begin(ApprovedGovernance { governance, approvals });
+        let history = Arc::new(history.expect("a sound governance"));
         Self {
-            governance: Arc::new(governance),
+            governance: Arc::new(history.newest().clone()),
+            history,
             signers,
             threshold,
             dana,
@@ -101,6 +112,23 @@ impl Cast {
             shares: BTreeMap::new(),
             generations: BTreeMap::new(),
         }
+    }
+
+    /// The next version of governance, which everybody of the cast goes by from here on. It differs in its number.
+    pub fn govern(&mut self) -> ApprovedGovernance {
+        let present = self.history.newest();
+        let governance = Governance {
+            version: present.version + 1,
+            predecessor: Some(self.history.newest_digest()),
+            ..present.clone()
+        };
+        let approvals = vec![approval_by(&self.dana, &governance.digest())];
+        let next = ApprovedGovernance { governance, approvals };
+        let mut history = History::clone(&self.history);
+        history.extend(next.clone()).expect("the next version");
+        self.history = Arc::new(history);
+        self.governance = Arc::new(self.history.newest().clone());
+        next
     }
 
     fn plan(&self, action: Action, wallets: Vec<PlannedWallet>, rank: u32) -> Plan {
@@ -146,8 +174,7 @@ impl Cast {
     }
 
     pub fn approval(&self, plan: &Plan) -> Approval {
-        let line = signed_line(&plan.digest());
-        Approval { person: name("dana"), signature: self.dana.ssh_signature(NAMESPACE, line.as_bytes()) }
+        approval_by(&self.dana, &plan.digest())
     }
 
     pub fn approved(&mut self, plan: &Plan) -> Arc<Approved> {
@@ -179,7 +206,8 @@ impl Cast {
     pub fn answer(&mut self, me: &SignerId, request: &Request) -> Vec<Reply> {
         match request {
             Request::Plan(plan) => {
-                let approved = Arc::new((**plan).clone().check(&self.governance).expect("approved"));
+                let named = self.history.find(&plan.plan.governance).expect("a known governance");
+                let approved = Arc::new((**plan).clone().check(named).expect("approved"));
                 let digest = approved.digest();
                 self.plans.insert(digest, approved);
                 vec![Reply::Planned(digest)]
@@ -212,6 +240,10 @@ impl Cast {
                 }
                 _ => Vec::new(),
             },
+            Request::Governance(next) => {
+                let (version, digest) = (next.governance.version, next.governance.digest());
+                vec![Reply::Governed { version, digest }]
+            }
             Request::SessionMail(_) | Request::PairingMail(_) => Vec::new(),
         }
     }
@@ -339,7 +371,7 @@ impl Cast {
         let inputs = generation.inputs.digest();
         let possession = (kind == VoteKind::Prepared)
             .then(|| with_group!(self.scheme(chunk), G => self.possession::<G>(me, chunk)));
-        let governance = encoding::digest(&*self.governance);
+        let governance = self.plans.get(&chunk.plan).expect("a known plan").plan().governance;
         sign(me, &Vote { kind, governance, chunk: *chunk, inputs, root: generation.root, possession })
     }
 

@@ -1,5 +1,6 @@
 //! Ceremonies: where each is, its plan, its approvals, and a way to wait for the next change.
 
+use super::approval::ApprovalBody;
 use super::input::{Body, Named, Parameters};
 use super::plans::refused;
 use super::problem::{BAD_APPROVAL, Blame, CANNOT_WRITE, Problem, UNKNOWN_CEREMONY};
@@ -9,7 +10,6 @@ use crate::view::ShownCeremony;
 use axum::Json;
 use axum::extract::State;
 use base64ct::{Base64, Encoding};
-use perennial_model::approval::Approval;
 use perennial_model::encoding::{self, Digest};
 use perennial_workflow::ceremony::status::{ChunkStatus, Count, Counts, Phase};
 use serde::{Deserialize, Serialize};
@@ -198,23 +198,12 @@ pub async fn show(State(desk): AtDesk, Named(id): Named<Digest>) -> Answered<Cer
 pub struct CeremonyPlan {
     /// Its canonical bytes in base64.
     pub plan: String,
-    /// Its digest: what approvers sign, as one line with a newline, in the SSHSIG namespace `perennial-plan`.
+    /// Its digest: what approvers sign, as one line with a newline, in the SSHSIG namespace `perennial`.
     pub digest: String,
     /// The plan in words. Write it from the bytes, too.
     pub rendering: String,
     /// The approvals that it has got.
     pub approvals: Vec<ApprovalBody>,
-}
-
-/// A person's approval.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApprovalBody {
-    /// Who approves, by the name in the governance document.
-    pub person: String,
-    /// The armoured SSH signature over the digest and a newline, as `ssh-keygen -Y sign -n perennial-plan` writes
-    /// it.
-    pub signature: String,
 }
 
 /// Gives out the plan that is to be approved, or was.
@@ -235,15 +224,11 @@ pub async fn plan(State(desk): AtDesk, Named(id): Named<Digest>) -> Answered<Cer
         Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), action)
     })?;
     let approved = read.ok_or_else(|| unknown(&id))?;
-    let written = |approval: Approval| ApprovalBody {
-        person: approval.person.to_string(),
-        signature: approval.signature,
-    };
     Ok(Json(CeremonyPlan {
         plan: Base64::encode_string(&encoding::encode(&approved.plan)),
         digest: id.to_string(),
         rendering: render(&approved.plan),
-        approvals: approved.approvals.into_iter().map(written).collect(),
+        approvals: approved.approvals.into_iter().map(ApprovalBody::from).collect(),
     }))
 }
 
@@ -281,11 +266,7 @@ pub async fn approve(
     if desk.view.ceremony(&id).is_none() {
         return Err(unknown(&id));
     }
-    let person = body.person.parse().map_err(|error| {
-        Problem::of_caller(BAD_APPROVAL, format!("{error}"), "name an approver of GET /v1/governance")
-    })?;
-    let approval = Approval { person, signature: body.signature };
-    let count = desk.ceremonies.approve(id, approval).await;
+    let count = desk.ceremonies.approve(id, body.read()?).await;
     let Count { have, of } = count.map_err(|refusal| refused(refusal, BAD_APPROVAL))?;
     Ok(Json(Approvals { ceremony: id.to_string(), have, of }))
 }

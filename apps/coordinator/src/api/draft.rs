@@ -159,7 +159,7 @@ pub async fn draft(State(desk): AtDesk, Body(body): Body<DraftBody, BODY_BYTES_M
         DraftBody::Create(draft) => create(&desk, draft)?,
         DraftBody::Refresh(draft) => refresh(&desk, draft)?,
     };
-    plan.check(&desk.trusted.governance).map_err(|error| match error {
+    plan.check(desk.in_force.get().governance()).map_err(|error| match error {
         Error::Denied(reason) => bad_plan(reason),
         other => bad_plan(other.to_string()),
     })?;
@@ -200,7 +200,8 @@ fn create(desk: &Desk, draft: CreateDraft) -> Result<Plan, Problem> {
     let signers = match &draft.signers {
         Some(names) => names.iter().map(|name| read("signer", name)).collect::<Result<Vec<SignerId>, _>>()?,
         None => {
-            let all = desk.trusted.governance.signers.iter().take(MEMBERS_MAX);
+            let trusted = desk.in_force.get();
+            let all = trusted.governance().signers.iter().take(MEMBERS_MAX);
             all.map(|known| known.signer.clone()).collect()
         }
     };
@@ -351,7 +352,7 @@ fn assemble(
         },
         backup_rule: BackupRule::CommitteeOnly,
         policy: None,
-        governance: desk.trusted.digest,
+        governance: desk.in_force.get().digest(),
         initiator: read("initiator", terms.initiator.as_deref().unwrap_or("operator"))?,
         nonce,
     })

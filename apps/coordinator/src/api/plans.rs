@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use base64ct::{Base64, Encoding};
 use perennial_model::Error;
+use perennial_model::approval::Question;
 use perennial_model::encoding;
 use perennial_model::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -55,13 +56,14 @@ pub async fn submit(State(desk): AtDesk, Body(body): Body<PlanBody, BODY_BYTES_M
         .map_err(|error| Problem::of_caller(MALFORMED, format!("the plan is no base64: {error}"), action))?;
     let plan: Plan = encoding::decode(&bytes)
         .map_err(|error| Problem::of_caller(BAD_PLAN, format!("this is no plan: {error}"), action))?;
-    let needed = desk.trusted.governance.approvals_for(plan.action);
+    let Question { matter, tier, .. } = plan.question();
+    let needed = desk.in_force.get().governance().approvals_for(matter, tier);
     let ceremony = desk.ceremonies.submit(plan).await.map_err(|refusal| refused(refusal, BAD_PLAN))?;
     let shown = desk.view.ceremony(&ceremony).map(|shown| shown.status.approvals);
     Ok(Json(Submitted {
         ceremony: ceremony.to_string(),
         approvals_have: shown.map_or(0, |approvals| approvals.have),
-        approvals_of: shown.map_or(u32::from(needed.unwrap_or(0)), |approvals| approvals.of),
+        approvals_of: shown.map_or(needed.unwrap_or(0), |approvals| approvals.of),
     }))
 }
 

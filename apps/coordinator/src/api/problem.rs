@@ -69,6 +69,9 @@ pub const KEY_REUSED: Kind = kind(
     StatusCode::UNPROCESSABLE_ENTITY,
     "The idempotency key was used for another request",
 );
+/// The next version of governance breaks a rule, or lacks approvals.
+pub const BAD_GOVERNANCE: Kind =
+    kind("bad-governance", StatusCode::UNPROCESSABLE_ENTITY, "This is not the next governance");
 /// The plan breaks a rule.
 pub const BAD_PLAN: Kind = kind("bad-plan", StatusCode::UNPROCESSABLE_ENTITY, "The plan breaks a rule");
 /// Something has changed meanwhile.

@@ -7,8 +7,6 @@ use crate::view::Running;
 use crate::world::now_ms;
 use axum::Json;
 use axum::extract::State;
-use base64ct::{Base64, Encoding};
-use perennial_ledger::SignNote;
 use perennial_model::committee::SignerId;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -55,7 +53,8 @@ pub async fn health(State(desk): AtDesk) -> Answered<Health> {
     if let Running::No(reason) = desk.view.running() {
         return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, reason, action));
     }
-    let signers = &desk.trusted.governance.signers;
+    let trusted = desk.in_force.get();
+    let signers = &trusted.governance().signers;
     let connected = signers.iter().filter(|known| seen(&desk.outbox, &known.signer).connected).count();
     Ok(Json(Health {
         status: "ok",
@@ -66,87 +65,6 @@ pub async fn health(State(desk): AtDesk) -> Answered<Health> {
         signers_connected: connected,
         signers: signers.len(),
     }))
-}
-
-/// What this coordinator trusts, and by what others know it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct GovernanceBody {
-    /// The digest of the document.
-    pub digest: String,
-    /// Its version.
-    pub version: u64,
-    /// Its canonical bytes in base64.
-    pub document: String,
-    /// Whose approval counts.
-    pub approvers: Vec<ApproverBody>,
-    /// How many approvals each action needs.
-    pub quorums: Vec<QuorumBody>,
-    /// The signers.
-    pub signers: Vec<SignerIdentityBody>,
-    /// The pin of the coordinator's transport key, which every signer's configuration names.
-    pub coordinator_pin: String,
-    /// The public key of the ledger's checkpoints, `name+id+base64`.
-    pub ledger_key: String,
-}
-
-/// Somebody whose approval counts.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ApproverBody {
-    /// Who.
-    pub person: String,
-    /// Their key, as one line of an OpenSSH public key file.
-    pub ssh_key: String,
-}
-
-/// How many approvals an action needs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QuorumBody {
-    /// `create` or `refresh`.
-    pub action: String,
-    /// How many distinct persons.
-    pub approvals: u8,
-}
-
-/// A signer as governance knows it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SignerIdentityBody {
-    /// Its name.
-    pub signer: String,
-    /// SHA-256 of the public key that it shows in TLS.
-    pub transport_pin: String,
-}
-
-/// Shows the governance document that is pinned here. Compare its digest with what the signers pin.
-#[utoipa::path(
-    get,
-    path = "/v1/governance",
-    tag = "standing",
-    responses((status = 200, description = "The document and what it says", body = GovernanceBody))
-)]
-pub async fn governance(State(desk): AtDesk) -> Json<GovernanceBody> {
-    let governance = &desk.trusted.governance;
-    let approvers = governance.approvers.iter();
-    let quorums = governance.quorums.iter();
-    let signers = governance.signers.iter();
-    Json(GovernanceBody {
-        digest: desk.trusted.digest.to_string(),
-        version: governance.version,
-        document: Base64::encode_string(&desk.trusted.document),
-        approvers: approvers
-            .map(|known| ApproverBody { person: known.person.to_string(), ssh_key: known.ssh_key.clone() })
-            .collect(),
-        quorums: quorums
-            .map(|quorum| QuorumBody { action: quorum.action.to_string(), approvals: quorum.approvals })
-            .collect(),
-        signers: signers
-            .map(|known| SignerIdentityBody {
-                signer: known.signer.to_string(),
-                transport_pin: known.transport_pin.to_string(),
-            })
-            .collect(),
-        coordinator_pin: desk.pin.to_string(),
-        ledger_key: desk.ledger_key.key().to_string(),
-    })
 }
 
 /// All signers.
@@ -176,7 +94,8 @@ pub struct SignerBody {
     responses((status = 200, description = "All signers", body = Signers))
 )]
 pub async fn signers(State(desk): AtDesk) -> Json<Signers> {
-    let known = desk.trusted.governance.signers.iter();
+    let trusted = desk.in_force.get();
+    let known = trusted.governance().signers.iter();
     Json(Signers { signers: known.map(|known| seen(&desk.outbox, &known.signer)).collect() })
 }
 

@@ -6,13 +6,17 @@ use super::{
 use crate::journal::SharedFactLog;
 use crate::mailbox::Lane;
 use crate::store::StoreError;
+use crate::trusted::Trusted;
 use crate::world::now_ms;
 use perennial_model::encoding::Digest;
+use perennial_model::error::Error;
+use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::Settled;
 use perennial_workflow::journal::Note;
 use perennial_workflow::wallets::HeadChange;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -30,6 +34,7 @@ pub(super) fn settle_until_stopped(
     let mut held = Held::new(driver);
     loop {
         let ended = held.collect(driver, orders);
+        held.govern(parts, driver, log)?;
         let done = match driver.settle() {
             Ok(settled) => held.take_in(log, settled).or_release(parts, driver, log, ended),
             Err(error) => Err(error),
@@ -57,6 +62,7 @@ struct Held {
     settled: Settled,
     submitted: Vec<(Digest, oneshot::Sender<Result<Digest, Refusal>>)>,
     approved: Vec<(Count, oneshot::Sender<Result<Count, Refusal>>)>,
+    governing: Vec<(ApprovedGovernance, oneshot::Sender<Result<(), Refusal>>)>,
     /// When a commit for which nothing waits is due.
     commit_at: Option<Instant>,
     looked_at: Instant,
@@ -70,6 +76,7 @@ impl Held {
             settled: Settled::default(),
             submitted: Vec::new(),
             approved: Vec::new(),
+            governing: Vec::new(),
             commit_at: None,
             looked_at: Instant::now(),
         }
@@ -104,10 +111,25 @@ impl Held {
                     Ok(count) => self.approved.push((count, answer)),
                     Err(error) => drop(answer.send(Err(error.into()))),
                 },
+                Order::Govern(next, answer) => self.governing.push((*next, answer)),
                 Order::Stop => return Ended::Yes,
             }
         }
         Ended::No
+    }
+
+    /// Puts the next versions of governance in force: on disk, in the journal, in the loop, and for everybody else.
+    fn govern(&mut self, parts: &Parts, driver: &mut Loop, log: &SharedFactLog) -> Result<(), StoreError> {
+        for (next, answer) in std::mem::take(&mut self.governing) {
+            let done = govern(parts, driver, log, next);
+            if let Ok(version) = &done {
+                tracing::info!(version, "another governance is in force");
+            }
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(done.map(drop));
+        }
+        parts.view.set_governed(driver.governed());
+        Ok(())
     }
 
     /// When everything is to be looked at next.
@@ -193,6 +215,27 @@ impl Held {
             let _ = answer.send(Err(refusal.clone()));
         }
     }
+}
+
+fn govern(
+    parts: &Parts,
+    driver: &mut Loop,
+    log: &SharedFactLog,
+    next: ApprovedGovernance,
+) -> Result<u64, Refusal> {
+    let mut history = History::clone(driver.history());
+    history.extend(next.clone())?;
+    let trusted = Trusted::from(Arc::new(history));
+    parts.tls.expect(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
+    let standing_still = |error: String| Refusal::StandingStill(error);
+    // The next start takes up from the directory what the journal does not know yet.
+    parts.directory.write_governance(&trusted.history).map_err(|error| standing_still(error.to_string()))?;
+    let notes = log.pin(&trusted.history).map_err(|error| standing_still(error.to_string()))?;
+    parts.ledger.take_notes(notes);
+    driver.govern(next)?;
+    let version = trusted.governance().version;
+    parts.in_force.set(trusted);
+    Ok(version)
 }
 
 /// Whether somebody waits for this. Nobody does for what several signers say one after the other.

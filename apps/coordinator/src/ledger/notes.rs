@@ -2,7 +2,7 @@
 //!
 //! | kind | subject | body |
 //! |---|---|---|
-//! | `governance-pinned` | version | the governance document |
+//! | `governance-pinned` | version | the governance with its approvals |
 //! | `plan-submitted` | plan | the plan; kept with the facts |
 //! | `plan-approval` | plan and person | the plan that is approved; the signature follows with `plan-approved` |
 //! | `plan-approved` | plan | the plan with its approvals |
@@ -16,11 +16,11 @@
 //! A plan is written as its digest, a chunk as plan, epoch and range of places. The entry of a signature is made in
 //! the gateway.
 
-use crate::directory::Trusted;
 use minicbor::{Decode, Encode};
 use perennial_ledger::entry::{Content, Kind, ShortText};
 use perennial_ledger::{Digest as BodyDigest, Entry};
 use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
 use perennial_workflow::ceremony::generation::Generation;
@@ -63,9 +63,9 @@ impl Document for GivenUpWallets {
 }
 
 /// The entry for a governance document that is pinned from now on.
-pub fn governance_pinned(trusted: &Trusted, at_ms: u64) -> NoteEntry {
-    let subject = format!("version {}", trusted.governance.version);
-    with_body(at_ms, "governance-pinned", subject, trusted.document.clone())
+pub fn governance_pinned(approved: &ApprovedGovernance, at_ms: u64) -> NoteEntry {
+    let subject = format!("version {}", approved.governance.version);
+    with_body(at_ms, "governance-pinned", subject, encoding::encode(approved))
 }
 
 /// The entry for what happened in a ceremony.

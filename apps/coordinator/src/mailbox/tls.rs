@@ -15,7 +15,7 @@ use rustls::{
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The only application protocol that is spoken (RFC 9113, section 3.2).
 const HTTP_2: &[u8] = b"h2";
@@ -24,7 +24,7 @@ const HTTP_2: &[u8] = b"h2";
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
-    signers: Arc<BTreeMap<Pin, Arc<str>>>,
+    signers: Expected,
     own_pin: Pin,
 }
 
@@ -51,16 +51,11 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`SharedPin`] when two names have one pin.
-    pub fn new(identity: &Identity, signers: &BTreeMap<String, Pin>) -> Result<Self, SharedPin> {
-        let mut names: BTreeMap<Pin, Arc<str>> = BTreeMap::new();
-        for (name, pin) in signers {
-            if let Some(first) = names.insert(*pin, name.as_str().into()) {
-                return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
-            }
-        }
-        let signers = Arc::new(names);
+    pub fn new(identity: &Identity, signers_named: &BTreeMap<String, Pin>) -> Result<Self, SharedPin> {
+        let signers = Expected::default();
+        signers.replace(signers_by_pin(signers_named)?);
         let provider = Arc::new(ring::default_provider());
-        let verifier = PinnedSigners { signers: Arc::clone(&signers), provider: Arc::clone(&provider) };
+        let verifier = PinnedSigners { signers: signers.clone(), provider: Arc::clone(&provider) };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring speaks TLS 1.3")
@@ -70,6 +65,15 @@ impl ServerTls {
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { config: Arc::new(config), signers, own_pin: identity.pin() })
+    }
+
+    /// From here on these signers are expected, and no others. Connections that stand are not touched.
+    ///
+    /// # Errors
+    /// [`SharedPin`], and nothing has changed.
+    pub fn expect(&self, signers: &BTreeMap<String, Pin>) -> Result<(), SharedPin> {
+        self.signers.replace(signers_by_pin(signers)?);
+        Ok(())
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
@@ -85,7 +89,7 @@ impl ServerTls {
             .peer_certificates()
             .and_then(|chain| chain.first())
             .ok_or(Error::NoCertificatesPresented)?;
-        name_of(&self.signers, certificate).cloned()
+        name_of(&self.signers.get(), certificate).cloned()
     }
 
     /// Why a handshake failed, whose fault it is, and what to do.
@@ -103,6 +107,31 @@ impl ServerTls {
             _ => format!("the TLS handshake of a client failed: {error}"),
         }
     }
+}
+
+/// The signers that are expected, by their pins. Clones share them.
+#[derive(Debug, Clone, Default)]
+struct Expected(Arc<RwLock<Arc<BTreeMap<Pin, Arc<str>>>>>);
+
+impl Expected {
+    fn get(&self) -> Arc<BTreeMap<Pin, Arc<str>>> {
+        // Whoever holds the lock does nothing that could panic.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, signers: BTreeMap<Pin, Arc<str>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signers);
+    }
+}
+
+fn signers_by_pin(signers: &BTreeMap<String, Pin>) -> Result<BTreeMap<Pin, Arc<str>>, SharedPin> {
+    let mut names: BTreeMap<Pin, Arc<str>> = BTreeMap::new();
+    for (name, pin) in signers {
+        if let Some(first) = names.insert(*pin, name.as_str().into()) {
+            return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
+        }
+    }
+    Ok(names)
 }
 
 /// A client whose pin no signer has.
@@ -131,7 +160,7 @@ fn name_of<'a>(
 
 #[derive(Debug)]
 struct PinnedSigners {
-    signers: Arc<BTreeMap<Pin, Arc<str>>>,
+    signers: Expected,
     provider: Arc<CryptoProvider>,
 }
 
@@ -146,7 +175,7 @@ impl ClientCertVerifier for PinnedSigners {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        name_of(&self.signers, end_entity).map(|_| ClientCertVerified::assertion())
+        name_of(&self.signers.get(), end_entity).map(|_| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -185,8 +214,8 @@ mod tests {
         let signers = BTreeMap::from([("alice".to_owned(), known.pin())]);
         let tls = ServerTls::new(&identity("coordinator"), &signers).expect("distinct pins");
         let certificate = |identity: &Identity| identity.certified_key().cert[0].clone();
-        assert_eq!(name_of(&tls.signers, &certificate(&known)).expect("known").as_ref(), "alice");
-        let refusal = name_of(&tls.signers, &certificate(&stranger)).expect_err("refused");
+        assert_eq!(name_of(&tls.signers.get(), &certificate(&known)).expect("known").as_ref(), "alice");
+        let refusal = name_of(&tls.signers.get(), &certificate(&stranger)).expect_err("refused");
         let refusal = tls.explain(&io::Error::other(refusal));
         assert!(refusal.contains(&format!("showed the pin {}", stranger.pin())), "{refusal}");
         assert!(refusal.contains(&format!("alice ({})", known.pin())), "{refusal}");

@@ -10,7 +10,6 @@ use crate::priority::lower_this_thread;
 use crate::process::end_now;
 use crate::store::KeeperStore;
 use perennial_custody::keeper::Keeper;
-use perennial_custody::pinned::Pinned;
 use perennial_custody::serving::{Change, Serve};
 use perennial_custody::turn::Turn;
 use perennial_model::certificate::Certificate;
@@ -53,7 +52,6 @@ pub(super) struct CeremonyLane {
     pub random: SystemRandom,
     pub clock: Clock,
     pub post: Post,
-    pub pinned: Arc<Pinned>,
     pub desk: DeskHandle,
     pub urgent: Receiver<Urgent>,
     pub stop: Arc<AtomicBool>,
@@ -103,7 +101,7 @@ impl CeremonyLane {
     }
 
     fn take(&mut self, keeper: Keeper, item: &[u8]) -> Keeper {
-        let Some(checked) = self.post.open(item, &self.pinned, &keeper) else { return keeper };
+        let Some(checked) = self.post.open(item, &keeper.own().pinned, &keeper) else { return keeper };
         let turn = keeper.handle(self.clock.now_ms(), &mut self.random, checked);
         self.save(turn)
     }

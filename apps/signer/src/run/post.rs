@@ -87,6 +87,9 @@ fn note(reply: &Reply, lane: Lane) {
             let receipt = receipt.body_digest();
             tracing::info!(lane, receipt = receipt.short(), "erased everything below a retired chunk");
         }
+        Reply::Governed { version, digest } => {
+            tracing::info!(lane, digest = digest.short(), "has governance version {version}");
+        }
         Reply::Refused(_) => tracing::warn!(lane, "refused a dealing: its dealer, or this signer, is faulty"),
         _ => {}
     }

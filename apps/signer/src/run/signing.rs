@@ -10,7 +10,6 @@ use crate::process::end_now;
 use crate::store::SessionStore;
 use perennial_custody::inbox::{About, Checked};
 use perennial_custody::keeper::decline;
-use perennial_custody::pinned::Pinned;
 use perennial_custody::serving::{Change, Serve};
 use perennial_custody::signing::{Desk, DeskTurn};
 use perennial_model::certificate::Certificate;
@@ -20,7 +19,6 @@ use perennial_model::error::Error;
 use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -51,7 +49,6 @@ pub(super) struct SigningLane {
     pub random: SystemRandom,
     pub clock: Clock,
     pub post: Post,
-    pub pinned: Arc<Pinned>,
     pub to_urgent: SyncSender<Urgent>,
     pub to_ceremony: SyncSender<CeremonyEvent>,
     /// When an Activation was handed to the keeper last, by chunk.
@@ -98,7 +95,7 @@ impl SigningLane {
     }
 
     fn take(&mut self, item: &[u8]) {
-        let Some(checked) = self.post.open(item, &self.pinned, &NoPlans) else { return };
+        let Some(checked) = self.post.open(item, &self.desk.pinned(), &NoPlans) else { return };
         if !matches!(checked, Checked::Session(_) | Checked::SessionMail(_)) {
             let error = Error::denied("this request came in the lane for signing; send it in the other");
             self.post.send(vec![decline(About::default(), &error)]);

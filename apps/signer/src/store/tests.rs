@@ -6,11 +6,14 @@ use perennial_custody::keeper::{Keeper, Own};
 use perennial_custody::keyslots::SLOT_BYTES;
 use perennial_custody::pinned::Pinned;
 use perennial_custody::signing::Desk;
-use perennial_model::governance::{Governance, SignerIdentity};
+use perennial_model::governance::SignerIdentity;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+
+#[path = "../../tests/daemon/dana.rs"]
+mod dana;
 
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -178,13 +181,8 @@ fn a_ban_of_the_desk_outlives_a_restart_and_reaches_the_keeper() {
             key,
             transport_pin: Digest::default(),
         };
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: Vec::new(),
-            quorums: Vec::new(),
-            signers: vec![known("a", keys.identity_key()), known("b", IdentityKey::Ed25519([1; 32]))],
-        };
+        let signers = vec![known("a", keys.identity_key()), known("b", IdentityKey::Ed25519([1; 32]))];
+        let governance = dana::first_governance(signers);
         let pinned = Pinned::new("a".parse().expect("a name"), governance).expect("names a");
         let (statements, wrapping) = keys.into_use("a".parse().expect("a name"));
         Own { identity: Arc::new(statements), wrapping: Arc::new(wrapping), pinned: Arc::new(pinned) }

@@ -70,7 +70,7 @@ fn settings_are_printed_at_the_start_and_secrets_never() {
     let running = place.start("a");
     let (code, log) = running.signalled("TERM");
     assert_eq!(code, Some(0), "{log}");
-    let key = &place.governance.signers[0].transport_pin.to_string();
+    let key = &place.governance.newest().signers[0].transport_pin.to_string();
     for words in
         ["trusts signer=a", "coordinator=127.0.0.1:9", key, "tuned: log debug, tick_ms 100", "SIGTERM"]
     {

@@ -1,9 +1,10 @@
 //! A directory with signers that were made by the program itself.
 
+use super::dana::first_governance;
 use perennial_model::encoding;
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::SignerIdentity;
+use perennial_model::governance::history::{History, Versions};
 use perennial_model::identity::IdentityKey;
-use perennial_model::plan::Action;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -18,7 +19,7 @@ pub const NOBODYS_PIN: &str = "ababababababababababababababababababababababababa
 /// Signers in directories of their own.
 pub struct Place {
     place: TempDir,
-    pub governance: Governance,
+    pub governance: History,
 }
 
 /// What `init` printed.
@@ -70,13 +71,7 @@ impl Place {
                 transport_pin: printed.transport_pin.parse().expect("64 digits"),
             }
         });
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver { person: "dana".parse().expect("a name"), ssh_key: "none".into() }],
-            quorums: vec![Quorum { action: Action::Create, approvals: 1 }],
-            signers: signers.collect(),
-        };
+        let governance = first_governance(signers.collect());
         let made = Self { place, governance };
         names.iter().for_each(|name| made.govern(name, &made.governance));
         made
@@ -86,9 +81,14 @@ impl Place {
         self.place.path().join(name)
     }
 
-    pub fn govern(&self, name: &str, governance: &Governance) {
+    pub fn govern(&self, name: &str, governance: &History) {
+        self.write_governance(name, governance.versions());
+    }
+
+    /// Whatever it says.
+    pub fn write_governance(&self, name: &str, versions: &Versions) {
         let path = self.directory(name).join("governance.cbor");
-        std::fs::write(path, encoding::encode(governance)).expect("written");
+        std::fs::write(path, encoding::encode(versions)).expect("written");
     }
 
     pub fn set(&self, name: &str, settings: &str) {

@@ -1,6 +1,9 @@
 //! What the daemon does not start with: each with one line that says what to do, and an exit status.
 
+use super::dana::{approved, first_governance};
 use super::place::{Ended, NOBODYS_PIN, PROGRAM, Place, init, printed};
+use perennial_model::governance::Governance;
+use perennial_model::governance::history::ApprovedGovernance;
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -84,26 +87,42 @@ fn a_signer_works_only_under_a_governance_that_knows_it_and_never_under_an_older
     let place = Place::new(&["a", "b"]);
     let first = place.governance.clone();
 
-    let mut without = first.clone();
-    without.signers.remove(0);
-    place.govern("a", &without);
+    let mut without = first.newest().signers.clone();
+    without.remove(0);
+    place.govern("a", &first_governance(without));
     place.run("a").complained(2, &["governance", "identity key", "its signers: b"]);
-    let mut other_pin = first.clone();
-    other_pin.signers[0].transport_pin = other_pin.signers[1].transport_pin;
-    place.govern("a", &other_pin);
+    let mut other_pin = first.newest().signers.clone();
+    other_pin[0].transport_pin = other_pin[1].transport_pin;
+    place.govern("a", &first_governance(other_pin));
     place.run("a").complained(2, &["transport pin", "transport.key"]);
     std::fs::write(place.directory("a").join("governance.cbor"), b"nonsense").expect("written");
     place.run("a").complained(2, &["governance.cbor"]);
 
     place.govern("a", &first);
     assert_eq!(place.start("a").signalled("TERM").0, Some(0));
+    let next = |change: &str| Governance {
+        version: 2,
+        predecessor: Some(first.newest_digest()),
+        initiator: change.parse().expect("a name"),
+        ..first.newest().clone()
+    };
+    let mut unapproved = first.versions().clone();
+    unapproved.0.push(ApprovedGovernance { governance: next("erin"), approvals: Vec::new() });
+    place.write_governance("a", &unapproved);
+    place.run("a").complained(2, &["governance.cbor", "0 of the 1 approvals of role operator"]);
     let mut second = first.clone();
-    second.version = 2;
-    second.predecessor = Some(perennial_model::encoding::digest(&first));
+    second.extend(approved(next("erin"))).expect("approved");
     place.govern("a", &second);
     assert_eq!(place.start("a").signalled("TERM").0, Some(0));
+    // An older file does not make it forget the newer version.
     place.govern("a", &first);
-    place.run("a").complained(2, &["version 1", "does not follow version 2"]);
+    let (status, log) = place.start("a").signalled("TERM");
+    assert_eq!(status, Some(0));
+    assert!(log.contains("governance=2"), "{log}");
+    let mut rival = first.clone();
+    rival.extend(approved(next("frank"))).expect("approved");
+    place.govern("a", &rival);
+    place.run("a").complained(2, &["contradict each other", "version 2"]);
 }
 
 #[test]

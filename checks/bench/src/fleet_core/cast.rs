@@ -3,12 +3,12 @@
 use perennial_custody::keeper::Own;
 use perennial_custody::keyslots::WrappingKey;
 use perennial_custody::pinned::Pinned;
-use perennial_model::approval::{Approval, NAMESPACE, signed_line};
+use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, signed_line};
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::encoding::Digest;
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign};
-use perennial_model::plan::Action;
 use ssh_key::private::{Ed25519Keypair, PrivateKey};
 use ssh_key::{HashAlg, LineEnding};
 use std::fmt::Debug;
@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 pub struct Cast {
     /// What everybody is pinned to.
     pub governance: Arc<Governance>,
+    /// How it came to be.
+    pub history: Arc<History>,
     /// What each signer has of its own.
     pub owns: Vec<Own>,
     /// All signers, of which two sign.
@@ -60,13 +62,11 @@ impl Cast {
             key: IdentityKey::Ed25519(key.verifying_key().to_bytes()),
             transport_pin: Digest::of(id.as_str().as_bytes()),
         });
-        let governance = Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver { person: name("dana"), ssh_key: approver.public_key().to_openssh()? }],
-            quorums: vec![Quorum { action: Action::Refresh, approvals: 1 }],
-            signers: signers.collect(),
-        };
+        let people = vec![(name("dana"), ApproverKey::Ssh(approver.public_key().to_openssh()?))];
+        let (role, tenants) = (name("operator"), vec![name("acme")]);
+        let governance = Governance::of_one_role(name("erin"), role, 1, people, tenants, signers.collect());
+        let approvals = vec![approval(&approver, &governance.digest())?];
+        let history = Arc::new(History::begin(ApprovedGovernance { governance, approvals })?);
         let owns = ids
             .iter()
             .zip(keys)
@@ -75,17 +75,22 @@ impl Cast {
                 Ok(Own {
                     identity: Arc::new(Identity(id.clone(), key)),
                     wrapping: Arc::new(WrappingKey::from_secret_bytes(wrapping)),
-                    pinned: Arc::new(Pinned::new(id.clone(), governance.clone())?),
+                    pinned: Arc::new(Pinned::new(id.clone(), History::clone(&history))?),
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let committee = Committee::first(2, &ids)?;
-        Ok(Self { governance: Arc::new(governance), owns, committee, approver })
+        Ok(Self { governance: Arc::new(history.newest().clone()), history, owns, committee, approver })
     }
 
     /// The approval of a plan.
     pub fn approve(&self, plan: &Digest) -> anyhow::Result<Approval> {
-        let signature = self.approver.sign(NAMESPACE, HashAlg::Sha512, signed_line(plan).as_bytes())?;
-        Ok(Approval { person: name("dana"), signature: signature.to_pem(LineEnding::LF)? })
+        approval(&self.approver, plan)
     }
+}
+
+fn approval(approver: &PrivateKey, digest: &Digest) -> anyhow::Result<Approval> {
+    let signature = approver.sign(NAMESPACE, HashAlg::Sha512, signed_line(digest).as_bytes())?;
+    let signature = ApprovalSignature::Ssh(signature.to_pem(LineEnding::LF)?);
+    Ok(Approval { person: name("dana"), signature })
 }

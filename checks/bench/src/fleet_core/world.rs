@@ -65,6 +65,7 @@ impl Part {
             Request::Session(_) | Request::SessionMail(_) => Self::Probe,
             Request::Activate(_) | Request::Keep(_) => Self::Activate,
             Request::Retire(_) => Self::Retire,
+            Request::Governance(_) => Self::Coordinate,
         }
     }
 }
@@ -148,7 +149,7 @@ impl Fleet {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let rng = ChaCha20Rng::from_seed([9; 32]);
         let outside = Outside { now_ms: FOUNDED_MS, rng, outbox: Vec::new() };
-        let driver = Driver::boot(cast.governance.clone(), Tuning::default(), founded.log, outside)?;
+        let driver = Driver::boot(cast.history.clone(), Tuning::default(), founded.log, outside)?;
         Ok(Self { cast, signers, driver, rank: 1 })
     }
 

@@ -264,7 +264,7 @@ fn make(place: &Path, signers: &[&str], log: Log, dana: &Dana) -> SocketAddr {
         identity(&printed)
     });
     let known = known.collect();
-    let governance = encoding::encode(&dana.governance(known));
+    let governance = encoding::encode(dana.governance(known).versions());
     for who in signers.iter().chain([&THE_COORDINATOR]) {
         write(&place.join(who).join("governance.cbor"), &governance);
     }

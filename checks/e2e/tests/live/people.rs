@@ -1,7 +1,7 @@
 //! What people do: draft a plan, approve it, and see to it that it is carried out.
 
 use crate::api::Api;
-use crate::governance::Dana;
+use crate::governance::{Dana, body};
 use base64ct::{Base64, Encoding};
 use perennial_model::encoding;
 use perennial_model::plan::Plan;
@@ -51,7 +51,7 @@ impl Api {
     pub fn begin_plan(&self, plan: &Plan, dana: &Dana) -> String {
         let ceremony = self.submit(plan);
         let approval = dana.approves(plan);
-        let body = json!({"person": approval.person.as_str(), "signature": approval.signature});
+        let body = body(approval.person.as_str(), &approval);
         self.insist(&format!("/v1/ceremonies/{ceremony}/approvals"), &body);
         ceremony
     }

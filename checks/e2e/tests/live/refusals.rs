@@ -3,6 +3,7 @@
 
 use crate::api::{Answer, Ask};
 use crate::cluster::Cluster;
+use crate::governance::body;
 use crate::load::{Tally, sign};
 use crate::payments::{ethereum, solana};
 use crate::people::creation;
@@ -229,7 +230,7 @@ fn plan_rows(cluster: &Cluster) -> Vec<Row> {
     let approvals = format!("/v1/ceremonies/{}/approvals", open.as_str().expect("text"));
     let unknown = format!("/v1/ceremonies/{}/approvals", "5a".repeat(32));
     let approval = cluster.dana.approves(&plan);
-    let approves = |person: &str| json!({"person": person, "signature": approval.signature}).to_string();
+    let approves = |person: &str| body(person, &approval).to_string();
     let bad_plan = (422, "bad-plan");
     vec![
         row("a plan that is no base64", "/v1/plans", r#"{"plan":"%"}"#, MALFORMED, "base64"),

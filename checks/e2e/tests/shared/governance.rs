@@ -1,9 +1,11 @@
 //! Governance of the tests: the approver, and the signers by what they print when they are made.
 
-use perennial_model::approval::{Approval, NAMESPACE, signed_line};
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, signed_line};
+use perennial_model::encoding::Digest;
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::identity::IdentityKey;
-use perennial_model::plan::{Action, Plan};
+use perennial_model::plan::Plan;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
@@ -25,9 +27,14 @@ impl Dana {
     }
 
     pub fn approves(&self, plan: &Plan) -> Approval {
-        let line = signed_line(&plan.digest());
+        self.approves_digest(&plan.digest())
+    }
+
+    pub fn approves_digest(&self, digest: &Digest) -> Approval {
+        let line = signed_line(digest);
         let signature = self.key.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("a signature");
-        Approval { person: name("dana"), signature: signature.to_pem(LineEnding::LF).expect("text") }
+        let signature = ApprovalSignature::Ssh(signature.to_pem(LineEnding::LF).expect("text"));
+        Approval { person: name("dana"), signature }
     }
 
     /// Her key as she keeps it.
@@ -35,18 +42,22 @@ impl Dana {
         self.key.to_openssh(LineEnding::LF).expect("a key").to_string()
     }
 
-    pub fn governance(&self, signers: Vec<SignerIdentity>) -> Governance {
-        let quorum = |action| Quorum { action, approvals: 1 };
-        Governance {
-            version: 1,
-            predecessor: None,
-            approvers: vec![Approver {
-                person: name("dana"),
-                ssh_key: self.key.public_key().to_openssh().expect("a key"),
-            }],
-            quorums: vec![quorum(Action::Create), quorum(Action::Refresh)],
-            signers,
-        }
+    /// A first governance in which she decides everything, approved by her.
+    pub fn governance(&self, signers: Vec<SignerIdentity>) -> History {
+        let key = ApproverKey::Ssh(self.key.public_key().to_openssh().expect("a key"));
+        let people = vec![(name("dana"), key)];
+        let governance =
+            Governance::of_one_role(name("erin"), name("operator"), 1, people, vec![name("acme")], signers);
+        let approvals = vec![self.approves_digest(&governance.digest())];
+        History::begin(ApprovedGovernance { governance, approvals }).expect("a sound governance")
+    }
+}
+
+/// An approval as the API takes it.
+pub fn body(person: &str, approval: &Approval) -> serde_json::Value {
+    match &approval.signature {
+        ApprovalSignature::Ssh(armoured) => serde_json::json!({"person": person, "signature": armoured}),
+        ApprovalSignature::Passkey(_) => panic!("people of these tests have SSH keys"),
     }
 }
 

@@ -108,7 +108,7 @@ impl Office {
         let places = Places::new();
         let dana = Dana::new([5; 32]);
         let known = names.iter().map(|name| init(&places.directory(name), name)).collect();
-        let governance = Arc::new(dana.governance(known));
+        let history = Arc::new(dana.governance(known));
         let (coordinator, incoming) = Coordinator::start(&places, names, any_port(), 1);
         for name in names {
             let directory = places.directory(name);
@@ -116,7 +116,7 @@ impl Office {
             let settings =
                 format!("coordinator = \"{}\"\ncoordinator_pin = \"{pin}\"\n", coordinator.address);
             std::fs::write(directory.join("signer.toml"), settings).expect("written");
-            let document = encoding::encode(&*governance);
+            let document = encoding::encode(history.versions());
             std::fs::write(directory.join("governance.cbor"), document).expect("written");
         }
         let rng = ChaCha20Rng::from_seed([7; 32]);
@@ -128,11 +128,11 @@ impl Office {
             opening_patience_ms: 30_000,
             ..Tuning::default()
         };
-        let driver = Driver::boot(governance.clone(), tuning, Memory, street).expect("an empty journal");
+        let driver = Driver::boot(history.clone(), tuning, Memory, street).expect("an empty journal");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             places,
-            governance,
+            governance: Arc::new(history.newest().clone()),
             dana,
             driver,
             signers: BTreeMap::new(),

@@ -4,7 +4,9 @@
 //! are checked against. The keys are fixed and known to everybody.
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use perennial_model::approval::{Approval, Approved, ApprovedPlan, NAMESPACE, signed_line};
+use perennial_model::approval::{
+    Approval, ApprovalSignature, Approved, ApprovedPlan, NAMESPACE, signed_line,
+};
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{
@@ -13,7 +15,7 @@ use perennial_model::dealing::{
 };
 use perennial_model::encoding::{Bytes, Digest, digest};
 use perennial_model::epoch::Epoch;
-use perennial_model::governance::{Approver, Governance, Quorum, SignerIdentity};
+use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::group::{Edwards25519, Group, Scalar};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::plan::{
@@ -151,13 +153,9 @@ fn governance(identities: &[Identity], approver: &PrivateKey) -> Governance {
         key: IdentityKey::Ed25519(identity.key.verifying_key().to_bytes()),
         transport_pin: Digest([2; 32]),
     };
-    Governance {
-        version: 1,
-        predecessor: None,
-        approvers: vec![Approver { person: named("dana"), ssh_key: line }],
-        quorums: vec![Quorum { action: Action::Create, approvals: 1 }],
-        signers: identities.iter().map(of).collect(),
-    }
+    let people = vec![(named("dana"), ApproverKey::Ssh(line))];
+    let signers = identities.iter().map(of).collect();
+    Governance::of_one_role(named("erin"), named("operator"), 1, people, vec![named("acme")], signers)
 }
 
 fn approved_plan(governance: &Governance, approver: &PrivateKey) -> ApprovedPlan {
@@ -185,7 +183,10 @@ fn approved_plan(governance: &Governance, approver: &PrivateKey) -> ApprovedPlan
     let line = signed_line(&plan.digest());
     let signature = approver.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("an Ed25519 key signs");
     let signature = signature.to_pem(LineEnding::LF).expect("a signature can be written");
-    ApprovedPlan { plan, approvals: vec![Approval { person: named("dana"), signature }] }
+    ApprovedPlan {
+        plan,
+        approvals: vec![Approval { person: named("dana"), signature: ApprovalSignature::Ssh(signature) }],
+    }
 }
 
 fn wallet_dealing(chunk: &Chunk, wallet: &PlannedWallet, dealer: &SignerId) -> WalletDealing {

@@ -6,7 +6,9 @@ use perennial_custody::keyslots::SlotIndex;
 use perennial_custody::record::{BaseRecord, ChunkRecord, ChunkState, DealingRecord, WalletRecord};
 use perennial_custody::serving::Attempt;
 use perennial_custody::store::Table;
+use perennial_model::approval::ApprovedPlan;
 use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +22,10 @@ pub struct Mirror {
     pub chunks: BTreeMap<Chunk, ChunkRecord>,
     /// The digests of its own dealings.
     pub dealings: BTreeMap<Chunk, Digest>,
-    /// Plans, by digest.
-    pub plans: BTreeSet<Digest>,
+    /// Plans, by digest, with the governance that they name.
+    pub plans: BTreeMap<Digest, Digest>,
+    /// The versions of governance.
+    pub governance: BTreeMap<u64, Digest>,
     /// Sessions begun lately.
     pub sessions: BTreeSet<Digest>,
     /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
@@ -97,6 +101,7 @@ impl Mirror {
             && fresh.chunks == self.chunks
             && fresh.dealings == self.dealings
             && fresh.plans == self.plans
+            && fresh.governance == self.governance
             && fresh.sessions == self.sessions
             && fresh.bases == self.bases;
         if same { Ok(()) } else { Err(Violation::new(Invariant::Sound, "the simulator missed a change")) }
@@ -137,12 +142,22 @@ impl Mirror {
                 let record: Option<DealingRecord> = read(value)?;
                 replace(&mut self.dealings, &chunk, record.map(|record| record.dealing.body_digest()));
             }
-            Table::Plan | Table::Session => {
+            Table::Plan => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
-                let names = if table == Table::Plan { &mut self.plans } else { &mut self.sessions };
+                let document: Option<ApprovedPlan> = read(value)?;
+                replace(&mut self.plans, &name, document.map(|document| document.plan.governance));
+            }
+            Table::Governance => {
+                let version: Option<ApprovedGovernance> = read(value)?;
+                let named =
+                    |version: ApprovedGovernance| (version.governance.version, version.governance.digest());
+                self.governance.extend(version.map(named));
+            }
+            Table::Session => {
+                let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
                 match value {
-                    Some(_) => names.insert(name),
-                    None => names.remove(&name),
+                    Some(_) => self.sessions.insert(name),
+                    None => self.sessions.remove(&name),
                 };
             }
             Table::Base => {

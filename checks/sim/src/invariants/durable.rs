@@ -20,7 +20,7 @@ pub fn i8_acknowledgement_implies_durability(
     reply: &Reply,
 ) -> Result<(), Violation> {
     let durable = match reply {
-        Reply::Planned(plan) => mirror.plans.contains(plan),
+        Reply::Planned(plan) => mirror.plans.contains_key(plan),
         Reply::Opened(said) => opening_is_durable(mirror, signer, said),
         Reply::Committed(said) => {
             let body = read(said)?;
@@ -50,6 +50,7 @@ pub fn i8_acknowledgement_implies_durability(
             record.and_then(|record| record.receipt.as_ref()).map(Signed::body_digest)
                 == Some(said.body_digest())
         }
+        Reply::Governed { version, digest } => mirror.governance.get(version) == Some(digest),
         Reply::SessionMail(said) => mirror.sessions.contains(&read(said)?.session),
         Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => true,
     };
@@ -123,6 +124,7 @@ fn words(reply: &Reply) -> String {
         }
         Reply::Activated(chunk, _) => format!("that it serves {chunk}"),
         Reply::Erased(said) => format!("its receipt for{}", about(chunk(said, |body| body.chunk))),
+        Reply::Governed { version, .. } => format!("that it has governance version {version}"),
         Reply::SessionMail(_) => "something in a session that it has not written down".into(),
         Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => "something".into(),
     }

@@ -290,6 +290,7 @@ impl World {
                 let session = said.read_unchecked().ok().map(|body| body.session);
                 (session.and_then(|session| self.probes.get(&session).copied()), None)
             }
+            Request::Governance(_) => (None, None),
             Request::PairingMail(said) => (None, said.read_unchecked().ok().map(|body| body.plan)),
         };
         let open = chunk.is_some_and(|chunk| self.coordinator.phase(&chunk).is_some())

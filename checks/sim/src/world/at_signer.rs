@@ -223,6 +223,7 @@ fn chunk_of(reply: &Reply) -> Option<Chunk> {
         Reply::Erased(said) => said.read_unchecked().ok().map(|body| body.chunk),
         Reply::Activated(chunk, _) => Some(*chunk),
         Reply::Declined { chunk, .. } => *chunk,
+        Reply::Governed { .. } => None,
         Reply::Planned(_) | Reply::SessionMail(_) | Reply::PairingMail(_) | Reply::Session(_) => None,
     }
 }

@@ -16,6 +16,8 @@ use perennial_workflow::ceremony::status::{Phase, Stage};
 
 /// A run that is not done by then heals, in virtual milliseconds.
 const STORM_MS_MAX: u64 = 1_800_000;
+/// How often people look, on average, between two changes of governance.
+const GOVERN_ONE_IN: u64 = 60;
 /// In this time after healing, or after its last date, an attempt must be over, in milliseconds.
 const SETTLE_MS: u64 = 60_000;
 /// In this time a plan goes through on a healed network, in milliseconds: six attempts at the longest patience.
@@ -45,6 +47,9 @@ impl World {
             self.heal();
             return Ok(());
         }
+        if self.scenario.governance_changes && self.operator.one_in(GOVERN_ONE_IN) {
+            self.change_governance()?;
+        }
         if self.coordinator.heads.is_empty() {
             return self.have_wallets_made();
         }
@@ -54,6 +59,17 @@ impl World {
             return plan.map_or(Ok(()), |plan| self.hand_in(plan).map(drop));
         }
         Ok(())
+    }
+
+    /// Every plan before it is void for whatever is not Activated yet.
+    fn change_governance(&mut self) -> Result<(), Violation> {
+        let next = self.cast.govern();
+        let history = self.coordinator.govern(self.now_ms, next);
+        let refused = |e| Violation::new(Invariant::Sound, format!("a sound governance is refused: {e}"));
+        self.cast.history = history.map_err(refused)?;
+        let version = self.cast.history.newest().version;
+        self.trace.add(self.now_ms, What::Said(format!("governance version {version}")));
+        self.turn_coordinator(Came::Nothing, About::default(), false)
     }
 
     fn have_wallets_made(&mut self) -> Result<(), Violation> {
@@ -188,7 +204,7 @@ impl World {
         let tally = &mut self.tally;
         self.operator.watched.retain(|watched| {
             let Some(status) = driver.status(&watched.plan) else { return false };
-            if !matches!(status.stage, Stage::Done | Stage::Expired) {
+            if !matches!(status.stage, Stage::Done | Stage::Expired | Stage::Outdated) {
                 return true;
             }
             let retired =

@@ -196,7 +196,7 @@ impl Keeper {
     }
 
     fn vote_keep(&mut self, since: u64, chunk: &Chunk, draft: &mut Draft) {
-        let governance = self.own.pinned.governance_digest();
+        let Some(governance) = self.plans.get(&chunk.plan).map(|plan| plan.plan().governance) else { return };
         let identity = self.own.identity.clone();
         let Some(record) = self.chunks.get_mut(chunk) else { return };
         let (Some(inputs), Some(root)) = (&record.inputs, record.root) else { return };

@@ -65,6 +65,7 @@ impl Keeper {
             return Ok(());
         }
         let approved = self.known_plan(&chunk.plan)?;
+        self.check_in_force(&approved)?;
         let plan = approved.plan();
         if now_ms < plan.not_before_ms {
             return Err(Error::stale(format!(

@@ -4,39 +4,22 @@
 //! It never goes on with an attempt of a wallet once a higher one is started: the wallets of an attempt that is
 //! left go back to those that wait, and only from there into the next.
 
+use crate::ceremony::cutting::Portion;
 use crate::ceremony::inputs::Experience;
 use crate::ceremony::states::Terms;
 use crate::ceremony::status::{CeremonyStatus, ChunkStatus, Count, Phase, Stage};
 use crate::ceremony::{Attempt, Fact, Reason, State};
 use minicbor::{Decode, Encode};
-use perennial_model::Error;
-use perennial_model::approval::{Approval, Approved, ApprovedPlan};
-use perennial_model::committee::{Committee, SignerId};
+use perennial_model::approval::{Approval, Approved, ApprovedPlan, Question, Unapproved, check_quorum};
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
-use perennial_model::governance::Governance;
-use perennial_model::plan::{Action, CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
+use perennial_model::governance::history::History;
+use perennial_model::governance::{Governance, PersonId};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// Wallets that stand together in a plan and can share a chunk.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Portion {
-    /// The place of its first wallet in the plan.
-    #[n(0)]
-    pub first: u32,
-    /// How many wallets.
-    #[n(1)]
-    pub count: u32,
-    /// How they sign.
-    #[n(2)]
-    pub scheme: Scheme,
-    /// Who holds their parent share sets; none where keys are made.
-    #[n(3)]
-    pub parent: Option<Committee>,
-}
 
 /// What happened to a ceremony.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -65,6 +48,9 @@ pub enum CeremonyFact {
     /// Nothing is left to do.
     #[n(7)]
     Finished,
+    /// Governance changed before it was approved.
+    #[n(8)]
+    Outdated,
 }
 
 /// How the ECDSA wallets of a plan stand together.
@@ -105,7 +91,8 @@ pub struct Ceremony {
     /// The plan with the approvals that came.
     pub submitted: ApprovedPlan,
     /// How many approvals it takes.
-    pub approvals_needed: u8,
+    pub approvals_needed: u32,
+    approvals_counted: u32,
     /// The plan, once its quorum is complete.
     pub approved: Option<Arc<Approved>>,
     /// Where it is.
@@ -125,10 +112,15 @@ pub struct Ceremony {
 
 impl Ceremony {
     /// A ceremony that nobody has approved yet.
-    pub fn submitted(at_ms: u64, plan: Plan, governance: &Governance) -> Self {
+    pub fn submitted(at_ms: u64, plan: Plan, history: &History) -> Self {
+        let of_version = |governance: &Governance| {
+            let Question { matter, tier, .. } = plan.question();
+            governance.approvals_for(matter, tier)
+        };
         Self {
             digest: plan.digest(),
-            approvals_needed: governance.approvals_for(plan.action).unwrap_or(u8::MAX),
+            approvals_needed: history.version_of(&plan.governance).and_then(of_version).unwrap_or(u32::MAX),
+            approvals_counted: 0,
             submitted: ApprovedPlan { plan, approvals: Vec::new() },
             approved: None,
             stage: Stage::AwaitingApproval,
@@ -154,20 +146,17 @@ impl Ceremony {
     ///
     /// # Errors
     /// [`Unfit`], and nothing has changed.
-    pub fn apply(&mut self, at_ms: u64, fact: CeremonyFact, governance: &Governance) -> Result<(), Unfit> {
+    pub fn apply(&mut self, at_ms: u64, fact: CeremonyFact, history: &History) -> Result<(), Unfit> {
         match (self.stage, fact) {
             (Stage::AwaitingApproval, CeremonyFact::Approved(approval)) => {
                 if self.submitted.approvals.iter().any(|known| known.person == approval.person) {
                     return Err(Unfit(format!("{} has approved already", approval.person)));
                 }
                 self.submitted.approvals.push(approval);
-                self.complete_quorum(at_ms, governance)
+                self.complete_quorum(at_ms, history)
             }
-            (Stage::AwaitingApproval, CeremonyFact::Expired) => {
-                self.stage = Stage::Expired;
-                self.finished_ms = Some(at_ms);
-                Ok(())
-            }
+            (Stage::AwaitingApproval, CeremonyFact::Expired) => self.end(Stage::Expired, at_ms),
+            (Stage::AwaitingApproval, CeremonyFact::Outdated) => self.end(Stage::Outdated, at_ms),
             (Stage::Running, CeremonyFact::Cut(portions)) if !self.cut => {
                 self.cut = true;
                 self.waiting = portions.into_iter().map(|portion| (1, portion)).collect();
@@ -182,9 +171,7 @@ impl Ceremony {
                 Ok(())
             }
             (Stage::Running, CeremonyFact::Finished) if self.next() == Next::Finish => {
-                self.stage = Stage::Done;
-                self.finished_ms = Some(at_ms);
-                Ok(())
+                self.end(Stage::Done, at_ms)
             }
             (stage, _) => Err(Unfit(format!("ceremony {} is {stage}", self.digest.short()))),
         }
@@ -194,7 +181,7 @@ impl Ceremony {
     pub fn next(&self) -> Next<'_> {
         match self.stage {
             Stage::AwaitingApproval => Next::AwaitApproval,
-            Stage::Done | Stage::Expired => Next::Rest,
+            Stage::Done | Stage::Expired | Stage::Outdated => Next::Rest,
             Stage::Running if !self.cut => Next::Cut,
             Stage::Running => match self.waiting.front() {
                 Some((count, portion)) => Next::Start(portion, self.chunk(*count, portion)),
@@ -292,7 +279,7 @@ impl Ceremony {
 
     /// Approvals, of those that governance asks for.
     pub fn approvals(&self) -> Count {
-        Count { have: self.submitted.approvals.len() as u32, of: u32::from(self.approvals_needed) }
+        Count { have: self.approvals_counted, of: self.approvals_needed }
     }
 
     /// The wallets that wait for an attempt.
@@ -307,12 +294,29 @@ impl Ceremony {
         self.attempts.values().filter(|attempt| attempt.phase().is_before_activation()).count()
     }
 
-    fn complete_quorum(&mut self, at_ms: u64, governance: &Governance) -> Result<(), Unfit> {
-        if self.submitted.approvals.len() < usize::from(self.approvals_needed) {
-            return Ok(());
+    fn end(&mut self, stage: Stage, at_ms: u64) -> Result<(), Unfit> {
+        self.stage = stage;
+        self.finished_ms = Some(at_ms);
+        Ok(())
+    }
+
+    /// Runs once the quorum is there. An approval beyond what its role takes is kept, and the others are awaited.
+    fn complete_quorum(&mut self, at_ms: u64, history: &History) -> Result<(), Unfit> {
+        let ApprovedPlan { plan, approvals } = &self.submitted;
+        if let Some(governance) = history.version_of(&plan.governance) {
+            let people: Vec<&PersonId> = approvals.iter().map(|approval| &approval.person).collect();
+            self.approvals_counted = governance.counted(plan.action.into(), plan.tier, &people);
         }
-        match self.submitted.clone().check(governance) {
-            Ok(approved) => {
+        let checked = history.find(&plan.governance).and_then(|governance| {
+            match check_quorum(&plan.question(), &self.digest, approvals, governance) {
+                Err(Unapproved::QuorumMissing { .. }) => Ok(None),
+                Err(other) => Err(other.into()),
+                Ok(()) => self.submitted.clone().check(governance).map(Some),
+            }
+        });
+        match checked {
+            Ok(None) => Ok(()),
+            Ok(Some(approved)) => {
                 self.approved = Some(Arc::new(approved));
                 self.stage = Stage::Running;
                 self.approved_ms = Some(at_ms);
@@ -363,7 +367,8 @@ impl Ceremony {
 
     /// Whether an attempt that was left has a successor.
     pub fn tries_again(&self, chunk: &Chunk, reason: &Reason) -> bool {
-        chunk.epoch.count < self.plan().attempts && !matches!(reason, Reason::Superseded(_) | Reason::TooLate)
+        chunk.epoch.count < self.plan().attempts
+            && !matches!(reason, Reason::Superseded(_) | Reason::TooLate | Reason::Outdated)
     }
 
     fn give_up(&mut self, scheme: Scheme, wallets: u32) {
@@ -432,56 +437,4 @@ impl Attempt {
             declined: Vec::new(),
         }
     }
-}
-
-/// What has to be known of a wallet to cut a plan.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ground {
-    /// How it signs.
-    pub scheme: Scheme,
-    /// Who should hold its parent share set; none where keys are made.
-    pub parent: Option<Committee>,
-    /// Who is known to hold it.
-    pub holders: Vec<SignerId>,
-}
-
-/// Cuts a plan: neighbours of one scheme under one parent committee share a portion of at most `limit` wallets, as long
-/// as enough of those known to hold one hold all of them, so that they can be its dealers. `known` tells of the wallet
-/// at a place.
-///
-/// # Errors
-/// What `known` says of the first wallet that cannot take part.
-pub fn cut(
-    plan: &Plan,
-    limit: u32,
-    known: &dyn Fn(usize) -> Result<Ground, Error>,
-) -> Result<Vec<Portion>, Error> {
-    let limit = limit.clamp(1, CHUNK_WALLETS_MAX);
-    let mut portions: Vec<Portion> = Vec::new();
-    let mut in_common: Vec<SignerId> = Vec::new();
-    for at in 0..plan.wallets.len() {
-        let Ground { scheme, parent, mut holders } = known(at)?;
-        let dealers = parent.as_ref().map_or(0, |parent| usize::from(parent.threshold()));
-        if holders.len() < dealers {
-            // Too little is known of it: whoever should hold it may.
-            holders = parent.iter().flat_map(Committee::signers).cloned().collect();
-        }
-        let both: Vec<SignerId> = in_common.iter().filter(|one| holders.contains(one)).cloned().collect();
-        match portions.last_mut() {
-            Some(last)
-                if last.count < limit
-                    && last.scheme == scheme
-                    && last.parent == parent
-                    && both.len() >= dealers =>
-            {
-                last.count += 1;
-                in_common = both;
-            }
-            _ => {
-                portions.push(Portion { first: at as u32, count: 1, scheme, parent });
-                in_common = holders;
-            }
-        }
-    }
-    Ok(portions)
 }

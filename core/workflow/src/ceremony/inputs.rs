@@ -35,7 +35,11 @@ impl Experience {
             Reason::Accused { by, culprit, .. } => self.doubted.extend([by.clone(), culprit.clone()]),
             Reason::Declined { by, .. } => self.doubted.push(by.clone()),
             Reason::Silent(signers) => self.doubted.extend(signers.iter().cloned()),
-            Reason::Unusable(_) | Reason::TooLate | Reason::Superseded(_) | Reason::Outrun(_) => {}
+            Reason::Unusable(_)
+            | Reason::TooLate
+            | Reason::Outdated
+            | Reason::Superseded(_)
+            | Reason::Outrun(_) => {}
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ceremony::{Attempt, Fact, Reason, State, possession};
 use perennial_model::Error;
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
-use perennial_model::governance::Governance;
+use perennial_model::identity::FindIdentity;
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
@@ -41,7 +41,11 @@ impl Statement {
     ///
     /// # Errors
     /// As [`Heard::check`].
-    pub fn check(from: &SignerId, reply: Reply, governance: &Governance) -> Result<Option<Self>, Error> {
+    pub fn check(
+        from: &SignerId,
+        reply: Reply,
+        governance: &dyn FindIdentity,
+    ) -> Result<Option<Self>, Error> {
         Ok(Some(match reply {
             Reply::Opened(signed) => Self::Opened(Heard::check(signed, from, governance)?),
             Reply::Committed(signed) => Self::Committed(Heard::check(signed, from, governance)?),
@@ -51,6 +55,7 @@ impl Statement {
             Reply::Activated(chunk, at_ms) => Self::Activated(from.clone(), chunk, at_ms),
             Reply::Erased(signed) => Self::Erased(Heard::check(signed, from, governance)?),
             Reply::Planned(_)
+            | Reply::Governed { .. }
             | Reply::SessionMail(_)
             | Reply::PairingMail(_)
             | Reply::Session(_)

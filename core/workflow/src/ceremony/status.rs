@@ -203,6 +203,9 @@ pub enum Stage {
     /// Never approved in time.
     #[n(3)]
     Expired,
+    /// Governance changed before it was approved.
+    #[n(4)]
+    Outdated,
 }
 
 impl Stage {
@@ -213,6 +216,7 @@ impl Stage {
             Self::Running => "running",
             Self::Done => "done",
             Self::Expired => "expired",
+            Self::Outdated => "outdated",
         }
     }
 }
@@ -367,6 +371,7 @@ impl fmt::Display for Reason {
             }
             Self::Unusable(what) => f.write_str(what),
             Self::TooLate => f.write_str("the plan's date has passed"),
+            Self::Outdated => f.write_str("governance has changed since the plan was approved"),
             Self::Superseded(epoch) => write!(f, "epoch {epoch} is retired above it"),
             Self::Outrun(epoch) => {
                 write!(f, "wallets on the same pair bases need epoch {epoch}, and it goes with them")

@@ -1,6 +1,6 @@
 //! Every state against every fact, and facts in any order.
 
-use super::batch::{Ground, cut};
+use super::cutting::{Ground, cut};
 use super::statement::Statement;
 use super::states::Terms;
 use super::*;
@@ -55,7 +55,7 @@ fn run(cast: &mut Cast, terms: Terms) -> (Vec<Fact>, Vec<Attempt>) {
 }
 
 fn hear(cast: &Cast, attempt: &Attempt, from: &SignerId, reply: Reply) -> Result<Fact, Error> {
-    let statement = Statement::check(from, reply, &cast.governance)?.expect("a statement about a chunk");
+    let statement = Statement::check(from, reply, &*cast.history)?.expect("a statement about a chunk");
     attempt.hear(statement, &mut rng())
 }
 

@@ -58,18 +58,18 @@ struct PlanAsked {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Reminder {
+pub(super) struct Reminder {
     last_ms: u64,
     times: u32,
 }
 
 impl Reminder {
-    fn again(previous: Option<&Self>, now_ms: u64) -> Self {
+    pub(super) fn again(previous: Option<&Self>, now_ms: u64) -> Self {
         Self { last_ms: now_ms, times: previous.map_or(0, |previous| previous.times).saturating_add(1) }
     }
 
     /// When a signer is due again. However busy it is, a lost request is not waited for for ever.
-    fn due_ms(&self, heard_ms: u64, tuning: &Tuning) -> u64 {
+    pub(super) fn due_ms(&self, heard_ms: u64, tuning: &Tuning) -> u64 {
         let doubled = tuning.ask_again_ms.saturating_mul(1 << self.times.saturating_sub(1).min(16));
         let wait_ms = doubled.min(tuning.ask_again_max_ms).max(1);
         let after_silence = self.last_ms.max(heard_ms).saturating_add(wait_ms);

@@ -2,12 +2,12 @@
 
 use super::{Closed, Driver, Tuning, World};
 use crate::driver::asking::Desk;
+use crate::driver::governing::Governed;
 use crate::driver::probing::Bench;
 use crate::journal::{Batch, Journal, Loaded, Recorded, Summary};
 use crate::wallets::{HeadChange, Heads};
-use perennial_model::Error;
 use perennial_model::encoding;
-use perennial_model::governance::Governance;
+use perennial_model::governance::history::History;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -25,9 +25,6 @@ pub enum BootError<E> {
         /// What is wrong.
         reason: String,
     },
-    /// The governance document breaks its own rules.
-    #[error("the governance document is not sound: {0}")]
-    Governance(Error),
 }
 
 impl<J: Journal, W: World> Driver<J, W> {
@@ -36,17 +33,17 @@ impl<J: Journal, W: World> Driver<J, W> {
     /// # Errors
     /// [`BootError`], with what to do.
     pub fn boot(
-        governance: Arc<Governance>,
+        history: Arc<History>,
         tuning: Tuning,
         mut journal: J,
         world: W,
     ) -> Result<Self, BootError<J::Error>> {
-        governance.check().map_err(BootError::Governance)?;
         let loaded = journal.load().map_err(BootError::Journal)?;
         let mut driver = Self {
             journal,
             world,
-            governance,
+            history,
+            governed: Governed::default(),
             tuning,
             open: BTreeMap::new(),
             closed: BTreeMap::new(),

@@ -24,6 +24,10 @@ impl<J, W: World> Driver<J, W> {
                 self.hear_planned(&from, digest);
                 Ok(())
             }
+            Reply::Governed { version, .. } => {
+                self.hear_governed(&from, version);
+                Ok(())
+            }
             Reply::Session(report) => self.hear_session(&from, report),
             Reply::Declined { chunk: Some(chunk), blame, reason, .. } => {
                 self.hear_declined(&from, chunk, blame, shortened(reason));
@@ -50,7 +54,7 @@ impl<J, W: World> Driver<J, W> {
     }
 
     fn hear_statement(&mut self, from: &SignerId, reply: Reply) -> Result<(), Error> {
-        let Some(statement) = Statement::check(from, reply, &self.governance)? else { return Ok(()) };
+        let Some(statement) = Statement::check(from, reply, &*self.history)? else { return Ok(()) };
         let chunk = statement.chunk();
         let Some(attempt) = self.open.get(&chunk.plan).and_then(|open| open.attempts.get(&chunk)) else {
             return Err(Error::stale(format!("{chunk} has no attempt in progress")));

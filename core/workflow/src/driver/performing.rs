@@ -4,7 +4,8 @@
 use super::hearing::shortened;
 use super::recording::wallets_of;
 use super::{Driver, World};
-use crate::ceremony::batch::{CeremonyFact, Ground, Next, cut};
+use crate::ceremony::batch::{CeremonyFact, Next};
+use crate::ceremony::cutting::{Ground, cut};
 use crate::ceremony::generation::{new_wallet, transcribe};
 use crate::ceremony::inputs::choose;
 use crate::ceremony::states::Opening;
@@ -43,13 +44,16 @@ impl<J, W: World> Driver<J, W> {
         let ceremony = self.open.get(digest)?;
         let plan = ceremony.plan();
         match ceremony.next() {
+            Next::AwaitApproval if !self.is_in_force(&plan.governance) => Some(CeremonyFact::Outdated),
             Next::AwaitApproval if self.now_ms > plan.expiry_ms => Some(CeremonyFact::Expired),
             Next::Cut => {
                 let known = |at: usize| self.ground_of(&plan.wallets[at]);
                 // A plan whose parents are gone has nothing to do: no portions, and so it is over.
                 Some(CeremonyFact::Cut(cut(plan, self.tuning.chunk_wallets, &known).unwrap_or_default()))
             }
-            Next::Start(..) if self.now_ms > plan.expiry_ms => Some(CeremonyFact::GivenUp),
+            Next::Start(..) if self.now_ms > plan.expiry_ms || !self.is_in_force(&plan.governance) => {
+                Some(CeremonyFact::GivenUp)
+            }
             Next::Start(_, chunk)
                 if self.now_ms >= plan.not_before_ms
                     && ceremony.attempts_in_flight() < self.tuning.attempts_in_flight =>
@@ -116,13 +120,17 @@ impl<J, W: World> Driver<J, W> {
             }
         }
         let ceremony = self.open.get(&chunk.plan)?;
-        // After its expiry no other number can be opened.
-        let can_follow = self.now_ms <= attempt.terms.plan().expiry_ms;
+        let in_force = self.is_in_force(&attempt.terms.plan().governance);
+        // After its expiry no other number can be opened, nor under an older governance.
+        let can_follow = in_force && self.now_ms <= attempt.terms.plan().expiry_ms;
         if let Some(higher) = ceremony.outrun_by(chunk).filter(|_| can_follow) {
             return Some(Reason::Outrun(higher));
         }
         if !attempt.phase().is_before_activation() {
             return None;
+        }
+        if !in_force {
+            return Some(Reason::Outdated);
         }
         if self.now_ms > attempt.terms.plan().activation_deadline_ms {
             return Some(Reason::TooLate);

@@ -33,7 +33,7 @@ impl<J, W> Driver<J, W> {
     pub(super) fn take_in(&mut self, recorded: Recorded) -> Result<(), Unfit> {
         let Recorded { ceremony: digest, at_ms, fact } = recorded;
         if let CeremonyFact::Submitted(plan) = fact {
-            let ceremony = Ceremony::submitted(at_ms, *plan, &self.governance);
+            let ceremony = Ceremony::submitted(at_ms, *plan, &self.history);
             if ceremony.digest != digest || self.open.contains_key(&digest) {
                 return Err(Unfit("a plan under another digest, or twice".into()));
             }
@@ -42,10 +42,10 @@ impl<J, W> Driver<J, W> {
             self.ceremonies_to_see.insert(digest);
             return Ok(());
         }
-        let governance = self.governance.clone();
+        let history = self.history.clone();
         let ceremony = self.open.get_mut(&digest).ok_or_else(|| Unfit("an unknown ceremony".into()))?;
         let trace = Trace::of(ceremony, &fact);
-        ceremony.apply(at_ms, fact, &governance)?;
+        ceremony.apply(at_ms, fact, &history)?;
         self.ceremonies_to_see.insert(digest);
         match trace {
             Trace::Approved(person) => {
@@ -219,7 +219,7 @@ impl Trace {
             }
             CeremonyFact::Started(chunk) => Self::Chunk(*chunk, Phase::Opening, Said::Nothing),
             CeremonyFact::GivenUp => Self::GivenUp(ceremony.waiting_wallets()),
-            CeremonyFact::Expired | CeremonyFact::Finished => Self::Closed,
+            CeremonyFact::Expired | CeremonyFact::Outdated | CeremonyFact::Finished => Self::Closed,
             CeremonyFact::Submitted(_) | CeremonyFact::Cut(_) => Self::Nothing,
         }
     }

@@ -87,7 +87,7 @@ pub struct Play {
 impl Play {
     pub fn new(cast: Cast, tuning: Tuning) -> Self {
         let street = Street { now_ms: 1_000, asked: VecDeque::new(), rng: rng() };
-        let driver = Driver::boot(cast.governance.clone(), tuning, Disk::default(), street);
+        let driver = Driver::boot(cast.history.clone(), tuning, Disk::default(), street);
         Self { driver: driver.expect("an empty journal"), cast, notes: Vec::new() }
     }
 
@@ -163,7 +163,7 @@ impl Play {
         let tuning = self.driver.tuning.clone();
         let street = Street { now_ms: self.driver.world.now_ms, asked: VecDeque::new(), rng: rng() };
         let disk = self.driver.journal.clone();
-        let booted = Driver::boot(self.cast.governance.clone(), tuning, disk, street);
+        let booted = Driver::boot(self.cast.history.clone(), tuning, disk, street);
         self.driver = booted.expect("its own journal");
     }
 }

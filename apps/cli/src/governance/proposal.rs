@@ -1,0 +1,255 @@
+//! A version of governance on its way: a file that goes from person to person, each of whom reads it, compares it with
+//! the one in force and adds an approval; then it is handed to the coordinator, or put into a directory by hand.
+
+use super::differences::differences;
+use super::written::Written;
+use super::{installed, present, text};
+use crate::approve::consent;
+use crate::arguments::{ApproveGovernance, Change, Install};
+use crate::cluster::GOVERNANCE_FILE;
+use crate::failure::{Failure, Kind};
+use crate::key_file::ApproverKey;
+use crate::operator::Operator;
+use crate::rendering::grouped;
+use base64ct::{Base64, Encoding};
+use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, check_approval, signed_line};
+use perennial_model::encoding;
+use perennial_model::governance::Governance;
+use perennial_model::governance::PersonId;
+use perennial_model::governance::history::{ApprovedGovernance, History, question};
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Makes the first version, or the one after the present, from what people wrote.
+pub fn propose(operator: &Operator, change: &Change, first: First) -> Result<(), Failure> {
+    let history = match first {
+        First::Yes => None,
+        First::No => Some(present(operator)?.0),
+    };
+    let governance = Written::read(&change.file)?.version(history.as_ref())?;
+    let proposal = ApprovedGovernance { governance, approvals: Vec::new() };
+    proposal.check_so_far(history.as_ref().map(History::newest)).map_err(refused)?;
+    write(&change.out, &encoding::encode(&proposal), Replace::No)?;
+    let governance = &proposal.governance;
+    operator.remark(&text(governance));
+    if let Some(history) = &history {
+        operator.remark(&changes(history.newest(), governance));
+    }
+    let digest = governance.digest();
+    let next = format!(
+        "\n{} is proposal for version {}; now each approver: perennial governance approve {}\n",
+        change.out.display(),
+        governance.version,
+        change.out.display()
+    );
+    operator.answer(
+        &next,
+        &json!({"file": change.out, "version": governance.version, "digest": digest.to_string()}),
+    );
+    Ok(())
+}
+
+/// Whether there is a governance before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum First {
+    /// There is none.
+    Yes,
+    /// There is.
+    No,
+}
+
+/// Shows a proposal and what it changes, and adds an approval to the file.
+pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(), Failure> {
+    let mut proposal = read(&arguments.file)?;
+    let history = before(operator, &proposal)?;
+    let base = history.as_ref().map(History::newest);
+    let governance = &proposal.governance;
+    operator.remark(&text(governance));
+    if let Some(base) = base {
+        operator.remark(&changes(base, governance));
+    }
+    let digest = governance.digest();
+    operator.remark(&format!(
+        "\nThe same by hand:\n  echo {} | ssh-keygen -Y sign -n {NAMESPACE} -f KEY > governance.sig\n  perennial \
+         governance approve {} --person YOU --signature governance.sig\n\n",
+        signed_line(&digest).trim_end(),
+        arguments.file.display()
+    ));
+    let judge = base.unwrap_or(governance);
+    let (person, signature) = match (&arguments.signature, &arguments.key) {
+        (Some(file), _) => {
+            let person = arguments.person.clone();
+            let person = person
+                .ok_or_else(|| Failure::usage("it is not said whose signature it is", "add --person"))?;
+            (person, std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?)
+        }
+        (None, key) => {
+            let path = match key {
+                Some(path) => path.clone(),
+                None => operator.cluster.directory.join(&operator.cluster.settings()?.key),
+            };
+            let key = ApproverKey::read(&path)?;
+            let person = owner(judge, &key, arguments.person.as_ref())?;
+            consent(operator, arguments.yes)?;
+            (person, key.approve(&digest)?)
+        }
+    };
+    let approval = Approval { person: person.clone(), signature: ApprovalSignature::Ssh(signature) };
+    check_approval(&question(governance), &digest, &approval, judge).map_err(|e| refused(e.into()))?;
+    if !proposal.approvals.iter().any(|known| known.person == person) {
+        proposal.approvals.push(approval);
+        write(&arguments.file, &encoding::encode(&proposal), Replace::Yes)?;
+    }
+    let missing = proposal.check(base).err().map(|e| e.to_string());
+    let standing = match &missing {
+        None => format!(
+            "{person} has approved, and the quorum is complete: perennial governance submit {file}, or perennial \
+             governance install {file} DIR\n",
+            file = arguments.file.display()
+        ),
+        Some(missing) => format!("{person} has approved; still {missing}\n"),
+    };
+    let complete = missing.is_none();
+    operator.answer(&standing, &json!({"person": person.as_str(), "complete": complete, "missing": missing}));
+    Ok(())
+}
+
+/// Hands a complete proposal to the coordinator, which hands it to every signer.
+pub fn submit(operator: &Operator, file: &Path) -> Result<(), Failure> {
+    let proposal = read(file)?;
+    let body = json!({"approved": Base64::encode_string(&encoding::encode(&proposal))});
+    let said = operator.client.post("/v1/governance", &body, None)?;
+    keep(operator, &proposal)?;
+    let text = format!("version {} is in force at the coordinator; signers take it over\n", said["version"]);
+    operator.answer(&text, &said);
+    Ok(())
+}
+
+/// The copy in the cluster's directory goes along, if there is one and it can.
+fn keep(operator: &Operator, proposal: &ApprovedGovernance) -> Result<(), Failure> {
+    let Some(mut history) = operator.cluster.history()? else { return Ok(()) };
+    if history.version_of(&proposal.governance.digest()).is_none() && history.extend(proposal.clone()).is_ok()
+    {
+        let path = operator.cluster.directory.join(GOVERNANCE_FILE);
+        write(&path, &encoding::encode(history.versions()), Replace::Yes)?;
+    }
+    Ok(())
+}
+
+/// Puts a complete proposal into directories of signers, coordinators or clusters, behind what is there.
+pub fn install(operator: &Operator, arguments: &Install) -> Result<(), Failure> {
+    let proposal = read(&arguments.file)?;
+    let mut done = Vec::new();
+    for directory in &arguments.directories {
+        let path = directory.join(GOVERNANCE_FILE);
+        let history = match installed(&path)? {
+            None => History::begin(proposal.clone()).map_err(refused)?,
+            Some(history) if history.version_of(&proposal.governance.digest()).is_some() => history,
+            Some(mut history) => {
+                history.extend(proposal.clone()).map_err(refused)?;
+                history
+            }
+        };
+        done.push((path, history));
+    }
+    for (path, history) in &done {
+        write(path, &encoding::encode(history.versions()), Replace::Yes)?;
+    }
+    let (version, digest) = (proposal.governance.version, proposal.governance.digest());
+    let text = format!(
+        "version {version} is in {} directories; a daemon takes it up when it starts\ndigest      {}\n",
+        done.len(),
+        grouped(&digest)
+    );
+    operator
+        .answer(&text, &json!({"version": version, "digest": digest.to_string(), "directories": done.len()}));
+    Ok(())
+}
+
+/// What a proposal, or a `governance.cbor`, changes against the present.
+pub fn diff(operator: &Operator, file: &Path) -> Result<(), Failure> {
+    let proposal = read(file)?;
+    let history = present(operator)?.0;
+    let lines = differences(history.newest(), &proposal.governance);
+    let text = changes(history.newest(), &proposal.governance);
+    operator.answer(&text, &json!({"version": proposal.governance.version, "changes": lines}));
+    Ok(())
+}
+
+fn changes(before: &Governance, after: &Governance) -> String {
+    let lines = differences(before, after);
+    if lines.is_empty() {
+        return format!("\nversion {} changes nothing but its number\n", after.version);
+    }
+    format!("\nagainst version {}:\n  {}\n", before.version, lines.join("\n  "))
+}
+
+/// The history that a proposal continues: none for a first version.
+fn before(operator: &Operator, proposal: &ApprovedGovernance) -> Result<Option<History>, Failure> {
+    let history = match proposal.governance.version {
+        1 => None,
+        _ => Some(present(operator)?.0),
+    };
+    proposal.check_so_far(history.as_ref().map(History::newest)).map_err(refused)?;
+    Ok(history)
+}
+
+fn owner(judge: &Governance, key: &ApproverKey, named: Option<&PersonId>) -> Result<PersonId, Failure> {
+    let owner = key.owner(judge).ok_or_else(|| {
+        Failure::usage(
+            format!("the key {} is no approver's", key.fingerprint()),
+            "use a key of an approver of the version in force; for a first version, of its own",
+        )
+    })?;
+    match named {
+        Some(named) if *named != owner => {
+            Err(Failure::usage(format!("the key is {owner}'s, not {named}'s"), "use that person's own key"))
+        }
+        _ => Ok(owner),
+    }
+}
+
+/// Reads a proposal.
+pub fn read(path: &Path) -> Result<ApprovedGovernance, Failure> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
+    encoding::decode(&bytes).map_err(|e| {
+        Failure::usage(
+            format!("{} is no proposal: {e}", path.display()),
+            "make one with `perennial governance init` or `propose`",
+        )
+    })
+}
+
+fn refused(error: perennial_model::Error) -> Failure {
+    let todo = "have it corrected, or collect the approvals that are missing; no signer would accept it";
+    Failure::new(Kind::Refused, error, "whoever made it", todo)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Yes,
+    No,
+}
+
+/// Writes a file whole and synced, or not at all.
+fn write(path: &Path, content: &[u8], replace: Replace) -> Result<(), Failure> {
+    if replace == Replace::No && path.exists() {
+        return Err(Failure::usage(
+            format!("{} is there already", path.display()),
+            "name another file with --out",
+        ));
+    }
+    let passing = path.with_added_extension("new");
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&passing)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&passing, path));
+    written.map_err(|e| Failure::file("write", path, &e))
+}

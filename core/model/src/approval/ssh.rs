@@ -1,0 +1,49 @@
+//! Approval with an SSH key: the SSHSIG format of OpenSSH's PROTOCOL.sshsig over a document's digest.
+//!
+//! What is signed is one line, the digest in hexadecimal with a newline, in the namespace [`NAMESPACE`]; so
+//! `ssh-keygen -Y sign -n perennial` and `-Y verify` work on it as they are.
+
+use super::Unapproved;
+use crate::encoding::Digest;
+use crate::governance::{Approver, ApproverKey};
+use ssh_key::{PublicKey, SshSig};
+
+/// The SSHSIG namespace of approvals. What kind of document is approved is part of the digest.
+pub const NAMESPACE: &str = "perennial";
+
+/// The line that an approver signs.
+pub fn signed_line(digest: &Digest) -> String {
+    format!("{digest}\n")
+}
+
+/// Checks an armoured signature against the keys that governance gives to a person.
+pub(super) fn check(approver: &Approver, digest: &Digest, armoured: &str) -> Result<(), Unapproved> {
+    let person = &approver.person;
+    let signature = SshSig::from_pem(armoured).map_err(|e| Unapproved::Unreadable {
+        person: person.clone(),
+        reason: format!("it is no SSH signature: {e}"),
+    })?;
+    if signature.namespace() != NAMESPACE {
+        return Err(Unapproved::OtherPurpose {
+            person: person.clone(),
+            found: signature.namespace().to_owned(),
+            expected: NAMESPACE.to_owned(),
+        });
+    }
+    let keys = approver.keys.iter().filter_map(|key| match key {
+        ApproverKey::Ssh(line) => PublicKey::from_openssh(line).ok(),
+        ApproverKey::Passkey(_) => None,
+    });
+    let mut theirs = keys.filter(|key| key.key_data() == signature.public_key());
+    let key = theirs.next().ok_or_else(|| Unapproved::OtherKey(person.clone()))?;
+    key.verify(NAMESPACE, signed_line(digest).as_bytes(), &signature)
+        .map_err(|_| Unapproved::BadSignature { person: person.clone(), digest: *digest })
+}
+
+/// The key in an OpenSSH public key line, without its comment.
+pub(super) fn key_material(line: &str) -> Result<Vec<u8>, String> {
+    let key =
+        PublicKey::from_openssh(line).map_err(|e| format!("no line of an OpenSSH public key file: {e}"))?;
+    let key = key.key_data().ed25519().ok_or("its SSH key is not of type ssh-ed25519")?;
+    Ok([b"ssh-ed25519 ".as_slice(), key.as_ref()].concat())
+}

@@ -1,0 +1,89 @@
+//! Another version of governance: what is open under an older one ends as if its date had passed, and every signer is
+//! told until it says that it has it.
+
+use super::asking::Reminder;
+use super::{Driver, World};
+use crate::journal::Journal;
+use perennial_model::Error;
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Digest;
+use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::mail::Request;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Which version each signer is known to have. Not durable: after a crash everybody is asked once more.
+#[derive(Debug, Default)]
+pub(super) struct Governed {
+    versions: BTreeMap<SignerId, u64>,
+    reminders: BTreeMap<SignerId, Reminder>,
+}
+
+impl<J: Journal, W: World> Driver<J, W> {
+    /// Takes in the next version of governance. Whoever calls this has made it durable, or does before it lets
+    /// anything else happen.
+    ///
+    /// # Errors
+    /// As [`History::extend`]; nothing has changed then.
+    pub fn govern(&mut self, next: ApprovedGovernance) -> Result<(), Error> {
+        let mut history = History::clone(&self.history);
+        history.extend(next)?;
+        self.history = Arc::new(history);
+        self.tick();
+        Ok(())
+    }
+}
+
+impl<J, W: World> Driver<J, W> {
+    /// The governance that is in force, and how it came to be.
+    pub fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
+    /// Which version of governance each signer has said to have.
+    pub fn governed(&self) -> &BTreeMap<SignerId, u64> {
+        &self.governed.versions
+    }
+
+    /// Whether what names this governance may still begin something.
+    pub(super) fn is_in_force(&self, governance: &Digest) -> bool {
+        *governance == self.history.newest_digest()
+    }
+
+    pub(super) fn hear_governed(&mut self, from: &SignerId, version: u64) {
+        self.governed.versions.insert(from.clone(), version);
+        self.governed.reminders.remove(from);
+    }
+
+    /// Hands each signer the version after the one that it has.
+    pub(super) fn ask_governance(&mut self) {
+        let versions = &self.history.versions().0;
+        let newest = versions.len() as u64;
+        if newest == 1 {
+            return;
+        }
+        let everybody: BTreeSet<&SignerId> = versions
+            .iter()
+            .flat_map(|version| &version.governance.signers)
+            .map(|known| &known.signer)
+            .collect();
+        let gone: BTreeSet<&SignerId> =
+            versions.iter().flat_map(|version| &version.governance.written_off).collect();
+        let mut due: BTreeMap<u64, Vec<SignerId>> = BTreeMap::new();
+        for signer in everybody.difference(&gone) {
+            let has = self.governed.versions.get(*signer).copied();
+            let next = has.map_or(newest, |version| version + 1);
+            let reminder = self.governed.reminders.get(*signer);
+            if next <= newest && reminder.is_none_or(|known| known.due_ms(0, &self.tuning) <= self.now_ms) {
+                let reminder = Reminder::again(reminder, self.now_ms);
+                self.governed.reminders.insert((*signer).clone(), reminder);
+                due.entry(next).or_default().push((*signer).clone());
+            }
+        }
+        for (version, signers) in due {
+            if let Some(next) = versions.get(version as usize - 1) {
+                self.world.ask(&signers, &Request::Governance(Box::new(next.clone())));
+            }
+        }
+    }
+}
