@@ -11,6 +11,8 @@ mod cluster;
 mod disks;
 #[path = "shared/governance.rs"]
 mod governance;
+#[path = "live/governing.rs"]
+mod governing;
 #[path = "live/kills.rs"]
 mod kills;
 #[path = "live/load.rs"]

@@ -40,7 +40,7 @@ pub fn propose(operator: &Operator, change: &Change, first: First) -> Result<(),
     }
     let digest = governance.digest();
     let next = format!(
-        "\n{} is proposal for version {}; now each approver: perennial governance approve {}\n",
+        "\n{} is a proposal for version {}; now each approver: perennial governance approve {}\n",
         change.out.display(),
         governance.version,
         change.out.display()
@@ -103,14 +103,17 @@ pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(),
         proposal.approvals.push(approval);
         write(&arguments.file, &encoding::encode(&proposal), Replace::Yes)?;
     }
-    let missing = proposal.check(base).err().map(|e| e.to_string());
+    let missing = proposal.check(base).err().map(|error| match error {
+        perennial_model::Error::Denied(reason) => reason,
+        other => other.to_string(),
+    });
     let standing = match &missing {
         None => format!(
             "{person} has approved, and the quorum is complete: perennial governance submit {file}, or perennial \
              governance install {file} DIR\n",
             file = arguments.file.display()
         ),
-        Some(missing) => format!("{person} has approved; still {missing}\n"),
+        Some(missing) => format!("{person} has approved; {missing}\n"),
     };
     let complete = missing.is_none();
     operator.answer(&standing, &json!({"person": person.as_str(), "complete": complete, "missing": missing}));
@@ -182,7 +185,7 @@ pub fn diff(operator: &Operator, file: &Path) -> Result<(), Failure> {
 fn changes(before: &Governance, after: &Governance) -> String {
     let lines = differences(before, after);
     if lines.is_empty() {
-        return format!("\nversion {} changes nothing but its number\n", after.version);
+        return format!("\nversion {} changes nothing but its number and who asks for it\n", after.version);
     }
     format!("\nagainst version {}:\n  {}\n", before.version, lines.join("\n  "))
 }

@@ -72,7 +72,7 @@ pub fn refused(refusal: Refusal, denied: Kind) -> Problem {
     let detail = refusal.to_string();
     match refusal {
         Refusal::Rule(Error::Denied(detail)) => {
-            Problem::of_caller(denied, detail, "put it right, or make a new plan with POST /v1/plans/draft")
+            Problem::of_caller(denied, detail, "put it right, or make a new one")
         }
         Refusal::Rule(Error::Stale(detail)) => {
             Problem::of_caller(STALE, detail, "look again, then make a new plan with POST /v1/plans/draft")

@@ -3,7 +3,7 @@
 use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, signed_line};
 use perennial_model::encoding::Digest;
 use perennial_model::governance::history::{ApprovedGovernance, History};
-use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
+use perennial_model::governance::{ApproverKey, Governance, PersonId, SignerIdentity};
 use perennial_model::identity::IdentityKey;
 use perennial_model::plan::Plan;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -14,27 +14,49 @@ pub fn name<N: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> N {
     text.parse().expect("a good name")
 }
 
-/// The approver, and her secret.
-pub struct Dana {
+/// Somebody with a key.
+pub struct Person {
+    pub name: PersonId,
     pub seed: [u8; 32],
     key: PrivateKey,
 }
 
-impl Dana {
-    pub fn new(seed: [u8; 32]) -> Self {
-        let key = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed)), "dana");
-        Self { seed, key: key.expect("a key") }
+impl Person {
+    pub fn new(who: &str, seed: [u8; 32]) -> Self {
+        let key = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed)), who);
+        Self { name: name(who), seed, key: key.expect("a key") }
     }
 
-    pub fn approves(&self, plan: &Plan) -> Approval {
-        self.approves_digest(&plan.digest())
+    pub fn public_line(&self) -> String {
+        self.key.public_key().to_openssh().expect("a key")
     }
 
     pub fn approves_digest(&self, digest: &Digest) -> Approval {
         let line = signed_line(digest);
         let signature = self.key.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("a signature");
         let signature = ApprovalSignature::Ssh(signature.to_pem(LineEnding::LF).expect("text"));
-        Approval { person: name("dana"), signature }
+        Approval { person: self.name.clone(), signature }
+    }
+}
+
+/// The approver of the first governance.
+pub struct Dana(Person);
+
+impl std::ops::Deref for Dana {
+    type Target = Person;
+
+    fn deref(&self) -> &Person {
+        &self.0
+    }
+}
+
+impl Dana {
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(Person::new("dana", seed))
+    }
+
+    pub fn approves(&self, plan: &Plan) -> Approval {
+        self.approves_digest(&plan.digest())
     }
 
     /// Her key as she keeps it.
@@ -44,7 +66,7 @@ impl Dana {
 
     /// A first governance in which she decides everything, approved by her.
     pub fn governance(&self, signers: Vec<SignerIdentity>) -> History {
-        let key = ApproverKey::Ssh(self.key.public_key().to_openssh().expect("a key"));
+        let key = ApproverKey::Ssh(self.public_line());
         let people = vec![(name("dana"), key)];
         let governance =
             Governance::of_one_role(name("erin"), name("operator"), 1, people, vec![name("acme")], signers);
