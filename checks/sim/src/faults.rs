@@ -71,6 +71,7 @@ impl Step {
             Request::Activate(_) => Self::Activate,
             Request::Keep(_) => Self::Keep,
             Request::Retire(_) => Self::Retire,
+            Request::Checkpoint(_) => return None,
         })
     }
 
@@ -88,7 +89,7 @@ impl Step {
             Reply::SessionMail(_) | Reply::Session(_) => Self::Probe,
             Reply::Activated(..) => Self::Activate,
             Reply::Erased(_) => Self::Retire,
-            Reply::Declined { .. } => return None,
+            Reply::Declined { .. } | Reply::Checkpoint(_) => return None,
         })
     }
 

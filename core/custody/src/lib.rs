@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`turn`], [`store`], [`keyslots`],
 //! [`seal`], [`redistribution`], [`serving`], [`signing`], [`sessions`], [`gate`], [`probe`], [`engine`],
-//! [`pairing`], [`share`].
+//! [`pairing`], [`share`], [`witness`].
 
 mod begun;
 mod ceremony;
@@ -30,3 +30,4 @@ pub mod signing;
 pub mod simulation;
 pub mod store;
 pub mod turn;
+pub mod witness;

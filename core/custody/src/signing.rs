@@ -41,6 +41,8 @@ pub struct Desk {
     serving: HashMap<WalletId, Vec<Arc<ServedEpoch>>>,
     bases: HashMap<(SignerId, Attempt), Arc<Base>>,
     banned: BTreeSet<SignerId>,
+    /// Why nothing is signed; none while this signer works.
+    halted: Option<Arc<str>>,
     sessions: Sessions,
     begun: Begun,
     parked: BTreeMap<Digest, (u64, SessionRequest)>,
@@ -106,6 +108,7 @@ impl Desk {
             serving: HashMap::new(),
             bases: HashMap::new(),
             banned,
+            halted: None,
             sessions: Sessions::default(),
             begun: Begun::read(store)?,
             parked: BTreeMap::new(),
@@ -173,7 +176,8 @@ impl Desk {
     }
 
     fn request(&mut self, now_ms: u64, rng: &mut dyn CryptoRng, request: SessionRequest) -> DeskTurn {
-        if let Purpose::Transaction { activation: Some(certificate), .. } = &request.purpose
+        if self.halted.is_none()
+            && let Purpose::Transaction { activation: Some(certificate), .. } = &request.purpose
             && !self.serves(&request)
             && self.parked.len() < PARKED_MAX
         {
@@ -209,6 +213,9 @@ impl Desk {
         let Purpose::Transaction { wallet, epoch, transaction, path, .. } = &request.purpose else {
             return Err(Error::denied("probes are signed on the ceremony's side"));
         };
+        if let Some(reason) = &self.halted {
+            return Err(Error::denied(&**reason));
+        }
         if !request.signers.contains(self.own.pinned.me()) {
             return Err(Error::denied("a session without this signer"));
         }
@@ -268,6 +275,9 @@ impl Desk {
     }
 
     fn mail(&mut self, now_ms: u64, rng: &mut dyn CryptoRng, said: Said<SessionMessage>) -> DeskTurn {
+        if self.halted.is_some() {
+            return DeskTurn::default();
+        }
         let stepped = self.sessions.mail(now_ms, rng, said);
         self.send(stepped)
     }
@@ -304,6 +314,11 @@ impl Serve for Desk {
                     let ended = self.sessions.banish(&counterparty);
                     self.unsent.extend(ended.into_iter().map(Reply::Session));
                     self.banned.insert(counterparty);
+                }
+                Change::Halted(reason) => {
+                    let ended = self.sessions.halt(&reason);
+                    self.unsent.extend(ended.into_iter().map(Reply::Session));
+                    self.halted = Some(reason);
                 }
                 Change::NotServed(chunk) => {
                     let brought = |request: &SessionRequest| match &request.purpose {

@@ -20,12 +20,22 @@ pub enum Table {
     Session,
     /// Counterparties that this signer no longer makes pairs with.
     Ban,
+    /// The last checkpoint of the ledger that was cosigned, and why this signer halted.
+    Ledger,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Plan, Self::Wallet, Self::Chunk, Self::Dealing, Self::Base, Self::Session, Self::Ban];
+    pub const ALL: [Self; 8] = [
+        Self::Plan,
+        Self::Wallet,
+        Self::Chunk,
+        Self::Dealing,
+        Self::Base,
+        Self::Session,
+        Self::Ban,
+        Self::Ledger,
+    ];
 
     /// Its name on disk.
     pub fn name(self) -> &'static str {
@@ -37,6 +47,7 @@ impl Table {
             Self::Base => "base",
             Self::Session => "session",
             Self::Ban => "ban",
+            Self::Ledger => "ledger",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::session::{Blame, SessionMessage, SessionReport, SessionRequest};
 use crate::share_set::ShareSet;
 use crate::vote::Vote;
+use crate::witness::{Answer, Offer};
 use minicbor::{Decode, Encode};
 
 /// From the coordinator to a signer.
@@ -89,6 +90,9 @@ pub enum Request {
     /// Another signer's message while a pair base is made.
     #[n(10)]
     PairingMail(#[n(0)] Signed<PairingMessage>),
+    /// A checkpoint of the ledger, to be cosigned.
+    #[n(12)]
+    Checkpoint(#[n(0)] Box<Offer>),
 }
 
 impl Document for Request {
@@ -177,6 +181,9 @@ pub enum Reply {
         #[n(3)]
         reason: String,
     },
+    /// A witness's word on a checkpoint.
+    #[n(13)]
+    Checkpoint(#[n(0)] Answer),
 }
 
 impl Document for Reply {

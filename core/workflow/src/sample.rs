@@ -212,7 +212,7 @@ impl Cast {
                 }
                 _ => Vec::new(),
             },
-            Request::SessionMail(_) | Request::PairingMail(_) => Vec::new(),
+            Request::SessionMail(_) | Request::PairingMail(_) | Request::Checkpoint(_) => Vec::new(),
         }
     }
 

@@ -65,6 +65,7 @@ impl Part {
             Request::Session(_) | Request::SessionMail(_) => Self::Probe,
             Request::Activate(_) | Request::Keep(_) => Self::Activate,
             Request::Retire(_) => Self::Retire,
+            Request::Checkpoint(_) => Self::Coordinate,
         }
     }
 }

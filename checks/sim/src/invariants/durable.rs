@@ -51,7 +51,7 @@ pub fn i8_acknowledgement_implies_durability(
                 == Some(said.body_digest())
         }
         Reply::SessionMail(said) => mirror.sessions.contains(&read(said)?.session),
-        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => true,
+        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => true,
     };
     if durable {
         return Ok(());
@@ -124,7 +124,9 @@ fn words(reply: &Reply) -> String {
         Reply::Activated(chunk, _) => format!("that it serves {chunk}"),
         Reply::Erased(said) => format!("its receipt for{}", about(chunk(said, |body| body.chunk))),
         Reply::SessionMail(_) => "something in a session that it has not written down".into(),
-        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => "something".into(),
+        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => {
+            "something".into()
+        }
     }
 }
 
