@@ -8,6 +8,7 @@
 pub mod key;
 pub mod notes;
 mod reading;
+pub mod witnesses;
 mod writing;
 
 pub use reading::{LedgerReader, ReadEntry};
@@ -15,6 +16,7 @@ pub use reading::{LedgerReader, ReadEntry};
 use crate::journal::NumberedNote;
 use crate::store::{StoreError, StoreFile};
 use perennial_ledger::TreeHead;
+use perennial_model::committee::SignerId;
 use sqlx::migrate::Migrator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -54,6 +56,14 @@ pub struct Released {
 enum Job {
     Release(Box<Release>, oneshot::Sender<Result<u64, StoreError>>),
     Notes(Vec<NumberedNote>),
+    Cosigned(SignerId, Cosigned),
+}
+
+/// The newest checkpoint that a witness has cosigned.
+#[derive(Debug, Clone)]
+struct Cosigned {
+    size: u64,
+    note: Vec<u8>,
 }
 
 /// A handle of the writer. Clones share it.
@@ -86,6 +96,7 @@ impl Ledger {
             written: Some(written),
             waiting,
             notes: Default::default(),
+            cosigned: Default::default(),
             notes_due: tokio::time::Instant::now(),
             head: head_sender,
             trouble: trouble_sender,
@@ -116,6 +127,12 @@ impl Ledger {
             // A writer that is gone takes them over after the next start.
             let _ = self.jobs.send(Job::Notes(notes));
         }
+    }
+
+    /// Hands over a checkpoint with a witness's cosignature under it, to be kept. Nobody waits for it.
+    pub fn keep_cosigned(&self, witness: SignerId, size: u64, note: Vec<u8>) {
+        // A writer that is gone keeps nothing; the witness is asked again after the next start.
+        let _ = self.jobs.send(Job::Cosigned(witness, Cosigned { size, note }));
     }
 
     /// The number of the last note that is in the ledger.

@@ -17,6 +17,7 @@
 //! 4. [`checkpoint`]: size and root of the log, signed as a note.
 //! 5. [`witness`] and [`cosignature`]: what others ask of a checkpoint before they put their name under it.
 //! 6. [`entry`]: the canonical bytes of one line of the log.
+//! 7. [`audit`]: a whole log against one checkpoint.
 //!
 //! # A walk through it
 //!
@@ -43,6 +44,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod checkpoint;
 pub mod cosignature;
 mod encoding;
@@ -52,6 +54,7 @@ pub mod proof;
 pub mod tree;
 pub mod witness;
 
+pub use audit::{Audit, Flaw};
 pub use checkpoint::Checkpoint;
 pub use cosignature::{Cosignature, WitnessKey};
 pub use entry::{Digest, Entry};

@@ -1,11 +1,12 @@
 //! The writer: one transaction after the other, each with everything that waits.
 
-use super::{Job, Release};
+use super::{Cosigned, Job, Release};
 use crate::journal::NumberedNote;
 use crate::store::{StoreError, StoreFile};
 use perennial_ledger::{MemoryNodes, NodeHash, Tree, TreeHead, tree::Growth, tree::StoredNode};
+use perennial_model::committee::SignerId;
 use sqlx::SqliteConnection;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -33,6 +34,7 @@ type Waiting = Vec<oneshot::Sender<Result<u64, StoreError>>>;
 struct Together {
     notes: Vec<NumberedNote>,
     releases: Vec<Release>,
+    cosigned: BTreeMap<SignerId, Cosigned>,
 }
 
 /// The connection, and what is durable in the file.
@@ -48,7 +50,9 @@ pub(super) struct Writer {
     pub written: Option<Written>,
     pub waiting: mpsc::UnboundedReceiver<Job>,
     pub notes: VecDeque<NumberedNote>,
-    /// When the oldest of them is to be written.
+    /// The newest cosigned checkpoint of each witness from which one came.
+    pub cosigned: BTreeMap<SignerId, Cosigned>,
+    /// When the oldest of both is to be written.
     pub notes_due: Instant,
     pub head: watch::Sender<TreeHead>,
     pub trouble: watch::Sender<Option<StoreError>>,
@@ -88,7 +92,7 @@ impl Written {
 
     /// Appends everything in one transaction.
     async fn append(&mut self, together: Together) -> Result<(), Failure> {
-        let Together { notes, releases } = together;
+        let Together { notes, releases, cosigned } = together;
         let last_note = notes.last().map_or(self.notes_taken, |note| note.number);
         let first = self.tree.size() as i64;
         let first_release = first + notes.len() as i64;
@@ -107,6 +111,9 @@ impl Written {
         insert_nodes(connection, nodes).await?;
         for (place, release) in (first_release..).zip(releases) {
             insert_release(connection, place, release).await?;
+        }
+        for (witness, cosigned) in cosigned {
+            insert_cosigned(connection, &witness, cosigned).await?;
         }
         if last_note != self.notes_taken {
             sqlx::query(
@@ -163,7 +170,7 @@ impl Writer {
                 Ok(job) => job,
                 Err(_) => return Open::Yes,
             }
-        } else if self.notes.is_empty() {
+        } else if self.nothing_is_due() {
             self.waiting.recv().await
         } else {
             match tokio::time::timeout_at(self.notes_due, self.waiting.recv()).await {
@@ -180,15 +187,28 @@ impl Writer {
                     waiting.push(done);
                 }
                 Job::Notes(notes) => {
-                    if self.notes.is_empty() {
-                        self.notes_due = Instant::now() + NOTES_WITHIN;
-                    }
+                    self.put_off();
                     notes.into_iter().for_each(|note| self.line_up(note));
+                }
+                Job::Cosigned(witness, cosigned) => {
+                    self.put_off();
+                    self.cosigned.insert(witness, cosigned);
                 }
             }
             next = if releases.len() < RELEASES_MAX { self.waiting.try_recv().ok() } else { None };
         }
         Open::Yes
+    }
+
+    fn nothing_is_due(&self) -> bool {
+        self.notes.is_empty() && self.cosigned.is_empty()
+    }
+
+    /// What comes first says when everything that follows is written.
+    fn put_off(&mut self) {
+        if self.nothing_is_due() {
+            self.notes_due = Instant::now() + NOTES_WITHIN;
+        }
     }
 
     /// After a boot of ceremonies the same notes come again; none is ever left out.
@@ -219,15 +239,18 @@ impl Writer {
         };
         let notes: Vec<NumberedNote> = self.notes.iter().take(most).cloned().collect();
         let (count, released) = (notes.len(), releases.len());
-        if count + released == 0 && self.trouble.borrow().is_some() {
+        let cosigned = if most > 0 { self.cosigned.clone() } else { BTreeMap::new() };
+        let kept: Vec<SignerId> = cosigned.keys().cloned().collect();
+        if count + released + kept.len() == 0 && self.trouble.borrow().is_some() {
             written.check_writable().await.map_err(|error| self.file.error(&error))?;
         }
-        if count + released > 0 {
-            let outcome = written.append(Together { notes, releases }).await;
+        if count + released + kept.len() > 0 {
+            let outcome = written.append(Together { notes, releases, cosigned }).await;
             outcome.map_err(|failure| failure.in_file(&self.file))?;
         }
         let first = written.tree.size() - released as u64;
         self.notes.drain(..count);
+        kept.iter().for_each(|witness| drop(self.cosigned.remove(witness)));
         self.notes_taken.store(written.notes_taken, Relaxed);
         self.head.send_replace(written.head());
         self.written = Some(written);
@@ -287,6 +310,23 @@ async fn insert_release(
     .bind(release.request.to_vec())
     .bind(release.released_ms as i64)
     .bind(release.answer)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_cosigned(
+    connection: &mut SqliteConnection,
+    witness: &SignerId,
+    cosigned: Cosigned,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO cosignatures (witness, size, note) VALUES ($1, $2, $3) \
+         ON CONFLICT (witness) DO UPDATE SET size = excluded.size, note = excluded.note",
+    )
+    .bind(witness.as_str())
+    .bind(cosigned.size as i64)
+    .bind(cosigned.note)
     .execute(connection)
     .await?;
     Ok(())
