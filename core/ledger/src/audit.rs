@@ -123,6 +123,11 @@ impl Audit {
         Ok(entry)
     }
 
+    /// The checkpoint as the log signed it. It says nothing about the entries until the audit has ended well.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
     /// How many entries were taken in.
     pub fn size(&self) -> u64 {
         self.tree.size()

@@ -1,6 +1,6 @@
 //! Signers as witnesses of the ledger: they cosign what the coordinator shows, and stop it when its ledger goes back.
 
-use crate::cluster::{Cluster, SIGNER, THE_COORDINATOR, said};
+use crate::cluster::{Cluster, OPERATOR, SIGNER, THE_COORDINATOR, said};
 use crate::load::{Tally, sign};
 use crate::people::{LOOK, PATIENCE, creation, renewal};
 use crate::transactions::payment;
@@ -10,6 +10,7 @@ use perennial_model::governance::Governance;
 use perennial_model::identity::IdentityKey;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const SIGNERS: [&str; 3] = ["a", "b", "c"];
@@ -157,6 +158,66 @@ fn every_signer_that_is_there_cosigns_the_ledger_and_one_that_was_away_catches_u
     cluster.wait_until_ready();
     sign(&cluster.api, &wallet, 20, &mut Tally::default()).expect("signed");
     wait_until_cosigned(&cluster, &SIGNERS, ledger_size(&cluster));
+}
+
+/// Runs the operator's tool: exit status, standard output, standard error.
+fn operator(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(OPERATOR).args(words).stdin(Stdio::null()).output().expect("run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn an_operator_reads_exports_and_audits_the_ledger_and_an_auditor_needs_nothing_but_governance() {
+    let (cluster, _) = working();
+    let checkpoint = wait_until_cosigned(&cluster, &SIGNERS, ledger_size(&cluster));
+    let path = |name: &str| cluster.place().join(name).display().to_string();
+    let (export, forged, empty) = (path("ledger.export"), path("forged.export"), path("empty"));
+    std::fs::create_dir(&empty).expect("made");
+    let (api, governance) = (cluster.api.address.to_string(), path("coordinator/governance.cbor"));
+    let live = ["--dir", &empty, "--api", &api];
+
+    let (status, shown, _) = operator(&[&["ledger", "tail", "--from", "0"], &live[..]].concat());
+    assert_eq!(status, Some(0));
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() as u64 >= checkpoint.head().size, "{shown}");
+    assert!(lines[0].contains("governance-pinned") && shown.contains("signature"), "{shown}");
+    let (status, shown, _) = operator(&[&["ledger", "tail", "--json"], &live[..]].concat());
+    let last: Value = serde_json::from_str(shown.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((status, last["index"].as_u64()), (Some(0), Some(lines.len() as u64 - 1)));
+
+    let (status, _, said) = operator(&[&["ledger", "export", "-o", &export], &live[..]].concat());
+    assert_eq!(status, Some(0), "{said}");
+    let trust = ["--governance", &governance, "--cosigned", "3", "--json"];
+    let offline = ["--dir", &empty, "--api", "127.0.0.1:9"];
+    for from in [&[&export[..]][..], &[]] {
+        let to = if from.is_empty() { live } else { offline };
+        let words = [&["ledger", "verify"], from, &trust[..], &to[..]].concat();
+        let (status, shown, said) = operator(&words);
+        assert_eq!(status, Some(0), "{said}");
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        assert_eq!(shown["cosigned_by"].as_array().map(Vec::len), Some(3), "{shown}");
+        assert!(shown["size"].as_u64().is_some_and(|size| size >= checkpoint.head().size), "{shown}");
+    }
+
+    let text = std::fs::read_to_string(&export).expect("an export");
+    let mut swapped: Vec<&str> = text.lines().collect();
+    swapped.swap(5, 6);
+    let swapped = swapped.join("\n") + "\n";
+    let cut = text.lines().take(8).map(|line| format!("{line}\n")).collect();
+    for (tampered, words) in [
+        (swapped, "entry 2 is missing: entry 3 stands in its place"),
+        (cut, "entry 5 is missing, and all after it"),
+        (text.replacen("\n4 ", "\n4 0", 1), "entry 4 is damaged"),
+    ] {
+        std::fs::write(&forged, tampered).expect("written");
+        let (status, _, said) =
+            operator(&[&["ledger", "verify", &forged], &trust[..], &offline[..]].concat());
+        assert!(status == Some(1) && said.contains(words), "{status:?}: {said}");
+    }
+    let too_many = ["ledger", "verify", &export, "--governance", &governance, "--cosigned", "4"];
+    let (status, _, said) = operator(&[&too_many, &offline[..]].concat());
+    assert!(status == Some(1) && said.contains("3 signers have cosigned, 4 are wanted"), "{said}");
 }
 
 #[test]
