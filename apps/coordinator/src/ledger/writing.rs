@@ -56,6 +56,8 @@ pub(super) struct Writer {
     pub notes_due: Instant,
     pub head: watch::Sender<TreeHead>,
     pub trouble: watch::Sender<Option<StoreError>>,
+    /// Since when a write has not come back.
+    pub writing: watch::Sender<Option<std::time::Instant>>,
     pub notes_taken: Arc<AtomicI64>,
 }
 
@@ -138,7 +140,10 @@ impl Writer {
             let mut releases = Vec::new();
             let mut waiting = Waiting::new();
             let open = self.collect(&mut releases, &mut waiting).await;
-            match self.write(releases).await {
+            self.writing.send_replace(Some(std::time::Instant::now()));
+            let outcome = self.write(releases).await;
+            self.writing.send_replace(None);
+            match outcome {
                 Ok(first) => {
                     for (place, done) in (first..).zip(waiting) {
                         // Whoever asked may have gone meanwhile; here and below.
