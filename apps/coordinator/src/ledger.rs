@@ -8,6 +8,7 @@
 pub mod key;
 pub mod notes;
 mod reading;
+mod rows;
 pub mod witnesses;
 mod writing;
 

@@ -1,6 +1,6 @@
 //! The writer: one transaction after the other, each with everything that waits.
 
-use super::{Cosigned, Job, Release};
+use super::{Cosigned, Job, Release, rows};
 use crate::journal::NumberedNote;
 use crate::store::{StoreError, StoreFile};
 use perennial_ledger::{MemoryNodes, NodeHash, Tree, TreeHead, tree::Growth, tree::StoredNode};
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// The most releases in one transaction.
-const RELEASES_MAX: usize = 256;
+const RELEASES_MAX: usize = 8192;
 /// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
@@ -103,17 +103,9 @@ impl Written {
         let Growth { tree, nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
         let connection = &mut self.connection;
         sqlx::query("BEGIN").execute(&mut *connection).await?;
-        for (place, entry) in (first..).zip(entries) {
-            sqlx::query("INSERT INTO entries (place, entry) VALUES ($1, $2)")
-                .bind(place)
-                .bind(entry)
-                .execute(&mut *connection)
-                .await?;
-        }
-        insert_nodes(connection, nodes).await?;
-        for (place, release) in (first_release..).zip(releases) {
-            insert_release(connection, place, release).await?;
-        }
+        rows::insert_entries(connection, (first..).zip(entries).collect()).await?;
+        rows::insert_nodes(connection, nodes).await?;
+        rows::insert_releases(connection, (first_release..).zip(releases).collect()).await?;
         for (witness, cosigned) in cosigned {
             insert_cosigned(connection, &witness, cosigned).await?;
         }
@@ -288,36 +280,6 @@ impl Failure {
             Self::Tree(error) => file.damaged(error.to_string()),
         }
     }
-}
-
-async fn insert_nodes(connection: &mut SqliteConnection, nodes: Vec<StoredNode>) -> Result<(), sqlx::Error> {
-    for node in nodes {
-        sqlx::query("INSERT INTO nodes (level, place, hash) VALUES ($1, $2, $3)")
-            .bind(i64::from(node.position.level))
-            .bind(node.position.index as i64)
-            .bind(node.hash.0.to_vec())
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn insert_release(
-    connection: &mut SqliteConnection,
-    place: i64,
-    release: Release,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO releases (place, idempotency_key, request, released_ms, answer) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(place)
-    .bind(release.idempotency_key)
-    .bind(release.request.to_vec())
-    .bind(release.released_ms as i64)
-    .bind(release.answer)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 async fn insert_cosigned(
