@@ -55,6 +55,9 @@ pub enum Command {
     /// What was asked of the signers, and how far it is
     #[command(subcommand)]
     Ceremony(Ceremony),
+    /// The ledger: what happened, and whether anybody has changed it since
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// The signers, as the coordinator sees them
     #[command(subcommand)]
     Signer(Signer),
@@ -302,6 +305,48 @@ pub enum Ceremony {
         /// The plan's digest, or its first digits
         ceremony: String,
     },
+}
+
+/// `perennial ledger`
+#[derive(Subcommand, Debug)]
+pub enum Ledger {
+    /// Show entries [default: the last 20]
+    Tail {
+        /// Go on with what comes, until interrupted
+        #[arg(short, long)]
+        follow: bool,
+        /// Begin with this entry, counted from 0
+        #[arg(long, value_name = "N")]
+        from: Option<u64>,
+    },
+    /// Write all entries and the newest cosigned checkpoint into a file, for `verify`
+    Export {
+        /// The file; it must not exist
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Check every entry against the checkpoint, and who has cosigned that
+    Verify {
+        /// An export; nobody is asked anything [default: the coordinator's ledger]
+        file: Option<PathBuf>,
+        /// Whom to believe
+        #[command(flatten)]
+        trust: Trust,
+    },
+}
+
+/// Whom an auditor believes.
+#[derive(Args, Debug)]
+pub struct Trust {
+    /// The governance with the signers' keys [default: the cluster's]
+    #[arg(long, value_name = "FILE")]
+    pub governance: Option<PathBuf>,
+    /// How many signers must have cosigned [default: more than half]
+    #[arg(long, value_name = "N")]
+    pub cosigned: Option<usize>,
+    /// The ledger's key, if you have pinned it: name+id+base64
+    #[arg(long)]
+    pub key: Option<String>,
 }
 
 /// `perennial signer`

@@ -12,6 +12,7 @@ mod failure;
 mod governance;
 mod init;
 mod key_file;
+mod ledger;
 mod operator;
 mod plans;
 mod process;
@@ -73,6 +74,7 @@ fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {
         Command::Refresh(arguments) => refresh::run(&operator()?, arguments),
         Command::Approve(arguments) => approve::run(&operator()?, arguments),
         Command::Ceremony(command) => ceremony::run(&operator()?, command),
+        Command::Ledger(command) => ledger::run(&operator()?, command),
         Command::Signer(Signer::List) => signer::list(&operator()?),
         Command::Demo(arguments) => return demo::run(global, arguments),
     };

@@ -23,6 +23,7 @@ use crate::ceremonies::Ceremonies;
 use crate::gateway::Gateway;
 use crate::identity::Pin;
 use crate::ledger::key::LedgerKey;
+use crate::ledger::witnesses::Witnesses;
 use crate::ledger::{Ledger, LedgerReader};
 use crate::plan_reader::PlanReader;
 use crate::post::Outbox;
@@ -54,6 +55,8 @@ pub struct Desk {
     pub entries: Arc<LedgerReader>,
     /// The plans of ceremonies that are over.
     pub plans: Arc<PlanReader>,
+    /// Who has cosigned the ledger.
+    pub witnesses: Witnesses,
     /// The key of checkpoints.
     pub ledger_key: Arc<LedgerKey>,
     /// Who approves, and who the signers are.

@@ -80,8 +80,8 @@ pub enum SignError {
         /// Why the last session gave nothing.
         last: String,
     },
-    /// There is a signature, but it cannot be entered in the ledger.
-    #[error("a signature was made and is not released: {0}")]
+    /// A signature cannot be entered in the ledger, if there is one already.
+    #[error("no signature is released: {0}")]
     Withheld(StoreError),
     /// What was released before cannot be looked up.
     #[error("the ledger cannot be read: {0}")]
@@ -175,6 +175,10 @@ impl Gateway {
     ) -> Result<Answer, SignError> {
         let most = self.shared.signing.requests_in_flight;
         let _room = Arc::clone(&self.shared.room).try_acquire_owned().map_err(|_| SignError::Busy(most))?;
+        // What could not be released is not made.
+        if let Some(blocked) = self.shared.ledger.blocked() {
+            return Err(SignError::Withheld(blocked));
+        }
         request::Request::new(Arc::clone(&self.shared), prepared).run(key).await
     }
 }

@@ -15,18 +15,21 @@ use crate::ceremonies::{Ceremonies, CeremoniesError, CeremoniesThread, Parts};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::Gateway;
+use crate::ledger::witnesses::Witnesses;
 use crate::ledger::{Ledger, LedgerReader};
 use crate::mailbox::{
     ITEMS_MAX, Limits, ListenError, LoopbackListener, Mailbox, ServeError, ServerTls, SharedPin, serve,
 };
 use crate::plan_reader::PlanReader;
-use crate::post::{self, Outbox};
+use crate::post::{self, Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
 use crate::trusted::InForce;
 use crate::view::View;
 use crate::world::now_ms;
 use axum::serve::ListenerExt;
+use perennial_model::committee::SignerId;
+use perennial_model::mail::Reply;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +115,11 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         ledger: ledger.clone(),
     })?;
     let released = LedgerReader::new(ledger_file.clone());
+    let witnesses_reader = LedgerReader::new(ledger_file.clone());
+    let (key, mail) = (Arc::clone(&ledger_key), outbox.clone());
+    let (witnesses, offering) =
+        Witnesses::open(ledger.clone(), witnesses_reader, key, mail, in_force.clone()).await?;
+    elsewhere.spawn(offering);
     let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), released);
     tokio::spawn(gateway.clone().follow(heard_news));
     elsewhere.spawn(ledger_file.clone().keep_log_short());
@@ -120,7 +128,8 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let (stop, stopping) = watch::channel(Stop::No);
     let (incoming, waiting) = mpsc::channel(INCOMING_MAX);
     let mail = tokio::spawn(serve(mail_listener, tls, mailbox, incoming, stopped(stopping.clone())));
-    tokio::spawn(post::start(outbox.clone(), waiting, ceremonies.clone(), gateway.clone())?);
+    let replies = Replies { ceremonies: ceremonies.clone(), witnesses: witnesses.clone() };
+    tokio::spawn(post::start(outbox.clone(), waiting, replies, gateway.clone())?);
     let desk = Desk {
         view,
         ceremonies: ceremonies.clone(),
@@ -128,6 +137,7 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         ledger,
         entries: Arc::new(LedgerReader::new(ledger_file)),
         plans: Arc::new(PlanReader::new(ceremonies_file)),
+        witnesses,
         ledger_key,
         in_force,
         pin,
@@ -139,6 +149,21 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let took_ms = now_ms().saturating_sub(started_ms);
     tracing::info!("ready after {took_ms} ms: API at http://{api_address}, mail at {mail_address}");
     until_stopped(Running { stop, mail, api, ledger_writer, ceremonies, ceremonies_thread }).await
+}
+
+/// Hands replies to those whom they concern.
+struct Replies {
+    ceremonies: Ceremonies,
+    witnesses: Witnesses,
+}
+
+impl TakeReplies for Replies {
+    fn take_reply(&self, from: SignerId, reply: Reply) {
+        match reply {
+            Reply::Checkpoint(answer) => self.witnesses.take(from, answer),
+            reply => self.ceremonies.take_reply(from, reply),
+        }
+    }
 }
 
 /// Whether everything is to end.

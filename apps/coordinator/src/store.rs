@@ -46,6 +46,14 @@ pub enum StoreError {
         /// What SQLite says.
         reason: String,
     },
+    /// The disk has not answered for too long. Whether it was written shows when it answers.
+    #[error("the disk has not confirmed a write to {file} for {waited_ms} ms: check the disk")]
+    Blocked {
+        /// The file.
+        file: String,
+        /// For how long, in milliseconds.
+        waited_ms: u64,
+    },
     /// The file is damaged, of another version, or used by somebody else.
     #[error("{file} cannot be used ({reason}): restore it, or start the version that wrote it")]
     Unusable {

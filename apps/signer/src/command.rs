@@ -1,4 +1,5 @@
-//! The command line: `init` makes a signer's directory, `run` works in it, `show` tells what it holds.
+//! The command line: `init` makes a signer's directory, `run` works in it, `show` tells what it holds,
+//! `clear-halt` lets it work again after it has halted.
 
 use crate::config::{self, CONFIG_FILE, Config};
 use crate::ending::{ExitStatus, Failure};
@@ -8,6 +9,7 @@ use crate::process::{self, DirectoryLock};
 use crate::run::StartError;
 use crate::{log, private_file, run, show, store};
 use clap::{Parser, Subcommand};
+use perennial_custody::witness::Clear;
 use perennial_model::committee::SignerId;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -55,6 +57,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Let a signer that has halted work again, while it does not run. It halted because the ledger did not continue
+    /// what it had cosigned: know why before you clear it.
+    ClearHalt {
+        /// The signer's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Forget the last checkpoint cosigned as well, and believe the next one as the first, whatever it says and
+        /// whoever signed it.
+        #[arg(long)]
+        forget_checkpoint: bool,
+    },
 }
 
 /// Does what the arguments say. The status is 0 after a wanted end, and else one of [`ExitStatus`]; then one line
@@ -92,6 +105,11 @@ fn carry_out(command: Command) -> Result<(), StartError> {
         Command::Run { dir } => run::run(&dir, |config| log::begin(config.tune.log)),
         Command::Show { dir, json } => {
             show::show(&dir, if json { show::Form::Json } else { show::Form::Text })
+        }
+        Command::ClearHalt { dir, forget_checkpoint } => {
+            let clear = if forget_checkpoint { Clear::HaltAndCheckpoint } else { Clear::Halt };
+            let cleared = run::clear_halt(&dir, clear)?;
+            show::write(&show::cleared(&cleared, clear))
         }
     }
 }

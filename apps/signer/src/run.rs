@@ -24,7 +24,8 @@ use perennial_custody::governing::recorded_governance;
 use perennial_custody::keeper::{Keeper, LoadFailed, Own};
 use perennial_custody::pinned::Pinned;
 use perennial_custody::signing::Desk;
-use perennial_custody::store::StoreFailed;
+use perennial_custody::store::{Store, StoreFailed, Table};
+use perennial_custody::witness::{self, Clear, Standing};
 use perennial_model::committee::SignerId;
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::identity::IdentityKey;
@@ -138,6 +139,29 @@ pub fn run(
     let (statements, wrapping) = keys.into_use(me);
     let own = Own { identity: Arc::new(statements), wrapping: Arc::new(wrapping), pinned: Arc::new(pinned) };
     Running::start(&config, &identity, own, stores)?.until_stopped(signals)
+}
+
+/// Clears the halt of the signer of this directory, which does not run, and says what it cleared.
+///
+/// # Errors
+/// [`StartError`] while the signer runs, and when its files cannot be read or written.
+pub fn clear_halt(directory: &Path, clear: Clear) -> Result<Standing, StartError> {
+    check_directory(directory)?;
+    let _lock = DirectoryLock::take(directory)?;
+    let config = Config::load(directory)?;
+    let keys = Keys::load(directory)?;
+    let identity = Identity::load_or_create(directory)?;
+    let owner = Owner {
+        signer: name_in_governance(&config, &keys.identity_key(), &identity)?,
+        identity_key: keys.identity_key(),
+        wrapping_check: keys.wrapping_check(),
+    };
+    let mut stores = store::open(directory, &owner, config.tune.records_cache_mib << 20)?;
+    let standing = witness::standing(&stores.keeper.all(Table::Ledger)?).map_err(LoadFailed::Records)?;
+    if standing.halt.is_some() {
+        witness::clear(&mut stores.keeper, clear)?;
+    }
+    Ok(standing)
 }
 
 /// Both lanes and the way to stop them.
@@ -346,6 +370,9 @@ fn announce(config: &Config, governance: &History, owner: &Owner, identity: &Ide
 fn announce_records(keeper: &Keeper) {
     let wallets = keeper.wallets().count();
     tracing::info!(wallets, "the records are taken up");
+    if let Some(reason) = keeper.halted() {
+        tracing::error!("HALTED: {reason}; `perennial-signer clear-halt` once it is known why");
+    }
     for (wallet, epoch) in keeper.damaged() {
         tracing::error!(
             "the share of {wallet} epoch {epoch} does not open: its slot is damaged; refresh the wallet"

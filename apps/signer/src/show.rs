@@ -10,10 +10,12 @@ use perennial_custody::keeper::LoadFailed;
 use perennial_custody::keyslots::SlotBytes;
 use perennial_custody::record::{ChunkRecord, ChunkState, WalletRecord};
 use perennial_custody::store::Table;
-use perennial_model::encoding;
+use perennial_custody::witness::{self, Clear, Standing};
+use perennial_model::encoding::{self, Bytes};
 use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
 use perennial_model::plan::Chunk;
+use perennial_model::witness::Alarm;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -42,6 +44,11 @@ pub fn show(directory: &Path, form: Form) -> Result<(), StartError> {
         (Some(look), Form::Json) => format!("{}\n", as_json(&look, &read(&look)?)),
         (Some(look), Form::Text) => as_text(&look, &read(&look)?),
     };
+    write(&text)
+}
+
+/// Writes to standard output. If nobody reads it, nothing is lost.
+pub(crate) fn write(text: &str) -> Result<(), StartError> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
             Err(StartError::System { action: "write to standard output", source })
@@ -55,6 +62,7 @@ struct Holdings {
     chunks: BTreeMap<Chunk, ChunkRecord>,
     banned: BTreeSet<String>,
     sessions: usize,
+    ledger: Standing,
 }
 
 fn read(look: &Look) -> Result<Holdings, StartError> {
@@ -76,7 +84,8 @@ fn read(look: &Look) -> Result<Holdings, StartError> {
     let bans = rows(Table::Ban)?.into_iter().chain(of_desk(Table::Ban)?);
     let banned = bans.map(|(key, _)| text(key)).collect::<Result<_, _>>()?;
     let sessions = rows(Table::Session)?.len() + of_desk(Table::Session)?.len();
-    Ok(Holdings { wallets, chunks, banned, sessions })
+    let ledger = witness::standing(&rows(Table::Ledger)?).map_err(|e| damaged(e.to_string()))?;
+    Ok(Holdings { wallets, chunks, banned, sessions, ledger })
 }
 
 impl Holdings {
@@ -156,6 +165,15 @@ fn as_json(look: &Look, holdings: &Holdings) -> Value {
         "slots": { "used": used(&look.slots), "size": look.slots.len() },
         "banned": holdings.banned,
         "sessions": holdings.sessions,
+        "checkpoint": holdings.ledger.checkpoint.as_ref().map(|held| note(&held.note)),
+        "halted": halt(&holdings.ledger).map(|(reason, alarm)| json!({
+            "reason": reason,
+            "breach": alarm.breach.name(),
+            "at_ms": alarm.at_ms,
+            "key": alarm.key,
+            "cosigned": note(&alarm.held),
+            "offered": note(&alarm.offered),
+        })),
     })
 }
 
@@ -192,5 +210,49 @@ fn as_text(look: &Look, holdings: &Holdings) -> String {
     for banned in &holdings.banned {
         let _ = writeln!(text, "the pair with {banned} is banned: people have to decide");
     }
-    text
+    if let Some(held) = &holdings.ledger.checkpoint {
+        let _ = writeln!(text, "\nthe ledger's last checkpoint that it cosigned:\n{}", indented(&held.note));
+    }
+    text + &halt_in_words(&holdings.ledger)
+}
+
+/// What was cleared, in words.
+pub(crate) fn cleared(standing: &Standing, clear: Clear) -> String {
+    if standing.halt.is_none() {
+        return "this signer has not halted: nothing was changed\n".to_owned();
+    }
+    let kept = match clear {
+        Clear::Halt => {
+            "cleared; a ledger that continues the cosigned checkpoint is cosigned again, any other halts"
+        }
+        Clear::HaltAndCheckpoint => {
+            "cleared, and the cosigned checkpoint with it; the next one is believed as it comes"
+        }
+    };
+    format!("{}{kept}\n", halt_in_words(standing))
+}
+
+fn halt_in_words(standing: &Standing) -> String {
+    let Some((reason, alarm)) = halt(standing) else { return String::new() };
+    format!(
+        "\nHALTED, it signs nothing: {reason}\nseen at {} ms; the ledger's key: {}\nit had cosigned:\n{}\nit was \
+         offered:\n{}\n",
+        alarm.at_ms,
+        alarm.key,
+        indented(&alarm.held),
+        indented(&alarm.offered)
+    )
+}
+
+fn halt(standing: &Standing) -> Option<(&str, Alarm)> {
+    let halt = standing.halt.as_ref()?;
+    Some((&halt.reason, halt.alarm.read_unchecked().ok()?))
+}
+
+fn note(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(&bytes.0).into_owned()
+}
+
+fn indented(bytes: &Bytes) -> String {
+    note(bytes).trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -3,6 +3,7 @@
 mod cpu;
 mod fleet;
 mod fleet_core;
+mod ledger;
 mod live;
 mod report;
 mod signing;
@@ -32,6 +33,8 @@ enum Benchmark {
     Signing,
     /// Fleets of wallets refreshed in one ceremony: real processes and disk.
     Fleet,
+    /// The ledger: entries a second until they are durable, and proofs at ten million entries.
+    Ledger,
     /// All of them, one after the other.
     All,
 }
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         (Benchmark::FleetCore, fleet_core::run),
         (Benchmark::Signing, signing::run),
         (Benchmark::Fleet, fleet::run),
+        (Benchmark::Ledger, ledger::run),
     ];
     for (benchmark, run) in runs {
         if arguments.benchmark == *benchmark || arguments.benchmark == Benchmark::All {

@@ -1,5 +1,5 @@
 //! The shipped coordinator and the shipped signers as processes with directories of their own, asked over the API
-//! as anybody would: killed at every phase of a ceremony, given bad input and full disks, and searched for secrets.
+//! as anybody would: killed at every phase of a ceremony, given bad input, full disks and old ledgers, and searched for secrets.
 
 #[path = "live/api.rs"]
 mod api;
@@ -33,3 +33,5 @@ mod secrets;
 mod stores;
 #[path = "live/transactions.rs"]
 mod transactions;
+#[path = "live/witnesses.rs"]
+mod witnesses;

@@ -50,7 +50,8 @@ const RANDOMNESS: [&str; 4] = ["getrandom", "rand", "fastrand", "oorandom"];
 
 /// What the tests of core may use beyond what core itself uses: properties, fixed randomness, and the reference
 /// readers that judge ours.
-const TEST_CRATES: [&str; 8] = [
+const TEST_CRATES: [&str; 9] = [
+    "ssh-key",
     "proptest",
     "rand_chacha",
     "rand_core",

@@ -4,6 +4,7 @@
 //! depends on this signer's own records is the keeper's to check.
 
 use crate::pinned::Pinned;
+use perennial_ledger::ConsistencyProof;
 use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::certificate::Confirmed;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
@@ -16,6 +17,7 @@ use perennial_model::plan::Chunk;
 use perennial_model::session::{SessionMessage, SessionRequest};
 use perennial_model::share_set::ShareSet;
 use perennial_model::vote::VoteKind;
+use perennial_model::witness::Offer;
 use std::sync::Arc;
 
 /// Finds an approved plan that this signer keeps.
@@ -51,6 +53,8 @@ pub enum Checked {
     SessionMail(Said<SessionMessage>),
     /// Another signer's word while a pair base is made.
     PairingMail(Said<PairingMessage>),
+    /// A checkpoint with a proof that can be read. Who signed it is checked against this signer's own records.
+    Checkpoint(Box<Offer>, ConsistencyProof),
 }
 
 /// Everything that a holder verifies.
@@ -105,7 +109,10 @@ fn about(request: &Request) -> About {
         }
         Request::Activate(certificate) | Request::Retire(certificate) => chunk(&certificate.inputs.chunk),
         Request::Session(request) => About { session: Some(request.session), ..About::default() },
-        Request::SessionMail(_) | Request::PairingMail(_) | Request::Governance(_) => About::default(),
+        Request::SessionMail(_)
+        | Request::PairingMail(_)
+        | Request::Governance(_)
+        | Request::Checkpoint(_) => About::default(),
     }
 }
 
@@ -160,6 +167,11 @@ fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Chec
                 return Err(Error::denied("pairing mail for somebody else"));
             }
             Checked::PairingMail(said)
+        }
+        Request::Checkpoint(offer) => {
+            let proof = ConsistencyProof::from_bytes(&offer.proof.0)
+                .map_err(|e| Error::denied(format!("the proof with a checkpoint: {e}")))?;
+            Checked::Checkpoint(offer, proof)
         }
     })
 }

@@ -18,6 +18,7 @@ use crate::serving::{Attempt, Change, ServedEpoch};
 use crate::sessions::Sessions;
 use crate::store::{Store, StoreFailed, Table};
 use crate::turn::{Draft, Effect, Turn};
+use crate::witness::Witness;
 use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
@@ -59,6 +60,7 @@ pub struct Keeper {
     pub(crate) pairs: Pairs,
     pub(crate) probes: Sessions,
     pub(crate) begun: Begun,
+    pub(crate) witness: Witness,
     damaged: Vec<(WalletId, Epoch)>,
 }
 
@@ -110,6 +112,7 @@ impl Keeper {
             pairs: Pairs::default(),
             probes: Sessions::default(),
             begun: Begun::read(store)?,
+            witness: Witness::read(store)?,
             damaged: Vec::new(),
         };
         let governances = keeper.read_governance(store)?;
@@ -155,6 +158,9 @@ impl Keeper {
     pub fn tick(mut self, now_ms: u64) -> Turn {
         let mut draft = Draft::default();
         draft.mail.extend(self.probes.expire(now_ms).into_iter().map(Reply::Session));
+        if self.witness.halted().is_some() {
+            return Turn::new(self, draft);
+        }
         self.keep_all_due(now_ms, &mut draft);
         self.drop_overdue(now_ms, &mut draft);
         Turn::new(self, draft)
@@ -178,6 +184,9 @@ impl Keeper {
         checked: Checked,
         draft: &mut Draft,
     ) -> Result<(), Error> {
+        if !matches!(checked, Checked::Checkpoint(..)) {
+            self.witness.check()?;
+        }
         match checked {
             Checked::Plan(approved, document) => self.take_plan(now_ms, *approved, &document, draft),
             Checked::Governance(next) => self.take_governance(*next, draft),
@@ -191,7 +200,13 @@ impl Keeper {
             Checked::Activate(confirmed) => self.activate(now_ms, rng, *confirmed, draft),
             Checked::Keep(chunk) => self.keep(now_ms, &chunk, draft),
             Checked::Retire(confirmed) => self.retire(now_ms, *confirmed, draft),
+            Checked::Checkpoint(offer, proof) => self.checkpoint(now_ms, *offer, &proof, draft),
         }
+    }
+
+    /// Why this signer signs nothing and votes nothing; none while it works.
+    pub fn halted(&self) -> Option<&Arc<str>> {
+        self.witness.halted()
     }
 
     /// What this signer may be asked about itself: its chunks and their states.
@@ -368,6 +383,7 @@ impl Keeper {
         }
         self.resume_bases(&mut draft);
         draft.changes.extend(self.pairs.published());
+        draft.changes.extend(self.witness.halted().cloned().map(Change::Halted));
         draft.changes.extend(self.wallets.keys().map(|wallet| self.published(wallet)));
         Ok(draft)
     }
@@ -443,6 +459,7 @@ fn about(checked: &Checked) -> About {
         Checked::Session(request) => About { session: Some(request.session), ..About::default() },
         Checked::SessionMail(said) => About { session: Some(said.body.session), ..About::default() },
         Checked::PairingMail(said) => About { plan: Some(said.body.plan), ..About::default() },
+        Checked::Checkpoint(..) => About::default(),
     }
 }
 

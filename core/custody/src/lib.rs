@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`governing`], [`turn`], [`store`], [`keyslots`],
 //! [`seal`], [`redistribution`], [`serving`], [`signing`], [`sessions`], [`gate`], [`probe`], [`engine`],
-//! [`pairing`], [`share`].
+//! [`pairing`], [`share`], [`witness`].
 
 mod begun;
 mod ceremony;
@@ -31,3 +31,4 @@ pub mod signing;
 pub mod simulation;
 pub mod store;
 pub mod turn;
+pub mod witness;

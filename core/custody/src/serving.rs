@@ -131,6 +131,8 @@ pub enum Change {
     NoBase(SignerId, Attempt),
     /// Nothing is signed with this counterparty any more.
     Banned(SignerId),
+    /// This signer has halted for this reason: nothing is signed any more.
+    Halted(Arc<str>),
     /// An Activation of this chunk was looked at, and this signer does not serve it all the same.
     NotServed(Chunk),
     /// This governance is in force.

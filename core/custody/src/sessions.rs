@@ -187,6 +187,13 @@ impl Sessions {
         ended.into_iter().filter_map(|session| self.end(session, "a signer in it is banned")).collect()
     }
 
+    /// Ends every session, and reports them.
+    pub fn halt(&mut self, why: &str) -> Vec<SessionReport> {
+        self.early.clear();
+        let ended: Vec<Digest> = self.running.keys().copied().collect();
+        ended.into_iter().filter_map(|session| self.end(session, why)).collect()
+    }
+
     /// How many sessions run.
     pub fn len(&self) -> usize {
         self.running.len()

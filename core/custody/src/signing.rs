@@ -42,6 +42,8 @@ pub struct Desk {
     serving: HashMap<WalletId, Vec<Arc<ServedEpoch>>>,
     bases: HashMap<(SignerId, Attempt), Arc<Base>>,
     banned: BTreeSet<SignerId>,
+    /// Why nothing is signed; none while this signer works.
+    halted: Option<Arc<str>>,
     sessions: Sessions,
     begun: Begun,
     parked: BTreeMap<Digest, (u64, SessionRequest)>,
@@ -107,6 +109,7 @@ impl Desk {
             serving: HashMap::new(),
             bases: HashMap::new(),
             banned,
+            halted: None,
             sessions: Sessions::default(),
             begun: Begun::read(store)?,
             parked: BTreeMap::new(),
@@ -179,7 +182,8 @@ impl Desk {
     }
 
     fn request(&mut self, now_ms: u64, rng: &mut dyn CryptoRng, request: SessionRequest) -> DeskTurn {
-        if let Purpose::Transaction { activation: Some(certificate), .. } = &request.purpose
+        if self.halted.is_none()
+            && let Purpose::Transaction { activation: Some(certificate), .. } = &request.purpose
             && !self.serves(&request)
             && self.parked.len() < PARKED_MAX
         {
@@ -216,6 +220,9 @@ impl Desk {
             return Err(Error::denied("probes are signed on the ceremony's side"));
         };
         self.own.pinned.check_named()?;
+        if let Some(reason) = &self.halted {
+            return Err(Error::denied(&**reason));
+        }
         if !request.signers.contains(self.own.pinned.me()) {
             return Err(Error::denied("a session without this signer"));
         }
@@ -275,6 +282,9 @@ impl Desk {
     }
 
     fn mail(&mut self, now_ms: u64, rng: &mut dyn CryptoRng, said: Said<SessionMessage>) -> DeskTurn {
+        if self.halted.is_some() {
+            return DeskTurn::default();
+        }
         let stepped = self.sessions.mail(now_ms, rng, said);
         self.send(stepped)
     }
@@ -313,6 +323,11 @@ impl Serve for Desk {
                     self.banned.insert(counterparty);
                 }
                 Change::Governed(pinned) => self.own.pinned = pinned,
+                Change::Halted(reason) => {
+                    let ended = self.sessions.halt(&reason);
+                    self.unsent.extend(ended.into_iter().map(Reply::Session));
+                    self.halted = Some(reason);
+                }
                 Change::NotServed(chunk) => {
                     let brought = |request: &SessionRequest| match &request.purpose {
                         Purpose::Transaction { activation: Some(certificate), .. } => {

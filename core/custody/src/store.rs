@@ -22,11 +22,13 @@ pub enum Table {
     Ban,
     /// Versions of governance with their approvals, by number.
     Governance,
+    /// The last checkpoint of the ledger that was cosigned, and why this signer halted.
+    Ledger,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Plan,
         Self::Wallet,
         Self::Chunk,
@@ -35,6 +37,7 @@ impl Table {
         Self::Session,
         Self::Ban,
         Self::Governance,
+        Self::Ledger,
     ];
 
     /// Its name on disk.
@@ -48,6 +51,7 @@ impl Table {
             Self::Session => "session",
             Self::Ban => "ban",
             Self::Governance => "governance",
+            Self::Ledger => "ledger",
         }
     }
 }

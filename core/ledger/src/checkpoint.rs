@@ -19,7 +19,7 @@
 //! Our own code and not the crate `tlog_tiles` 0.2: it accepts extension lines and takes its stored
 //! hashes in one numbered sequence, and brings `serde_json` and `url` into the verifier.
 
-use crate::note::{Note, NoteKey, SignNote};
+use crate::note::{Note, NoteKey, SignNote, SignatureLine};
 use crate::tree::{NodeHash, SIZE_MAX, TreeHead};
 use crate::{Error, KeyName};
 use base64ct::{Base64, Encoding};
@@ -73,6 +73,21 @@ impl Checkpoint {
     /// The size and root that were signed.
     pub fn head(&self) -> &TreeHead {
         &self.head
+    }
+
+    /// The text that the log signed, and witnesses cosign.
+    pub(crate) fn text(&self) -> &str {
+        self.note.text()
+    }
+
+    /// The line of a key under the note. What is in it is not yet verified.
+    pub(crate) fn line_of(&self, name: &KeyName, id: u32) -> Result<&SignatureLine, Error> {
+        self.note.line_of(name, id)
+    }
+
+    /// Adds a line under the note.
+    pub(crate) fn add(&mut self, line: SignatureLine) -> Result<(), Error> {
+        self.note.add(line)
     }
 
     /// The whole note, with every signature on it.

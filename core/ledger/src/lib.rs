@@ -1,7 +1,8 @@
 //! The ledger: a Merkle log to which entries are only ever added, and proofs about it that anyone can check.
 //!
 //! Whoever runs the log cannot change, drop or reorder an entry once a checkpoint over it was seen by
-//! somebody else: every later checkpoint has to be proved to contain the earlier one.
+//! somebody else: every later checkpoint has to be proved to contain the earlier one. Witnesses are somebody
+//! else: they cosign a checkpoint only if it continues the last one that they cosigned.
 //!
 //! This crate refuses to do I/O, to read a clock, to draw randomness, to hold a secret key, and to know what
 //! an entry means: entries are bytes to it, and it imports nothing of ours. It decides nothing about when a
@@ -14,7 +15,9 @@
 //! 2. [`proof`]: that an entry is in the log, that one state of the log continues another.
 //! 3. [`note`]: text signed by a key, in the C2SP signed-note format.
 //! 4. [`checkpoint`]: size and root of the log, signed as a note.
-//! 5. [`entry`]: the canonical bytes of one line of the log.
+//! 5. [`witness`] and [`cosignature`]: what others ask of a checkpoint before they put their name under it.
+//! 6. [`entry`]: the canonical bytes of one line of the log.
+//! 7. [`audit`]: a whole log against one checkpoint.
 //!
 //! # A walk through it
 //!
@@ -41,14 +44,19 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod checkpoint;
+pub mod cosignature;
 mod encoding;
 pub mod entry;
 pub mod note;
 pub mod proof;
 pub mod tree;
+pub mod witness;
 
+pub use audit::{Audit, Flaw};
 pub use checkpoint::Checkpoint;
+pub use cosignature::{Cosignature, WitnessKey};
 pub use entry::{Digest, Entry};
 pub use note::{KeyName, NoteKey, SignNote};
 pub use proof::{ConsistencyProof, InclusionProof, prove_consistency, prove_inclusion};

@@ -89,12 +89,7 @@ impl NoteKey {
     /// [`Error::Unfit`] if the bytes are no point of the curve, or one of small order, under which anybody
     /// can sign.
     pub fn new(name: KeyName, public: &[u8; 32]) -> Result<Self, Error> {
-        let unfit = |reason: String| Error::Unfit { what: "Ed25519 public key", reason };
-        let public = VerifyingKey::from_bytes(public).map_err(|error| unfit(error.to_string()))?;
-        if public.is_weak() {
-            return Err(unfit("a point of small order".into()));
-        }
-        Ok(Self { name, public })
+        Ok(Self { name, public: sound_public(public)? })
     }
 
     /// Reads the one-line form of [`NoteKey`]'s `Display`: `name+id+base64`, the id in 8 hexadecimal digits
@@ -104,24 +99,8 @@ impl NoteKey {
     /// # Errors
     /// [`Error::Malformed`] if it is anything else, or if the id is not that of name and key.
     pub fn parse(line: &str) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Malformed { what: "note key", reason };
-        let mut parts = line.splitn(3, '+');
-        let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(wrong("expected name+id+base64".into()));
-        };
-        let bytes = Base64::decode_vec(encoded).map_err(|error| wrong(error.to_string()))?;
-        let public = match bytes.split_first() {
-            Some((&ED25519, public)) => public.try_into().ok(),
-            _ => None,
-        };
-        let public = public.ok_or_else(|| wrong("expected 0x01 and a 32-byte Ed25519 public key".into()))?;
-        let name = KeyName::new(name).map_err(|error| wrong(error.to_string()))?;
-        let key = Self::new(name, public).map_err(|error| wrong(error.to_string()))?;
-        let expected = key.to_string();
-        if expected != line {
-            return Err(wrong(format!("expected {expected}, got {line}")));
-        }
-        Ok(key)
+        let (name, public) = parse_key_line(line, ED25519)?;
+        Ok(Self { name, public })
     }
 
     /// The name.
@@ -131,23 +110,17 @@ impl NoteKey {
 
     /// The key id: with the name it says which line of a note to check. It is no protection by itself.
     pub fn id(&self) -> u32 {
-        let hash = Sha256::new()
-            .chain_update(self.name.as_str())
-            .chain_update([b'\n', ED25519])
-            .chain_update(self.public.as_bytes())
-            .finalize();
-        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+        key_id(&self.name, ED25519, &self.public)
     }
 
     fn label(&self) -> String {
-        format!("{}+{:08x}", self.name, self.id())
+        key_label(&self.name, self.id())
     }
 
     /// Strict verification: unlike plain RFC 8032 it also refuses points of small order, which no honest key
     /// has.
     fn verifies(&self, text: &str, signature: &[u8]) -> bool {
-        ed25519_dalek::Signature::from_slice(signature)
-            .is_ok_and(|signature| self.public.verify_strict(text.as_bytes(), &signature).is_ok())
+        verifies(&self.public, text.as_bytes(), signature)
     }
 }
 
@@ -158,11 +131,12 @@ pub(crate) struct Note {
     lines: Vec<SignatureLine>,
 }
 
+/// One line under a note: who, and what they put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct SignatureLine {
-    name: KeyName,
-    key_id: u32,
-    signature: Vec<u8>,
+pub(crate) struct SignatureLine {
+    pub name: KeyName,
+    pub key_id: u32,
+    pub signature: Vec<u8>,
 }
 
 impl Note {
@@ -204,31 +178,56 @@ impl Note {
 
     /// The text, if `key` signed it.
     pub(crate) fn text_signed_by(&self, key: &NoteKey) -> Result<&str, Error> {
-        let id = key.id();
-        let by_key = |line: &&SignatureLine| line.name == key.name && line.key_id == id;
-        let lines: Vec<&SignatureLine> = self.lines.iter().filter(by_key).collect();
-        let &[line] = lines.as_slice() else {
-            return Err(Error::NotSigned { key: key.label(), found: lines.len() });
-        };
+        let line = self.line_of(&key.name, key.id())?;
         if !key.verifies(&self.text, &line.signature) {
             return Err(Error::BadSignature { key: key.label() });
         }
         Ok(&self.text)
     }
 
+    /// The one line of a key. What is in it is not yet verified.
+    pub(crate) fn line_of(&self, name: &KeyName, id: u32) -> Result<&SignatureLine, Error> {
+        let lines: Vec<&SignatureLine> =
+            self.lines.iter().filter(|line| line.name == *name && line.key_id == id).collect();
+        match lines.as_slice() {
+            &[line] => Ok(line),
+            _ => Err(Error::NotSigned { key: key_label(name, id), found: lines.len() }),
+        }
+    }
+
+    /// The text, for whoever has checked a signature over it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Adds a line at the end, in place of any that the same key has there.
+    pub(crate) fn add(&mut self, line: SignatureLine) -> Result<(), Error> {
+        self.lines.retain(|known| known.name != line.name || known.key_id != line.key_id);
+        if self.lines.len() >= SIGNATURES_MAX {
+            let reason = format!("a note takes at most {SIGNATURES_MAX} signatures");
+            return Err(Error::Unfit { what: "signed note", reason });
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
     /// The bytes that [`Note::parse`] reads.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut note = format!("{}\n", self.text);
-        for line in &self.lines {
-            let id_and_signature = [&line.key_id.to_be_bytes()[..], &line.signature].concat();
-            note += &format!("{LINE_START}{} {}\n", line.name, Base64::encode_string(&id_and_signature));
-        }
+        self.lines.iter().for_each(|line| note += &line.to_line());
         note.into_bytes()
     }
 }
 
 impl SignatureLine {
-    fn parse(line: &str) -> Result<Self, Error> {
+    /// The line with its newline.
+    pub(crate) fn to_line(&self) -> String {
+        let id_and_signature = [&self.key_id.to_be_bytes()[..], &self.signature].concat();
+        format!("{LINE_START}{} {}\n", self.name, Base64::encode_string(&id_and_signature))
+    }
+
+    /// Reads a line without its newline.
+    pub(crate) fn parse(line: &str) -> Result<Self, Error> {
         let (name, encoded) = line
             .strip_prefix(LINE_START)
             .and_then(|rest| rest.split_once(' '))
@@ -258,9 +257,66 @@ impl fmt::Debug for KeyName {
 
 impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let type_and_key = [&[ED25519][..], self.public.as_bytes()].concat();
-        write!(f, "{}+{}", self.label(), Base64::encode_string(&type_and_key))
+        f.write_str(&key_line(&self.name, ED25519, &self.public))
     }
+}
+
+/// The first four bytes of the hash over name, type and public key.
+pub(crate) fn key_id(name: &KeyName, kind: u8, public: &VerifyingKey) -> u32 {
+    let hash = Sha256::new()
+        .chain_update(name.as_str())
+        .chain_update([b'\n', kind])
+        .chain_update(public.as_bytes())
+        .finalize();
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// What a key is called in errors.
+pub(crate) fn key_label(name: &KeyName, id: u32) -> String {
+    format!("{name}+{id:08x}")
+}
+
+/// A key with its type in one line.
+pub(crate) fn key_line(name: &KeyName, kind: u8, public: &VerifyingKey) -> String {
+    let type_and_key = [&[kind][..], public.as_bytes()].concat();
+    format!("{}+{}", key_label(name, key_id(name, kind, public)), Base64::encode_string(&type_and_key))
+}
+
+/// Reads what [`key_line`] writes, for a key of this type.
+pub(crate) fn parse_key_line(line: &str, kind: u8) -> Result<(KeyName, VerifyingKey), Error> {
+    let wrong = |reason: String| Error::Malformed { what: "note key", reason };
+    let mut parts = line.splitn(3, '+');
+    let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong("expected name+id+base64".into()));
+    };
+    let bytes = Base64::decode_vec(encoded).map_err(|error| wrong(error.to_string()))?;
+    let public = bytes.split_first().filter(|(found, _)| **found == kind);
+    let public = public.and_then(|(_, public)| public.try_into().ok());
+    let public =
+        public.ok_or_else(|| wrong(format!("expected {kind:#04x} and a 32-byte Ed25519 public key")))?;
+    let name = KeyName::new(name).map_err(|error| wrong(error.to_string()))?;
+    let public = sound_public(public).map_err(|error| wrong(error.to_string()))?;
+    let expected = key_line(&name, kind, &public);
+    if expected != line {
+        return Err(wrong(format!("expected {expected}, got {line}")));
+    }
+    Ok((name, public))
+}
+
+/// A point of the curve that is not of small order.
+pub(crate) fn sound_public(public: &[u8; 32]) -> Result<VerifyingKey, Error> {
+    let unfit = |reason: String| Error::Unfit { what: "Ed25519 public key", reason };
+    let public = VerifyingKey::from_bytes(public).map_err(|error| unfit(error.to_string()))?;
+    if public.is_weak() {
+        return Err(unfit("a point of small order".into()));
+    }
+    Ok(public)
+}
+
+/// Strict verification, see [`NoteKey`].
+pub(crate) fn verifies(public: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    ed25519_dalek::Signature::from_slice(signature)
+        .is_ok_and(|signature| public.verify_strict(message, &signature).is_ok())
 }
 
 /// The signature type of plain Ed25519 in the specification.

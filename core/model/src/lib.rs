@@ -4,7 +4,8 @@
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
 //! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
-//! [`certificate`], [`receipt`] (what signers promise), [`session`] and [`mail`] (how it travels).
+//! [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the
+//! ledger), [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
 pub mod certificate;
@@ -28,5 +29,6 @@ pub mod share_set;
 pub mod transcript;
 pub mod vote;
 pub mod wallet;
+pub mod witness;
 
 pub use error::Error;

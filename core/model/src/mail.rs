@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::session::{Blame, SessionMessage, SessionReport, SessionRequest};
 use crate::share_set::ShareSet;
 use crate::vote::Vote;
+use crate::witness::{Answer, Offer};
 use minicbor::{Decode, Encode};
 
 /// From the coordinator to a signer.
@@ -93,6 +94,9 @@ pub enum Request {
     /// The next version of governance, approved by a quorum of the present one.
     #[n(11)]
     Governance(#[n(0)] Box<ApprovedGovernance>),
+    /// A checkpoint of the ledger, to be cosigned.
+    #[n(12)]
+    Checkpoint(#[n(0)] Box<Offer>),
 }
 
 impl Document for Request {
@@ -191,6 +195,9 @@ pub enum Reply {
         #[n(1)]
         digest: Digest,
     },
+    /// A witness's word on a checkpoint.
+    #[n(13)]
+    Checkpoint(#[n(0)] Answer),
 }
 
 impl Document for Reply {

@@ -30,6 +30,7 @@ use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::Leaf;
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Chain, Tier, Wallet, WalletKey};
+use perennial_model::witness::{Alarm, Answer, Breach, Offer};
 use std::fmt::Debug;
 
 fn name<T: std::str::FromStr<Err: Debug>>(text: &str) -> T {
@@ -282,6 +283,21 @@ fn approved_governance() -> ApprovedGovernance {
     ApprovedGovernance { governance: governance(), approvals: approvals() }
 }
 
+fn offer() -> Offer {
+    Offer { key: "log+01020304+AQ==".into(), note: Bytes(vec![28]), proof: Bytes(vec![29]), sent_ms: 30 }
+}
+
+fn alarm() -> Alarm {
+    Alarm {
+        breach: Breach::Rewritten,
+        key: "log+01020304+AQ==".into(),
+        held: Bytes(vec![31]),
+        offered: Bytes(vec![32]),
+        proof: Bytes(vec![33]),
+        at_ms: 34,
+    }
+}
+
 /// Encodes, reads back, and gives the name, size and digest of what was written.
 fn line<D: Document + PartialEq + Debug>(document: &D) -> String {
     let bytes = encode(document);
@@ -325,6 +341,11 @@ fn no_document_changes_its_bytes_without_a_new_version() {
         line(&session),
         line(&Reply::Voted(signed(&vote()))),
         line(&Reply::Erased(signed(&receipt()))),
+        line(&alarm()),
+        line(&Request::Checkpoint(Box::new(offer()))),
+        line(&Reply::Checkpoint(Answer::Cosigned { size: 35, line: "a line".into() })),
+        line(&Reply::Checkpoint(Answer::Holds(Some(Bytes(vec![36]))))),
+        line(&Reply::Checkpoint(Answer::Alarm(signed(&alarm())))),
     ];
     let expected = include_str!("golden.txt");
     assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}\n", lines.join("\n"));

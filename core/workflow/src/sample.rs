@@ -244,7 +244,7 @@ impl Cast {
                 let (version, digest) = (next.governance.version, next.governance.digest());
                 vec![Reply::Governed { version, digest }]
             }
-            Request::SessionMail(_) | Request::PairingMail(_) => Vec::new(),
+            Request::SessionMail(_) | Request::PairingMail(_) | Request::Checkpoint(_) => Vec::new(),
         }
     }
 

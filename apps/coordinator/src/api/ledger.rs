@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 const PAGE_MAX: u32 = 1000;
 const PAGE_DEFAULT: u32 = 100;
 
-/// The signed head of the ledger.
+/// A signed head of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CheckpointBody {
     /// The signed note (C2SP tlog-checkpoint).
@@ -26,9 +26,23 @@ pub struct CheckpointBody {
     pub root: String,
     /// The public key that signed it, `name+id+base64`.
     pub key: String,
+    /// What is known of each witness; their names in the note are the log's, a slash, and these.
+    pub witnesses: Vec<WitnessBody>,
 }
 
-/// Signs the ledger's present head. Everything in it is durable.
+/// A signer as a witness of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WitnessBody {
+    /// The signer.
+    pub signer: String,
+    /// How many entries the newest checkpoint is over that it cosigned; none if there is none.
+    pub size: Option<u64>,
+    /// Why it has halted: `forked`, `truncated` or `rewritten`; none if it has not.
+    pub alarm: Option<&'static str>,
+}
+
+/// Shows the newest checkpoint that every signer which is there has cosigned (C2SP tlog-cosignature), a second or so
+/// old; while nobody has cosigned any, the present head. Everything in it is durable.
 #[utoipa::path(
     get,
     path = "/v1/ledger/checkpoint",
@@ -36,14 +50,23 @@ pub struct CheckpointBody {
     responses((status = 200, description = "The checkpoint", body = CheckpointBody))
 )]
 pub async fn checkpoint(State(desk): AtDesk) -> Answered<CheckpointBody> {
-    let head = desk.ledger.head();
-    let signed =
-        Checkpoint::sign(head, &*desk.ledger_key).map_err(|error| Problem::bug(error.to_string()))?;
+    let signed = match desk.witnesses.newest() {
+        Some(cosigned) => cosigned,
+        None => Checkpoint::sign(desk.ledger.head(), &*desk.ledger_key)
+            .map_err(|error| Problem::bug(error.to_string()))?,
+    };
+    let head = signed.head();
+    let witnesses = desk.witnesses.standing().into_iter().map(|known| WitnessBody {
+        signer: known.witness.to_string(),
+        size: known.size,
+        alarm: known.alarm,
+    });
     Ok(Json(CheckpointBody {
         checkpoint: String::from_utf8_lossy(&signed.to_bytes()).into_owned(),
         size: head.size,
         root: head.root.to_string(),
         key: desk.ledger_key.key().to_string(),
+        witnesses: witnesses.collect(),
     }))
 }
 

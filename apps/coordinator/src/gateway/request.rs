@@ -232,8 +232,7 @@ impl Request {
             released_ms,
             answer,
         };
-        let released = tokio::time::timeout_at(self.request_ends(), self.shared.ledger.release(release));
-        let place = released.await.map_err(|_| self.out_of_time())?.map_err(SignError::Withheld)?;
+        let place = self.shared.ledger.release(release).await.map_err(SignError::Withheld)?;
         Ok(Answer { signed, ledger_index: place, repeated: Repeated::No })
     }
 

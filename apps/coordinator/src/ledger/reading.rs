@@ -2,6 +2,8 @@
 
 use super::Released;
 use crate::store::{StoreError, StoreFile};
+use perennial_ledger::tree::StoredNode;
+use perennial_ledger::{MemoryNodes, NodeHash, NodePosition};
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
@@ -43,6 +45,44 @@ impl LedgerReader {
             })
             .await?;
         Ok(rows.into_iter().map(|(place, entry)| ReadEntry { place: place as u64, entry }).collect())
+    }
+
+    /// The complete nodes of the tree at these positions; those that are not there are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn nodes(&self, positions: &[NodePosition]) -> Result<MemoryNodes, StoreError> {
+        let rows = self
+            .read(async |connection| {
+                let mut rows: Vec<(NodePosition, Vec<u8>)> = Vec::with_capacity(positions.len());
+                for position in positions {
+                    let row: Option<(Vec<u8>,)> =
+                        sqlx::query_as("SELECT hash FROM nodes WHERE level = $1 AND place = $2")
+                            .bind(i64::from(position.level))
+                            .bind(position.index as i64)
+                            .fetch_optional(&mut *connection)
+                            .await?;
+                    rows.extend(row.map(|(hash,)| (*position, hash)));
+                }
+                Ok(rows)
+            })
+            .await?;
+        let node = |(position, hash): (NodePosition, Vec<u8>)| {
+            let hash = hash.try_into().map_err(|_| self.file.damaged("a node of another length"))?;
+            Ok(StoredNode { position, hash: NodeHash(hash) })
+        };
+        rows.into_iter().map(node).collect()
+    }
+
+    /// Each witness's name and the newest checkpoint that it cosigned.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cosigned(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.read(async |connection| {
+            sqlx::query_as("SELECT witness, note FROM cosignatures").fetch_all(connection).await
+        })
+        .await
     }
 
     /// What was last released under a key since a time, in milliseconds since 1970.

@@ -1,11 +1,12 @@
 //! The writer: one transaction after the other, each with everything that waits.
 
-use super::{Job, Release};
+use super::{Cosigned, Job, Release, rows};
 use crate::journal::NumberedNote;
 use crate::store::{StoreError, StoreFile};
 use perennial_ledger::{MemoryNodes, NodeHash, Tree, TreeHead, tree::Growth, tree::StoredNode};
+use perennial_model::committee::SignerId;
 use sqlx::SqliteConnection;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// The most releases in one transaction.
-const RELEASES_MAX: usize = 256;
+const RELEASES_MAX: usize = 8192;
 /// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
@@ -33,6 +34,7 @@ type Waiting = Vec<oneshot::Sender<Result<u64, StoreError>>>;
 struct Together {
     notes: Vec<NumberedNote>,
     releases: Vec<Release>,
+    cosigned: BTreeMap<SignerId, Cosigned>,
 }
 
 /// The connection, and what is durable in the file.
@@ -48,10 +50,14 @@ pub(super) struct Writer {
     pub written: Option<Written>,
     pub waiting: mpsc::UnboundedReceiver<Job>,
     pub notes: VecDeque<NumberedNote>,
-    /// When the oldest of them is to be written.
+    /// The newest cosigned checkpoint of each witness from which one came.
+    pub cosigned: BTreeMap<SignerId, Cosigned>,
+    /// When the oldest of both is to be written.
     pub notes_due: Instant,
     pub head: watch::Sender<TreeHead>,
     pub trouble: watch::Sender<Option<StoreError>>,
+    /// Since when a write has not come back.
+    pub writing: watch::Sender<Option<std::time::Instant>>,
     pub notes_taken: Arc<AtomicI64>,
 }
 
@@ -88,7 +94,7 @@ impl Written {
 
     /// Appends everything in one transaction.
     async fn append(&mut self, together: Together) -> Result<(), Failure> {
-        let Together { notes, releases } = together;
+        let Together { notes, releases, cosigned } = together;
         let last_note = notes.last().map_or(self.notes_taken, |note| note.number);
         let first = self.tree.size() as i64;
         let first_release = first + notes.len() as i64;
@@ -97,16 +103,11 @@ impl Written {
         let Growth { tree, nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
         let connection = &mut self.connection;
         sqlx::query("BEGIN").execute(&mut *connection).await?;
-        for (place, entry) in (first..).zip(entries) {
-            sqlx::query("INSERT INTO entries (place, entry) VALUES ($1, $2)")
-                .bind(place)
-                .bind(entry)
-                .execute(&mut *connection)
-                .await?;
-        }
-        insert_nodes(connection, nodes).await?;
-        for (place, release) in (first_release..).zip(releases) {
-            insert_release(connection, place, release).await?;
+        rows::insert_entries(connection, (first..).zip(entries).collect()).await?;
+        rows::insert_nodes(connection, nodes).await?;
+        rows::insert_releases(connection, (first_release..).zip(releases).collect()).await?;
+        for (witness, cosigned) in cosigned {
+            insert_cosigned(connection, &witness, cosigned).await?;
         }
         if last_note != self.notes_taken {
             sqlx::query(
@@ -131,7 +132,10 @@ impl Writer {
             let mut releases = Vec::new();
             let mut waiting = Waiting::new();
             let open = self.collect(&mut releases, &mut waiting).await;
-            match self.write(releases).await {
+            self.writing.send_replace(Some(std::time::Instant::now()));
+            let outcome = self.write(releases).await;
+            self.writing.send_replace(None);
+            match outcome {
                 Ok(first) => {
                     for (place, done) in (first..).zip(waiting) {
                         // Whoever asked may have gone meanwhile; here and below.
@@ -163,7 +167,7 @@ impl Writer {
                 Ok(job) => job,
                 Err(_) => return Open::Yes,
             }
-        } else if self.notes.is_empty() {
+        } else if self.nothing_is_due() {
             self.waiting.recv().await
         } else {
             match tokio::time::timeout_at(self.notes_due, self.waiting.recv()).await {
@@ -180,15 +184,28 @@ impl Writer {
                     waiting.push(done);
                 }
                 Job::Notes(notes) => {
-                    if self.notes.is_empty() {
-                        self.notes_due = Instant::now() + NOTES_WITHIN;
-                    }
+                    self.put_off();
                     notes.into_iter().for_each(|note| self.line_up(note));
+                }
+                Job::Cosigned(witness, cosigned) => {
+                    self.put_off();
+                    self.cosigned.insert(witness, cosigned);
                 }
             }
             next = if releases.len() < RELEASES_MAX { self.waiting.try_recv().ok() } else { None };
         }
         Open::Yes
+    }
+
+    fn nothing_is_due(&self) -> bool {
+        self.notes.is_empty() && self.cosigned.is_empty()
+    }
+
+    /// What comes first says when everything that follows is written.
+    fn put_off(&mut self) {
+        if self.nothing_is_due() {
+            self.notes_due = Instant::now() + NOTES_WITHIN;
+        }
     }
 
     /// After a boot of ceremonies the same notes come again; none is ever left out.
@@ -219,15 +236,18 @@ impl Writer {
         };
         let notes: Vec<NumberedNote> = self.notes.iter().take(most).cloned().collect();
         let (count, released) = (notes.len(), releases.len());
-        if count + released == 0 && self.trouble.borrow().is_some() {
+        let cosigned = if most > 0 { self.cosigned.clone() } else { BTreeMap::new() };
+        let kept: Vec<SignerId> = cosigned.keys().cloned().collect();
+        if count + released + kept.len() == 0 && self.trouble.borrow().is_some() {
             written.check_writable().await.map_err(|error| self.file.error(&error))?;
         }
-        if count + released > 0 {
-            let outcome = written.append(Together { notes, releases }).await;
+        if count + released + kept.len() > 0 {
+            let outcome = written.append(Together { notes, releases, cosigned }).await;
             outcome.map_err(|failure| failure.in_file(&self.file))?;
         }
         let first = written.tree.size() - released as u64;
         self.notes.drain(..count);
+        kept.iter().for_each(|witness| drop(self.cosigned.remove(witness)));
         self.notes_taken.store(written.notes_taken, Relaxed);
         self.head.send_replace(written.head());
         self.written = Some(written);
@@ -262,31 +282,18 @@ impl Failure {
     }
 }
 
-async fn insert_nodes(connection: &mut SqliteConnection, nodes: Vec<StoredNode>) -> Result<(), sqlx::Error> {
-    for node in nodes {
-        sqlx::query("INSERT INTO nodes (level, place, hash) VALUES ($1, $2, $3)")
-            .bind(i64::from(node.position.level))
-            .bind(node.position.index as i64)
-            .bind(node.hash.0.to_vec())
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn insert_release(
+async fn insert_cosigned(
     connection: &mut SqliteConnection,
-    place: i64,
-    release: Release,
+    witness: &SignerId,
+    cosigned: Cosigned,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO releases (place, idempotency_key, request, released_ms, answer) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO cosignatures (witness, size, note) VALUES ($1, $2, $3) \
+         ON CONFLICT (witness) DO UPDATE SET size = excluded.size, note = excluded.note",
     )
-    .bind(place)
-    .bind(release.idempotency_key)
-    .bind(release.request.to_vec())
-    .bind(release.released_ms as i64)
-    .bind(release.answer)
+    .bind(witness.as_str())
+    .bind(cosigned.size as i64)
+    .bind(cosigned.note)
     .execute(connection)
     .await?;
     Ok(())

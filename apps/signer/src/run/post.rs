@@ -6,8 +6,10 @@ use perennial_custody::keeper::decline;
 use perennial_custody::pinned::Pinned;
 use perennial_model::approval::Approved;
 use perennial_model::encoding::{self, Digest};
+use perennial_model::identity::Signed;
 use perennial_model::mail::Reply;
 use perennial_model::session::{Blame, SessionOutcome};
+use perennial_model::witness::{Alarm, Answer};
 use std::sync::Arc;
 
 /// Sends the replies of one lane.
@@ -90,8 +92,24 @@ fn note(reply: &Reply, lane: Lane) {
         Reply::Governed { version, digest } => {
             tracing::info!(lane, digest = digest.short(), "has governance version {version}");
         }
+        Reply::Checkpoint(Answer::Alarm(alarm)) => halted(lane, alarm),
         Reply::Refused(_) => tracing::warn!(lane, "refused a dealing: its dealer, or this signer, is faulty"),
         _ => {}
+    }
+}
+
+/// Said with every alarm, since it may be the only line that anybody looks at.
+fn halted(lane: &str, alarm: &Signed<Alarm>) {
+    if let Ok(alarm) = alarm.read_unchecked() {
+        let breach = alarm.breach.name();
+        tracing::error!(
+            lane,
+            blame = "the coordinator",
+            "HALTED: the ledger was {breach}; nothing is signed"
+        );
+        for (which, note) in [("cosigned", &alarm.held), ("offered", &alarm.offered)] {
+            tracing::error!(lane, which, "evidence: {:?}", String::from_utf8_lossy(&note.0));
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Part {
             Request::Session(_) | Request::SessionMail(_) => Self::Probe,
             Request::Activate(_) | Request::Keep(_) => Self::Activate,
             Request::Retire(_) => Self::Retire,
-            Request::Governance(_) => Self::Coordinate,
+            Request::Governance(_) | Request::Checkpoint(_) => Self::Coordinate,
         }
     }
 }

@@ -164,7 +164,7 @@ impl Mirror {
                 let record: Option<BaseRecord> = read(value)?;
                 replace(&mut self.bases, &key.to_vec(), record.map(|record| (record.slot, record.attempt)));
             }
-            Table::Ban => {}
+            Table::Ban | Table::Ledger => {}
         }
         Ok(())
     }

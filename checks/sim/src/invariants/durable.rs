@@ -52,7 +52,7 @@ pub fn i8_acknowledgement_implies_durability(
         }
         Reply::Governed { version, digest } => mirror.governance.get(version) == Some(digest),
         Reply::SessionMail(said) => mirror.sessions.contains(&read(said)?.session),
-        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => true,
+        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => true,
     };
     if durable {
         return Ok(());
@@ -126,7 +126,9 @@ fn words(reply: &Reply) -> String {
         Reply::Erased(said) => format!("its receipt for{}", about(chunk(said, |body| body.chunk))),
         Reply::Governed { version, .. } => format!("that it has governance version {version}"),
         Reply::SessionMail(_) => "something in a session that it has not written down".into(),
-        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } => "something".into(),
+        Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => {
+            "something".into()
+        }
     }
 }
 

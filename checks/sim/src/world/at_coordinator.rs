@@ -292,6 +292,7 @@ impl World {
             }
             Request::Governance(_) => (None, None),
             Request::PairingMail(said) => (None, said.read_unchecked().ok().map(|body| body.plan)),
+            Request::Checkpoint(_) => (None, None),
         };
         let open = chunk.is_some_and(|chunk| self.coordinator.phase(&chunk).is_some())
             || plan.is_some_and(|plan| self.coordinator.is_open(&plan));

@@ -223,8 +223,12 @@ fn chunk_of(reply: &Reply) -> Option<Chunk> {
         Reply::Erased(said) => said.read_unchecked().ok().map(|body| body.chunk),
         Reply::Activated(chunk, _) => Some(*chunk),
         Reply::Declined { chunk, .. } => *chunk,
-        Reply::Governed { .. } => None,
-        Reply::Planned(_) | Reply::SessionMail(_) | Reply::PairingMail(_) | Reply::Session(_) => None,
+        Reply::Planned(_)
+        | Reply::Governed { .. }
+        | Reply::SessionMail(_)
+        | Reply::PairingMail(_)
+        | Reply::Session(_)
+        | Reply::Checkpoint(_) => None,
     }
 }
 

@@ -59,6 +59,7 @@ impl Statement {
             | Reply::SessionMail(_)
             | Reply::PairingMail(_)
             | Reply::Session(_)
+            | Reply::Checkpoint(_)
             | Reply::Declined { .. } => return Ok(None),
         }))
     }
