@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
-//! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
+//! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`], [`possession`],
 //! [`certificate`], [`receipt`] (what signers promise), [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
@@ -20,6 +20,7 @@ pub mod identity;
 pub mod mail;
 pub mod mutant;
 pub mod plan;
+pub mod possession;
 pub mod probe;
 pub mod receipt;
 pub mod refusal;
