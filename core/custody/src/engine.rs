@@ -10,6 +10,7 @@
 //! ([`Terms::agreement`]), so that signers who were given different things part as [`EngineError::Stale`]
 //! before one can seem to cheat the other.
 
+mod bip340;
 mod ecdsa;
 mod envelope;
 mod frost;

@@ -10,7 +10,10 @@
 //! on when. Integrity at rest is the caller's (AEAD): a base altered in memory makes the honest peer look like a
 //! cheat.
 
+mod choices;
 mod derive;
+mod knowledge;
+mod multiples;
 mod setup;
 mod stored;
 #[cfg(test)]

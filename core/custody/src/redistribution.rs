@@ -9,7 +9,7 @@ use crate::share::Share;
 use perennial_model::committee::{Seat, SignerId};
 use perennial_model::dealing::{
     CheckedDealing, Contribution, Dealing, Inputs, Opening, SchnorrProof, SealedSubShares, WalletDealing,
-    contribution_challenge, small_random,
+    Weighed, contribution_challenge, small_random,
 };
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
@@ -202,9 +202,7 @@ pub fn receive<G: Group>(
             .ok_or_else(|| refused(Fault::DoesNotOpen))?;
         let values =
             scalars::<G>(&plaintext, checked.coefficients.len()).ok_or_else(|| refused(Fault::NotScalars))?;
-        if !perennial_model::planted!(SkipVerification)
-            && !on_polynomials::<G>(&values, &checked.coefficients, seat, rng)
-        {
+        if !perennial_model::planted!(SkipVerification) && !on_polynomials::<G>(&values, checked, seat, rng) {
             return Err(refused(Fault::OffPolynomial));
         }
         if sums.is_empty() {
@@ -227,24 +225,28 @@ fn scalars<G: Group>(plaintext: &[u8], count: usize) -> Option<Zeroizing<Vec<G::
     Some(values)
 }
 
-/// Whether `values_w · G = Σ A_wk · seat^k` for every wallet, as one equation with random coefficients.
+/// Whether `values_w · G = Σ A_wk · seat^k` for every wallet, as one equation with random coefficients: those that the
+/// dealing was checked with, where it was, since their sum of the constants is half of the work.
 fn on_polynomials<G: Group>(
     values: &[G::Scalar],
-    coefficients: &[Vec<G::Element>],
+    checked: &CheckedDealing<G>,
     seat: Seat,
     rng: &mut dyn CryptoRng,
 ) -> bool {
-    let random = small_random::<G::Scalar>(values.len(), rng);
-    let mut left = random.iter().zip(values).fold(G::Scalar::ZERO, |sum, (r, value)| sum + *r * *value);
+    let coefficients = &checked.coefficients;
     let degree = coefficients.first().map_or(0, Vec::len);
-    let combined: Vec<G::Element> = (0..degree)
-        .map(|k| {
-            let column: Vec<G::Element> = coefficients.iter().map(|wallet| wallet[k]).collect();
-            G::sum_public(&random, &column)
-        })
-        .collect();
+    let column = |k: usize| coefficients.iter().map(|wallet| wallet[k]).collect::<Vec<G::Element>>();
+    let weighed = checked.weighed.clone().unwrap_or_else(|| {
+        let weights = small_random::<G::Scalar>(coefficients.len(), rng);
+        let constants = G::sum_public(&weights, &column(0));
+        Weighed { weights, constants }
+    });
+    let weights = &weighed.weights;
+    let mut left = weights.iter().zip(values).fold(G::Scalar::ZERO, |sum, (r, value)| sum + *r * *value);
+    let mut combined = vec![weighed.constants];
+    combined.extend((1..degree).map(|k| G::sum_public(weights, &column(k))));
     let right = perennial_model::share_set::evaluate_in_exponent::<G>(&combined, seat);
-    let same = G::generate(&left) == right;
+    let same = weights.len() == values.len() && G::generate(&left) == right;
     left.zeroize();
     same
 }

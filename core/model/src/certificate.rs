@@ -8,11 +8,13 @@ use crate::error::Error;
 use crate::governance::Governance;
 use crate::identity::{Said, Signed};
 use crate::planted;
-use crate::probe::{ProbeSignature, probe_digest, probing_groups, sampled, verifies};
+use crate::probe::{ProbeSignature, ProbeTask, Probed, probe_digest, probing_groups, sampled, verify_all};
 use crate::transcript::Transcript;
 use crate::vote::{Vote, VoteKind};
 use crate::wallet::Scheme;
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use std::collections::BTreeMap;
 
 /// `Prepared` of all of `A` is an Activation, `Keep` of all of `A` is a Retirement. Anybody assembles it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -130,26 +132,28 @@ pub fn check_probes(
     transcript: &Transcript,
     plan: &Approved,
     probes: &[ProbeSignature],
+    rng: &mut dyn CryptoRng,
 ) -> Result<(), Error> {
     let chunk = &transcript.inputs.chunk;
     let rate = plan.plan().effective_probe_rate();
     let groups = probing_groups(scheme, &plan.plan().committee, &transcript.inputs.holders).len() as u32;
+    let denied = |task: &ProbeTask| {
+        let wallet = &transcript.leaves[task.wallet as usize].wallet;
+        Error::denied(format!("{chunk}: probe {} of {wallet} is missing or does not verify", task.counter))
+    };
+    let brought: BTreeMap<&ProbeTask, &ProbeSignature> =
+        probes.iter().rev().map(|probe| (&probe.task, probe)).collect();
+    let mut probed = Vec::with_capacity(brought.len());
     for wallet in sampled(&transcript.root, chunk.count, rate) {
         let leaf = &transcript.leaves[wallet as usize];
         let bound = transcript.of_wallet(wallet as usize);
         for counter in 0..groups {
+            let task = ProbeTask { wallet, counter };
+            let found = *brought.get(&task).ok_or_else(|| denied(&task))?;
             let message = probe_digest(&leaf.wallet, chunk.epoch, &bound, counter);
-            let found =
-                probes.iter().find(|probe| probe.task.wallet == wallet && probe.task.counter == counter);
-            let valid =
-                found.is_some_and(|probe| verifies(scheme, &leaf.public_key, &message.0, &probe.signature));
-            if !valid {
-                return Err(Error::denied(format!(
-                    "{chunk}: probe {counter} of {} is missing or does not verify",
-                    leaf.wallet
-                )));
-            }
+            probed.push((found, Probed { key: leaf.public_key, message, signature: &found.signature }));
         }
     }
-    Ok(())
+    let (found, probed): (Vec<_>, Vec<_>) = probed.into_iter().unzip();
+    verify_all(scheme, &probed, rng).map_err(|at| denied(&found[at].task))
 }

@@ -13,6 +13,7 @@ use crate::identity::Said;
 use crate::plan::{Action, Chunk, Plan, PlannedWallet};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
+use std::fmt;
 
 /// A one-time X25519 key for what one counterparty sends in one attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -244,6 +245,27 @@ pub struct CheckedDealing<G: Group> {
     pub dealer: SignerId,
     /// The coefficients of each wallet.
     pub coefficients: Vec<Vec<G::Element>>,
+    /// What the check of a re-dealt share leaves for that of the sub-shares; none where it was not done.
+    pub weighed: Option<Weighed<G>>,
+}
+
+/// The constants of a dealing as one element: `Σ weights_w · A_w0`.
+///
+/// The weights are random, 128 bits long and drawn when the whole dealing, its ciphertexts included, is fixed and
+/// signed. So they may weigh a second equation about the same dealing, as long as each equation is held on its own:
+/// a wrong one slips through with 2^-128, either with 2^-127. They must not serve a second dealing.
+#[derive(Clone)]
+pub struct Weighed<G: Group> {
+    /// One weight for each wallet.
+    pub weights: Vec<G::Scalar>,
+    /// The weighted sum of the constants.
+    pub constants: G::Element,
+}
+
+impl<G: Group> fmt::Debug for Weighed<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Weighed({} constants)", self.weights.len())
+    }
 }
 
 /// What the constant coefficients of a dealing have to be.
@@ -294,19 +316,23 @@ pub fn check_dealing<G: Group>(
         coefficients.push(decoded.ok_or_else(|| fault("a commitment that is no element of the group"))?);
     }
     let constants: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();
-    match expected {
+    let weighed = match expected {
         Expected::Redealt { weights, shares } => {
             if body.wallets.iter().any(|wallet| wallet.contribution.is_some()) {
                 return Err(fault("added to a key that exists"));
             }
-            check_redealt::<G>(&constants, weights, shares, rng).map_err(|at| {
+            let weighed = check_redealt::<G>(&constants, weights, shares, rng).map_err(|at| {
                 fault(&format!("re-dealt something else than its share of {}", wallets[at].id()))
             })?;
+            Some(weighed)
         }
-        Expected::Fresh => check_contributions::<G>(dealing, wallets, &constants, rng)
-            .map_err(|at| fault(&format!("no proof that it knows its part of {}", wallets[at].id())))?,
-    }
-    Ok(CheckedDealing { dealer: dealer.clone(), coefficients })
+        Expected::Fresh => {
+            check_contributions::<G>(dealing, wallets, &constants, rng)
+                .map_err(|at| fault(&format!("no proof that it knows its part of {}", wallets[at].id())))?;
+            None
+        }
+    };
+    Ok(CheckedDealing { dealer: dealer.clone(), coefficients, weighed })
 }
 
 /// Whether `constants_w = weights_w · shares_w` for every wallet; the error is the first that is not.
@@ -315,7 +341,7 @@ fn check_redealt<G: Group>(
     weights: &[G::Scalar],
     shares: &[G::Element],
     rng: &mut dyn CryptoRng,
-) -> Result<(), usize> {
+) -> Result<Weighed<G>, usize> {
     let random = small_random::<G::Scalar>(constants.len(), rng);
     let same_weight = weights.windows(2).all(|pair| pair[0] == pair[1]);
     let combined = G::sum_public(&random, constants);
@@ -327,7 +353,7 @@ fn check_redealt<G: Group>(
         }
     };
     if combined == right {
-        return Ok(());
+        return Ok(Weighed { weights: random, constants: combined });
     }
     let wrong = |at: &usize| G::multiply_public(&weights[*at], &shares[*at]) != constants[*at];
     Err((0..constants.len()).find(wrong).unwrap_or(0))

@@ -4,8 +4,8 @@
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
 //! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
-//! [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the
-//! ledger), [`session`] and [`mail`] (how it travels).
+//! [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the ledger),
+//! [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
 pub mod certificate;
@@ -21,6 +21,7 @@ pub mod identity;
 pub mod mail;
 pub mod mutant;
 pub mod plan;
+pub mod possession;
 pub mod probe;
 pub mod receipt;
 pub mod refusal;

@@ -3,6 +3,8 @@
 //! Which wallets are probed, by whom, and what they sign follows from the chunk root and the plan; the
 //! coordinator chooses nothing. A probe uses the raw root key: no derivation, no tweak.
 
+mod batch;
+
 use crate::committee::{Committee, SignerId};
 use crate::encoding::Digest;
 use crate::epoch::Epoch;
@@ -10,6 +12,7 @@ use crate::group::Point;
 use crate::plan::ProbeRate;
 use crate::wallet::{Scheme, WalletId};
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
 
 /// One probe that an Activation needs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
@@ -121,6 +124,30 @@ pub fn probe_digest(wallet: &WalletId, epoch: Epoch, transcript: &Digest, counte
             &counter.to_be_bytes(),
         ],
     )
+}
+
+/// A probe's signature with what it has to verify under.
+#[derive(Clone, Debug)]
+pub struct Probed<'a> {
+    /// The wallet's raw key.
+    pub key: Point,
+    /// What was signed.
+    pub message: Digest,
+    /// The signature.
+    pub signature: &'a RawSignature,
+}
+
+/// Checks many signatures: BIP-340 as one equation, one by one only if that fails; all others one by one, since the
+/// strict check of Ed25519 and a sum of it are not the same question.
+///
+/// # Errors
+/// The place of the first that does not verify.
+pub fn verify_all(scheme: Scheme, probed: &[Probed<'_>], rng: &mut dyn CryptoRng) -> Result<(), usize> {
+    if scheme == Scheme::Taproot && probed.len() > 1 && batch::all_verify(probed, rng) == Some(true) {
+        return Ok(());
+    }
+    let wrong = |probe: &Probed<'_>| !verifies(scheme, &probe.key, &probe.message.0, probe.signature);
+    probed.iter().position(wrong).map_or(Ok(()), Err)
 }
 
 /// Whether a signature verifies under a raw key: ECDSA with low `s` over a 32-byte digest, BIP-340 under the

@@ -10,7 +10,8 @@ use crate::serving::{Attempt, unlock_share};
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
 use perennial_model::certificate::{Confirmed, check_probes};
-use perennial_model::committee::Seat;
+use perennial_model::committee::{Committee, Seat, SignerId};
+use perennial_model::dealing::SchnorrProof;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
@@ -19,8 +20,9 @@ use perennial_model::identity::Signed;
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
+use perennial_model::possession::hold_together;
 use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
-use perennial_model::transcript::Transcript;
+use perennial_model::transcript::{Leaf, Transcript};
 use perennial_model::vote::{Possession, Vote, VoteKind, check_possession};
 use perennial_model::wallet::WalletId;
 use perennial_model::with_group;
@@ -62,9 +64,10 @@ impl Keeper {
         let parents: Vec<_> = wallets.iter().filter_map(|w| self.held(w.id(), &chunk)).collect();
         let scheme = parents.first().map(|held| held.share_set.scheme());
         let scheme = scheme.ok_or_else(|| self.incomplete(&chunk))?;
-        check_probes(scheme, &transcript, &approved, &certificate.probes)?;
+        check_probes(scheme, &transcript, &approved, &certificate.probes, rng)?;
         if same {
-            with_group!(scheme, G => check_holders::<G>(&transcript, &confirmed.possessions, rng))?;
+            let committee = &approved.plan().committee;
+            with_group!(scheme, G => check_holders::<G>(&transcript, committee, &confirmed.possessions, rng))?;
         }
         let record =
             self.chunks.get_mut(&chunk).ok_or_else(|| Error::Bug("a prepared chunk is gone".into()))?;
@@ -393,15 +396,27 @@ impl Keeper {
     }
 }
 
-/// Checks every holder's proof that it has its shares.
+/// Checks every holder's proof that it has its shares: all proofs together, one by one only if that fails.
+///
+/// The verification shares in the leaves were computed by this signer, from `t` coefficients each, or come from its
+/// own records of that: they lie on polynomials of degree `t-1`, as the check of all together asks.
 fn check_holders<G: Group>(
     transcript: &Transcript,
-    possessions: &[(perennial_model::committee::SignerId, perennial_model::dealing::SchnorrProof)],
+    committee: &Committee,
+    possessions: &[(SignerId, SchnorrProof)],
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Error> {
+    let inputs: Digest = transcript.inputs.digest();
+    let proofs: Vec<_> = possessions.iter().map(|(signer, proof)| (signer, proof)).collect();
+    let in_order = transcript.leaves.iter().all(|leaf| leaf.committee == *committee);
+    let wallets = transcript.leaves.iter().map(|leaf| leaf.verification_shares.as_slice());
+    let names = (&inputs, &transcript.root);
+    if in_order && hold_together::<G>(names, committee, wallets, &proofs, rng) == Some(true) {
+        return Ok(());
+    }
     let mut checked: Vec<Possession<'_, G>> = Vec::with_capacity(possessions.len());
     for (signer, proof) in possessions {
-        let share = |leaf: &perennial_model::transcript::Leaf| {
+        let share = |leaf: &Leaf| {
             let seat: Seat = leaf.committee.seat_of(signer)?;
             let at = leaf.committee.seats().position(|other| other == seat)?;
             leaf.verification_shares.get(at).and_then(G::decode_own)
@@ -410,7 +425,6 @@ fn check_holders<G: Group>(
         let shares = shares.ok_or_else(|| Error::Bug(format!("{signer} has no seat in what it prepared")))?;
         checked.push(Possession { signer, proof, shares });
     }
-    let inputs: Digest = transcript.inputs.digest();
     check_possession::<G>(&inputs, &transcript.root, &checked, rng)
         .map_err(|signer| Error::misbehaved(signer, "voted Prepared without proof that it holds its shares"))
 }

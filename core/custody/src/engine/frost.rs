@@ -5,7 +5,7 @@
 //! arrive here derived and tweaked; the ciphersuite negates for even y where BIP-340 asks for it. A wrong share
 //! is found out by the combiner and its seat is named.
 
-use super::{Common, EngineError, Outgoing, Signature, Step, envelope, verify};
+use super::{Common, EngineError, Outgoing, Signature, Step, bip340, envelope, verify};
 use crate::share::Share;
 use frost_core::keys::{KeyPackage, PublicKeyPackage, SigningShare, VerifyingShare};
 use frost_core::round1::{NonceCommitment, SigningCommitments, SigningNonces};
@@ -15,15 +15,18 @@ use minicbor::{Decode, Encode};
 use perennial_model::committee::Seat;
 use perennial_model::encoding::Document;
 use perennial_model::group::Point;
+use perennial_model::wallet::Scheme;
 use std::collections::BTreeMap;
 
 /// Round 1: the commitments to a signer's two nonces.
 #[derive(Encode, Decode)]
-struct Commitments {
+pub(super) struct Commitments {
+    /// `D_i`.
     #[n(0)]
-    hiding: Point,
+    pub hiding: Point,
+    /// `E_i`.
     #[n(1)]
-    binding: Point,
+    pub binding: Point,
 }
 
 impl Document for Commitments {
@@ -44,9 +47,18 @@ impl Document for Response {
 /// A signer between two rounds.
 pub(super) enum Frost<C: Ciphersuite> {
     /// Waits for the commitments of the others.
-    Committed { key: KeyPackage<C>, nonces: SigningNonces<C> },
+    Committed { key: KeyPackage<C>, nonces: SigningNonces<C>, written: Commitments },
     /// The combiner, which waits for the others' shares of the signature.
-    Combining { package: SigningPackage<C>, own: SignatureShare<C>, public_key: VerifyingKey<C> },
+    Combining(Combining<C>),
+}
+
+/// What the combiner knows when it has signed itself.
+pub(super) struct Combining<C: Ciphersuite> {
+    package: SigningPackage<C>,
+    /// The commitments in the package, as they are written.
+    commitments: BTreeMap<Seat, Commitments>,
+    own: SignatureShare<C>,
+    public_key: VerifyingKey<C>,
 }
 
 impl<C: Ciphersuite> Frost<C> {
@@ -58,10 +70,10 @@ impl<C: Ciphersuite> Frost<C> {
     ) -> Result<(Self, Outgoing), EngineError> {
         let key = key_package::<C>(common, share)?;
         let (nonces, commitments) = frost_core::round1::commit(key.signing_share(), &mut Generator(rng));
-        let body = write_commitments(&commitments)?;
-        let message = envelope::seal(&common.agreement, 1, &body);
+        let written = write_commitments(&commitments)?;
+        let message = envelope::seal(&common.agreement, 1, &written);
         let outgoing = common.terms.others().map(|seat| (seat, message.clone())).collect();
-        Ok((Self::Committed { key, nonces }, outgoing))
+        Ok((Self::Committed { key, nonces, written }, outgoing))
     }
 
     /// Answers one round.
@@ -72,13 +84,14 @@ impl<C: Ciphersuite> Frost<C> {
         messages: &BTreeMap<Seat, Vec<u8>>,
     ) -> Result<Step<Self>, EngineError> {
         match self {
-            Self::Committed { key, nonces } => {
-                let bodies = envelope::open_all(&common.agreement, round, messages)?;
-                respond(common, round, &key, &nonces, &bodies)
+            Self::Committed { key, nonces, written } => {
+                let mut bodies = envelope::open_all(&common.agreement, round, messages)?;
+                bodies.insert(common.terms.own_seat, written);
+                respond(common, round, &key, &nonces, bodies)
             }
-            Self::Combining { package, own, public_key } => {
+            Self::Combining(combining) => {
                 let bodies = envelope::open_all(&common.agreement, round, messages)?;
-                combine(common, &package, own, public_key, &bodies).map(Step::Signed)
+                combine(common, combining, &bodies).map(Step::Signed)
             }
         }
     }
@@ -89,10 +102,10 @@ fn respond<C: Ciphersuite>(
     round: u8,
     key: &KeyPackage<C>,
     nonces: &SigningNonces<C>,
-    bodies: &BTreeMap<Seat, Commitments>,
+    written: BTreeMap<Seat, Commitments>,
 ) -> Result<Step<Frost<C>>, EngineError> {
     let mut commitments = BTreeMap::from([(*key.identifier(), *nonces.commitments())]);
-    for (seat, body) in bodies {
+    for (seat, body) in written.iter().filter(|(seat, _)| **seat != common.terms.own_seat) {
         let read = read_commitments(body).map_err(|e| EngineError::misbehaved(*seat, e.to_string()))?;
         commitments.insert(identifier(*seat)?, read);
     }
@@ -100,7 +113,8 @@ fn respond<C: Ciphersuite>(
     let own = frost_core::round2::sign(&package, nonces, key).map_err(bug)?;
     if common.terms.own_seat == common.terms.combiner {
         let public_key = *key.verifying_key();
-        return Ok(Step::Continue(Frost::Combining { package, own, public_key }, Vec::new()));
+        let combining = Combining { package, commitments: written, own, public_key };
+        return Ok(Step::Continue(Frost::Combining(combining), Vec::new()));
     }
     let body = Response { scalar: fixed(&own.serialize())? };
     let message = envelope::seal(&common.agreement, round + 1, &body);
@@ -109,22 +123,30 @@ fn respond<C: Ciphersuite>(
 
 fn combine<C: Ciphersuite>(
     common: &Common,
-    package: &SigningPackage<C>,
-    own: SignatureShare<C>,
-    public_key: VerifyingKey<C>,
+    combining: Combining<C>,
     bodies: &BTreeMap<Seat, Response>,
 ) -> Result<Signature, EngineError> {
+    let Combining { package, commitments, own, public_key } = combining;
     let mut shares = BTreeMap::from([(identifier(common.terms.own_seat)?, own)]);
     for (seat, body) in bodies {
         let share = SignatureShare::deserialize(&body.scalar)
             .map_err(|e| EngineError::misbehaved(*seat, e.to_string()))?;
         shares.insert(identifier(*seat)?, share);
     }
+    if common.terms.scheme == Scheme::Taproot {
+        let written =
+            shares.values().map(|share| fixed(&share.serialize())).collect::<Result<Vec<_>, _>>()?;
+        let signature = bip340::aggregate(common, &commitments, written.into_iter())?;
+        // It is verified once, by other code than made the shares; the library sees it only to name a culprit.
+        let good = signature.and_then(|signature| verify::check(common, signature).ok());
+        return good.ok_or_else(|| name_culprit(common, &package, &shares, public_key));
+    }
     // The verification shares are needed only to name a culprit; reading them costs as much as signing.
     let nobody_named =
         PublicKeyPackage::new(BTreeMap::new(), public_key, Some(common.terms.threshold.into()));
-    let signature = frost_core::aggregate_custom(package, &shares, &nobody_named, CheaterDetection::Disabled)
-        .map_err(|_| name_culprit(common, package, &shares, public_key))?;
+    let signature =
+        frost_core::aggregate_custom(&package, &shares, &nobody_named, CheaterDetection::Disabled)
+            .map_err(|_| name_culprit(common, &package, &shares, public_key))?;
     let signature = Signature { bytes: fixed(&signature.serialize().map_err(bug)?)?, recovery_id: None };
     verify::check(common, signature)
 }
@@ -179,7 +201,7 @@ fn key_package<C: Ciphersuite>(common: &Common, share: &Share) -> Result<KeyPack
     ))
 }
 
-fn identifier<C: Ciphersuite>(seat: Seat) -> Result<Identifier<C>, EngineError> {
+pub(super) fn identifier<C: Ciphersuite>(seat: Seat) -> Result<Identifier<C>, EngineError> {
     Identifier::try_from(u16::from(seat.get())).map_err(bug)
 }
 

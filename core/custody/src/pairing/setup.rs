@@ -6,26 +6,24 @@
 //!
 //! The multiplications and the tag are the key confirmation: a base is given out only when both halves fit.
 //! Sealing and signing the messages is the caller's business. A setup that is cut short leaves nothing behind
-//! and starts anew. Randomness of the transfers comes from the thread's generator, as the library has it; that
-//! of the pair secret from the caller.
+//! and starts anew. Randomness comes from the caller, but for that of the two multiplications, which the library
+//! draws from the thread's generator.
 
+use super::choices::{Choices, encrypt, random};
+use super::knowledge;
 use super::transfers::{self, Encrypted};
 use super::wire::{blocks, points, scalar, scalars, write_points, write_scalars};
 use super::{Base, Extension, Malformed, PairingError, Side, TRANSFERS, Transfer};
-use super::{gadget, init_session, mul_receiver, point, write_point};
-use dkls23_core::utilities::multiplication::{L, MulDataToKeepReceiver, MulReceiver, MulSender};
-use dkls23_core::utilities::ot::ErrorOT;
-use dkls23_core::utilities::ot::base::{OTReceiver, OTSender};
-use dkls23_core::utilities::proofs::{
-    DLogProof, EncProof, InteractiveDLogProof, R as PROOFS, T as CHALLENGE_BITS,
-};
-use k256::{AffinePoint, Scalar as Number, Secp256k1};
+use super::{gadget, init_session, mul_receiver, mul_sender, point, write_point};
+use dkls23_core::utilities::multiplication::{L, MulDataToKeepReceiver};
+use dkls23_core::utilities::proofs::{DLogProof, InteractiveDLogProof, R as PROOFS, T as CHALLENGE_BITS};
+use k256::{Scalar as Number, Secp256k1};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::{self, Bytes, Digest, Document};
 use perennial_model::group::Scalar;
 use std::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// What a setup is for. Both sides must agree on all but the side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,17 +153,9 @@ enum State {
 struct Opened {
     init: Vec<u8>,
     contribution: Zeroizing<[u8; 32]>,
-    key: OTSender<Secp256k1>,
+    key: Zeroizing<Number>,
     gadget_nonce: Number,
-    transfers: OTReceiver,
-    choices: Zeroizing<Vec<bool>>,
-    randomizers: Zeroizing<Vec<Number>>,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.key.s.zeroize();
-    }
+    choices: Choices,
 }
 
 impl fmt::Debug for Setup {
@@ -179,22 +169,17 @@ impl Setup {
     pub fn begin(terms: SetupTerms, rng: &mut dyn rand_core::CryptoRng) -> (Self, Vec<u8>) {
         let receives = init_session(&terms.context, terms.generation, terms.side);
         let sends = init_session(&terms.context, terms.generation, terms.side.other());
-        let (key, key_proof, gadget_nonce) = MulReceiver::<Secp256k1>::init_phase1(&receives);
-        let (transfers, choices, randomizers, proofs) = MulSender::<Secp256k1>::init_phase1(&sends);
-        let init = encoding::encode(&Init::write(&key_proof, &gadget_nonce, &transfers, &proofs));
+        let key = Zeroizing::new(random(rng));
+        let key_proof = knowledge::prove(&key, &receives, rng);
+        let gadget_nonce = random(rng);
+        let (choices, encrypted) = encrypt(&sends, rng);
+        let init = Init::write(&key_proof, &gadget_nonce, &choices.transfer_seed, &encrypted);
+        let init = encoding::encode(&init);
         let mut contribution = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *contribution);
         let opening = Opening { init: Bytes(init.clone()), contribution: *contribution };
         let outgoing = seal(&terms, 1, &opening);
-        let opened = Opened {
-            init,
-            contribution,
-            key,
-            gadget_nonce,
-            transfers,
-            choices: Zeroizing::new(choices),
-            randomizers: Zeroizing::new(randomizers),
-        };
+        let opened = Opened { init, contribution, key, gadget_nonce, choices };
         (Self { terms, state: State::Opened(Box::new(opened)) }, outgoing)
     }
 
@@ -255,20 +240,16 @@ impl Opened {
         let init: Init = encoding::decode(&peer.init.0).map_err(|e| misbehaved(e.to_string()))?;
         let (key_proof, sender_nonce) = init.read_key()?;
         let encrypted = init.read_transfers()?;
-        let seeds = transfers::receive(&self.key.s, &receives, &init.transfer_seed, &encrypted, rng);
+        let seeds = transfers::receive(&self.key, &receives, &init.transfer_seed, &encrypted, rng);
         let [seeds0, seeds1] =
             seeds.ok_or_else(|| misbehaved("the proofs of its choice bits do not hold".into()))?;
         let receiver = mul_receiver(gadget(&receives, &self.gadget_nonce), seeds0, seeds1)?;
-        let choices = std::mem::take(&mut *self.choices);
-        let sender = MulSender::init_phase2(
-            &self.transfers,
-            &sends,
-            choices,
-            &self.randomizers,
-            &key_proof,
-            &sender_nonce,
-        )
-        .map_err(cheated)?;
+        if !knowledge::holds(&key_proof, &sends, rng) {
+            return Err(misbehaved("it does not prove that it knows the logarithm of its key".into()));
+        }
+        let seeds = self.choices.seeds(&sends, &key_proof.point);
+        let correlation = std::mem::take(&mut *self.choices.bits);
+        let sender = mul_sender(gadget(&sends, &sender_nonce), correlation, seeds)?;
         let (own, others) = ((&self.init, &self.contribution), (&peer.init.0, &peer.contribution));
         let (first, second) = match side {
             Side::First => ((own.0, &**own.1), (others.0, others.1)),
@@ -342,8 +323,8 @@ impl Init {
     fn write(
         key_proof: &DLogProof<Secp256k1>,
         gadget_nonce: &Number,
-        transfers: &OTReceiver,
-        proofs: &[EncProof<Secp256k1>],
+        transfer_seed: &[u8; 32],
+        encrypted: &[Encrypted],
     ) -> Self {
         let responses: Vec<Number> = key_proof.proofs.iter().map(|proof| proof.challenge_response).collect();
         Self {
@@ -354,9 +335,11 @@ impl Init {
             ),
             key_responses: write_scalars(&responses),
             gadget_nonce: Scalar::encode(gadget_nonce),
-            transfer_seed: transfers.seed,
-            transfer_points: write_points(proofs.iter().flat_map(transfer_points)),
-            transfer_scalars: write_scalars(&proofs.iter().flat_map(transfer_scalars).collect::<Vec<_>>()),
+            transfer_seed: *transfer_seed,
+            transfer_points: write_points(encrypted.iter().flat_map(|parts| &parts.points)),
+            transfer_scalars: write_scalars(
+                &encrypted.iter().flat_map(|parts| parts.scalars).collect::<Vec<_>>(),
+            ),
         }
     }
 
@@ -387,25 +370,6 @@ impl Init {
     }
 }
 
-/// The points of a proof that do not follow from each other: `h, v, u` and the four commitments.
-fn transfer_points(proof: &EncProof<Secp256k1>) -> [&AffinePoint; 7] {
-    let (first, second) = (&proof.commitments0, &proof.commitments1);
-    let statement = &proof.proof0;
-    [
-        &statement.base_h,
-        &statement.point_u,
-        &statement.point_v,
-        &first.rc_g,
-        &first.rc_h,
-        &second.rc_g,
-        &second.rc_h,
-    ]
-}
-
-fn transfer_scalars(proof: &EncProof<Secp256k1>) -> [Number; 4] {
-    [proof.challenge0, proof.challenge1, proof.proof0.challenge_response, proof.proof1.challenge_response]
-}
-
 fn seal<D: Document>(terms: &SetupTerms, step: u8, body: &D) -> Vec<u8> {
     let SetupTerms { context, generation, side } = *terms;
     let body = Bytes(encoding::encode(body));
@@ -424,10 +388,6 @@ fn open<D: Document>(terms: &SetupTerms, step: u8, bytes: &[u8]) -> Result<D, Pa
 
 fn misbehaved(what: String) -> PairingError {
     PairingError::Misbehaved(what)
-}
-
-fn cheated(error: ErrorOT) -> PairingError {
-    misbehaved(error.description)
 }
 
 impl From<Malformed> for PairingError {

@@ -11,9 +11,10 @@ use dkls23_core::utilities::hashes::{
     point_to_bytes, tagged_hash, tagged_hash_as_point, tagged_hash_as_scalar,
 };
 use dkls23_core::utilities::oracle_tags::{TAG_ENCPROOF_FS, TAG_OT_BASE_H, TAG_OT_BASE_MSG};
+use k256::elliptic_curve::BatchNormalize;
 use k256::{AffinePoint, ProjectivePoint, Scalar as Number, Secp256k1};
 use perennial_model::group::{Group, Scalar};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The points and scalars of one proof that do not follow from each other, as they are sent.
 #[derive(Clone)]
@@ -38,8 +39,7 @@ pub(super) fn receive(
     if encrypted.len() != TRANSFERS {
         return None;
     }
-    let sessions: Vec<Vec<u8>> =
-        (0_u16..).map(|at| [&at.to_be_bytes()[..], session].concat()).take(TRANSFERS).collect();
+    let sessions = transfer_sessions(session);
     let mut sum = Sum::default();
     for (session, encrypted) in sessions.iter().zip(encrypted) {
         let base = tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, transfer_seed]);
@@ -51,11 +51,16 @@ pub(super) fn receive(
     if !sum.is_zero() {
         return None;
     }
+    let mut shared = Zeroizing::new(Vec::with_capacity(2 * TRANSFERS));
+    for Encrypted { points: [h, v, ..], .. } in encrypted {
+        let with = ProjectivePoint::from(*v);
+        shared.extend([with * key, (with - ProjectivePoint::from(*h)) * key]);
+    }
+    let shared = Zeroizing::new(ProjectivePoint::batch_normalize(shared.as_slice()));
     let mut seeds = [Vec::with_capacity(TRANSFERS), Vec::with_capacity(TRANSFERS)];
-    for (session, Encrypted { points: [h, v, ..], .. }) in sessions.iter().zip(encrypted) {
-        let without = ProjectivePoint::from(*v) - ProjectivePoint::from(*h);
-        for (point, seeds) in [ProjectivePoint::from(*v), without].into_iter().zip(&mut seeds) {
-            let mut shared = point_to_bytes::<Secp256k1>(&(point * key).to_affine());
+    for (session, shared) in sessions.iter().zip(shared.as_chunks::<2>().0) {
+        for (shared, seeds) in shared.iter().zip(&mut seeds) {
+            let mut shared = point_to_bytes::<Secp256k1>(shared);
             seeds.push(tagged_hash(TAG_OT_BASE_MSG, &[session, &shared]));
             shared.zeroize();
         }
@@ -63,14 +68,23 @@ pub(super) fn receive(
     Some(seeds)
 }
 
+/// The session id of each transfer.
+pub(super) fn transfer_sessions(session: &[u8; 32]) -> Vec<Vec<u8>> {
+    (0_u16..).map(|at| [&at.to_be_bytes()[..], session].concat()).take(TRANSFERS).collect()
+}
+
 impl Encrypted {
     /// Whether the challenges of both halves add up to the one that follows from everything before them.
     fn challenge_fits(&self, session: &[u8]) -> bool {
-        let [h, v, u, rest @ ..] = &self.points;
+        Self::challenge(session, &self.points) == self.scalars[0] + self.scalars[1]
+    }
+
+    /// The challenge that follows from the session and all points.
+    pub(super) fn challenge(session: &[u8], points: &[AffinePoint; 7]) -> Number {
+        let [h, v, u, rest @ ..] = points;
         let said = [&AffinePoint::GENERATOR, h, u, v].into_iter().chain(rest);
         let said: Vec<u8> = said.flat_map(point_to_bytes::<Secp256k1>).collect();
-        let expected = tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[session, &said]);
-        expected == self.scalars[0] + self.scalars[1]
+        tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[session, &said])
     }
 }
 
@@ -110,4 +124,4 @@ impl Sum {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,8 +4,9 @@
 use super::{GADGET, TRANSFERS};
 use dkls23_core::utilities::multiplication::{L, MulDataToReceiver, OT_WIDTH};
 use dkls23_core::utilities::ot::extension::{FieldElement, OTEDataToSender, PRGOutput};
+use k256::elliptic_curve::BatchNormalize;
 use k256::elliptic_curve::group::GroupEncoding;
-use k256::{AffinePoint, Scalar as Number, Secp256k1};
+use k256::{AffinePoint, ProjectivePoint, Scalar as Number, Secp256k1};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::Bytes;
 use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar};
@@ -126,8 +127,11 @@ pub(super) fn write_scalars(scalars: &[Number]) -> Bytes {
 
 /// Reads one element, not the identity.
 pub(crate) fn point(name: &str, point: &Point) -> Result<AffinePoint, Malformed> {
+    element(name, point).map(|element| element.to_affine())
+}
+
+fn element(name: &str, point: &Point) -> Result<ProjectivePoint, Malformed> {
     perennial_model::group::Secp256k1::decode(point)
-        .map(|element| element.to_affine())
         .ok_or_else(|| Malformed(format!("{name}: {point} is no element of secp256k1")))
 }
 
@@ -140,9 +144,11 @@ pub(crate) fn write_point(point: &AffinePoint) -> Point {
 pub(super) fn points(name: &str, bytes: &[u8], count: usize) -> Result<Vec<AffinePoint>, Malformed> {
     let read = |block: &[u8; POINT_BYTES]| {
         let text = Point::from_bytes(block).ok_or_else(|| Malformed(format!("{name}: no element")))?;
-        point(name, &text)
+        element(name, &text)
     };
-    blocks(name, bytes, count)?.iter().map(read).collect()
+    let elements = blocks(name, bytes, count)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    // One inversion for all.
+    Ok(ProjectivePoint::batch_normalize_vartime(elements.as_slice()))
 }
 
 /// Writes elements one after the other.

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 /// Signs as a named signer with a key made of its name.
 struct Name(SignerId);
 
+type Number = <Secp256k1 as Group>::Scalar;
+
 fn key_of(signer: &SignerId) -> ed25519_dalek::SigningKey {
     ed25519_dalek::SigningKey::from_bytes(&Digest::of(signer.as_str().as_bytes()).0)
 }
@@ -362,4 +364,75 @@ fn possession_is_proved_by_the_holder_of_every_share_alone() {
     assert_eq!(check(&replayed, [shares(0), shares(1)], &mut rng), Err("new2".into()));
     let copied = [proofs[0].clone(), proofs[0].clone()];
     assert_eq!(check(&copied, [shares(0), shares(1)], &mut rng), Err("new2".into()));
+}
+
+#[test]
+fn all_proofs_of_possession_together_hold_only_if_each_does() {
+    use perennial_model::possession::hold_together;
+    let mut rng = ChaCha20Rng::seed_from_u64(10);
+    let (inputs, root) = (Digest([1; 32]), Digest([2; 32]));
+    let old = parent::<Secp256k1>(3, &[2, 5, 9, 200], 4, &mut rng);
+    let points = |at: usize| {
+        let of = |member: &Member| Secp256k1::encode(&Secp256k1::generate(&old.shares[&member.signer][at]));
+        old.committee.members().iter().map(of).collect::<Vec<_>>()
+    };
+    let wallets: Vec<Vec<_>> = (0..4).map(points).collect();
+    let proofs: Vec<(SignerId, SchnorrProof)> = old
+        .shares
+        .iter()
+        .map(|(name, shares)| {
+            (name.clone(), prove_possession::<Secp256k1>(&inputs, &root, name, shares, &mut rng))
+        })
+        .collect();
+    let mut hold = |proofs: &[(SignerId, SchnorrProof)], wallets: &[Vec<perennial_model::group::Point>]| {
+        let proofs: Vec<_> = proofs.iter().map(|(name, proof)| (name, proof)).collect();
+        let wallets = wallets.iter().map(Vec::as_slice);
+        hold_together::<Secp256k1>((&inputs, &root), &old.committee, wallets, &proofs, &mut rng)
+    };
+    assert_eq!(hold(&proofs, &wallets), Some(true));
+    assert_eq!(hold(&proofs[1..], &wallets), Some(true));
+    for at in 0..proofs.len() {
+        let mut wrong = proofs.clone();
+        wrong[at].1.response[31] ^= 1;
+        assert_eq!(hold(&wrong, &wallets), Some(false), "{at}");
+        let mut borrowed = proofs.clone();
+        borrowed[at].1 = proofs[(at + 1) % 4].1.clone();
+        assert_eq!(hold(&borrowed, &wallets), Some(false), "{at}");
+    }
+    // Errors of two holders that would cancel each other without weights.
+    let mut two = proofs.clone();
+    for (at, step) in [(0, Number::ONE), (3, Number::ZERO - Number::ONE)] {
+        let response = <Number as Scalar>::decode(&two[at].1.response).expect("canonical");
+        two[at].1.response = Scalar::encode(&(step + response));
+    }
+    assert_eq!(hold(&two, &wallets), Some(false));
+    let mut turned = wallets.clone();
+    turned.swap(1, 2);
+    assert_eq!(hold(&proofs, &turned), Some(false), "shares of the wallets in another order");
+    let mut stranger = proofs.clone();
+    stranger[0].0 = signer("new", 1);
+    assert_eq!(hold(&stranger, &wallets), None, "a signer without a seat");
+}
+
+#[test]
+fn sub_shares_of_two_wallets_that_are_wrong_by_opposite_amounts_are_refused() {
+    let mut rng = ChaCha20Rng::seed_from_u64(11);
+    let seat = Seat::new(3).expect("not zero");
+    let polynomials: Vec<[Number; 2]> =
+        (0..2).map(|_| [0, 1].map(|_| random_scalar::<Secp256k1>(&mut rng))).collect();
+    let coefficients: Vec<Vec<_>> =
+        polynomials.iter().map(|polynomial| polynomial.iter().map(Secp256k1::generate).collect()).collect();
+    let values: Vec<Number> = polynomials.iter().map(|polynomial| evaluate(polynomial, seat)).collect();
+    let weights = small_random::<Number>(2, &mut rng);
+    let column: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();
+    let constants = Secp256k1::sum_public(&weights, &column);
+    for weighed in [None, Some(Weighed { weights, constants })] {
+        let checked =
+            CheckedDealing { dealer: signer("old", 1), coefficients: coefficients.clone(), weighed };
+        let mut fits = |values: &[Number]| on_polynomials::<Secp256k1>(values, &checked, seat, &mut rng);
+        assert!(fits(&values));
+        assert!(!fits(&[values[0] + Number::ONE, values[1] - Number::ONE]));
+        assert!(!fits(&[values[1], values[0]]));
+        assert!(!fits(&values[..1]));
+    }
 }

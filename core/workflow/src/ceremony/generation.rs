@@ -151,7 +151,7 @@ fn decode<G: Group>(terms: &Terms, dealing: &Heard<Dealing>) -> Result<CheckedDe
             let what = format!("{}: a commitment that is no element of the group", terms.chunk);
             Error::misbehaved(dealing.signer(), what)
         })?;
-    Ok(CheckedDealing { dealer: dealing.signer().clone(), coefficients })
+    Ok(CheckedDealing { dealer: dealing.signer().clone(), coefficients, weighed: None })
 }
 
 fn check_shape(terms: &Terms, inputs: &Inputs, dealing: &Heard<Dealing>) -> Result<(), Error> {

@@ -155,8 +155,14 @@ fn what_comes_of_an_attempt_convinces_whoever_checks_it() {
     );
     let transcript = transcript.expect("the same transcript");
     let scheme = Chain::Bitcoin.scheme();
-    perennial_model::certificate::check_probes(scheme, &transcript, &plan, &state.activation.probes)
-        .expect("every probe that the root demands");
+    perennial_model::certificate::check_probes(
+        scheme,
+        &transcript,
+        &plan,
+        &state.activation.probes,
+        &mut rng(),
+    )
+    .expect("every probe that the root demands");
     let State::Retired(state) = &at_phase(&states, Phase::Retired).state else { panic!("retired") };
     (*state.retirement).clone().check(&plan, &cast.governance).expect("a sound Retirement");
 }

@@ -4,7 +4,7 @@
 use super::hearing::shortened;
 use super::{Driver, World};
 use crate::ceremony::batch::CeremonyFact;
-use crate::ceremony::states::Probing;
+use crate::ceremony::generation::Generation;
 use crate::ceremony::{Fact, Reason, State};
 use crate::route::new_session_name;
 use perennial_model::Error;
@@ -12,9 +12,10 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::mail::Request;
 use perennial_model::plan::Chunk;
-use perennial_model::probe::{ProbeSignature, ProbeTask, RawSignature, probe_digest, verifies};
+use perennial_model::probe::{ProbeSignature, ProbeTask, Probed, RawSignature, probe_digest, verify_all};
 use perennial_model::session::{Blame, Purpose, SessionOutcome, SessionReport, SessionRequest};
 use perennial_model::wallet::Scheme;
+use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most probes in one session: one round of an ECDSA probe takes about 80 KB of mail.
@@ -175,7 +176,8 @@ impl<J, W: World> Driver<J, W> {
             .map(|(task, signature)| ProbeSignature { task, signature })
             .filter(|probe| state.missing.contains(&probe.task))
             .collect();
-        if !complete || !probes.iter().all(|probe| probe_holds(scheme, state, probe)) {
+        let generation = state.generation.clone();
+        if !complete || !probes_hold(scheme, &generation, &probes, self.world.rng()) {
             let what = format!("{chunk}: posted probe signatures that do not verify");
             self.leave(chunk, Reason::Misbehaved { culprit: combiner.clone(), what: what.clone() });
             return Err(Error::misbehaved(combiner, what));
@@ -239,12 +241,19 @@ impl<J, W: World> Driver<J, W> {
     }
 }
 
-/// Whether a probe verifies under its wallet's raw key, over the digest that is made here.
-fn probe_holds(scheme: Scheme, state: &Probing, probe: &ProbeSignature) -> bool {
-    let generation = &state.generation;
-    generation.share_sets.get(probe.task.wallet as usize).is_some_and(|set| {
-        let epoch = generation.inputs.chunk.epoch;
-        let message = probe_digest(&set.wallet.id, epoch, &set.transcript, probe.task.counter);
-        verifies(scheme, &set.key.public_key, &message.0, &probe.signature)
-    })
+/// Whether all probes verify under their wallets' raw keys, over the digests that are made here.
+fn probes_hold(
+    scheme: Scheme,
+    generation: &Generation,
+    probes: &[ProbeSignature],
+    rng: &mut dyn CryptoRng,
+) -> bool {
+    let epoch = generation.inputs.chunk.epoch;
+    let mut probed = Vec::with_capacity(probes.len());
+    for ProbeSignature { task, signature } in probes {
+        let Some(set) = generation.share_sets.get(task.wallet as usize) else { return false };
+        let message = probe_digest(&set.wallet.id, epoch, &set.transcript, task.counter);
+        probed.push(Probed { key: set.key.public_key, message, signature });
+    }
+    verify_all(scheme, &probed, rng).is_ok()
 }

@@ -8,7 +8,7 @@ use dkls23_core::utilities::proofs::{CPProof, EncProof, RandomCommitments};
 const SESSION: [u8; 32] = [7; 32];
 
 /// A proof as the library has it: both halves speak of one `h` and `u`, the second of `v - h` instead of `v`.
-fn transfer_proof(points: &[AffinePoint; 7], scalars: &[Number; 4]) -> EncProof<Secp256k1> {
+pub(crate) fn transfer_proof(points: &[AffinePoint; 7], scalars: &[Number; 4]) -> EncProof<Secp256k1> {
     let [base_h, v, u, rc0_g, rc0_h, rc1_g, rc1_h] = *points;
     let [challenge0, challenge1, response0, response1] = *scalars;
     let second = (ProjectivePoint::from(v) - ProjectivePoint::from(base_h)).to_affine();
