@@ -9,10 +9,10 @@
 
 mod settling;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, DirectoryError};
 use crate::journal::{FactLog, OpenError, SharedFactLog};
 use crate::ledger::Ledger;
-use crate::mailbox::ServerTls;
+use crate::mailbox::{ServerTls, SharedPin};
 use crate::post::{Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
@@ -118,6 +118,12 @@ pub enum CeremoniesError {
     /// The journal cannot be replayed.
     #[error(transparent)]
     Boot(#[from] BootError<StoreError>),
+    /// The governance cannot be read any more.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Two signers of it have one pin.
+    #[error("governance.cbor: {0}")]
+    Pins(#[from] SharedPin),
     /// The journal failed for good.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -253,7 +259,11 @@ struct Booted {
 /// Opens the journal and replays it; the ledger gets the notes that it has not taken over yet.
 fn boot(parts: &Parts) -> Result<Booted, CeremoniesError> {
     let begun = Instant::now();
-    let history = parts.in_force.get().history.clone();
+    // What was written before a crash may not have been put in force.
+    let trusted = parts.directory.trusted()?;
+    parts.tls.expect(&trusted.pins())?;
+    let history = trusted.history.clone();
+    parts.in_force.set(trusted);
     let mut log = FactLog::open(parts.file.clone(), &history)?;
     parts.ledger.take_notes(log.notes_after(parts.ledger.notes_taken())?);
     let log = SharedFactLog::new(log);
@@ -303,7 +313,7 @@ fn boot_again(parts: &Parts, orders: &Receiver<Order>, why: &str) -> Result<Opti
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        let history = parts.in_force.get().history.clone();
+        let history = parts.directory.trusted()?.history;
         let writable =
             FactLog::open(parts.file.clone(), &history).and_then(|mut log| Ok(log.check_writable()?));
         match writable.map_err(CeremoniesError::from).and_then(|()| boot(parts)) {

@@ -25,7 +25,6 @@ impl From<Arc<History>> for Trusted {
             for known in &governance.signers {
                 signers.insert(known.signer.to_string(), (known.signer.clone(), pin(&known.transport_pin)));
             }
-            governance.written_off.iter().for_each(|gone| drop(signers.remove(gone.as_str())));
         }
         Self { history, signers }
     }

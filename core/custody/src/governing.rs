@@ -4,17 +4,16 @@
 //! of an older one any more. What is active goes on to Keep and Retirement, since neither gives anybody a share.
 
 use crate::keeper::{Keeper, LoadFailed};
-use crate::pinned::Pinned;
-use crate::record::put;
+use crate::record::{HeldEpoch, put};
 use crate::serving::Change;
 use crate::store::{Store, Table};
 use crate::turn::{Draft, Effect};
 use perennial_model::approval::{Approved, Unapproved};
 use perennial_model::encoding;
 use perennial_model::error::Error;
-use perennial_model::governance::Governance;
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::mail::Reply;
+use perennial_model::plan::{Action, Chunk, PlannedWallet};
 use perennial_model::planted;
 use std::sync::Arc;
 
@@ -29,7 +28,8 @@ impl Keeper {
         let present = pinned.governance().version;
         let (version, digest) = match next.governance.version {
             // Versions in between are missing: saying which one is here asks for them.
-            version if version > present.saturating_add(1) => {
+            // So does another version of this number: people have to say which of the two counts.
+            version if version != present.saturating_add(1) && !self.knows(&next) => {
                 let digest = pinned.governance_digest();
                 draft.mail.push(Reply::Governed { version: present, digest });
                 return Ok(());
@@ -39,8 +39,7 @@ impl Keeper {
         if pinned.history().version_of(&digest).is_none() {
             let mut history = pinned.history().clone();
             history.extend(next.clone())?;
-            self.check_removal(pinned.governance(), &next.governance)?;
-            let pinned = Arc::new(Pinned::new(pinned.me().clone(), history)?);
+            let pinned = Arc::new(pinned.renewed(history));
             draft.effects.push(Effect::Commit(vec![put(Table::Governance, version_key(version), &next)]));
             self.own.pinned = pinned.clone();
             draft.changes.push(Change::Governed(pinned));
@@ -49,23 +48,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// A signer is not removed while it may hold a share of what this one holds, unless people wrote it off.
-    fn check_removal(&self, present: &Governance, next: &Governance) -> Result<(), Error> {
-        for removed in next.removed(present) {
-            if next.written_off.contains(removed) {
-                continue;
-            }
-            let held = self.wallets.values().flat_map(|record| &record.held);
-            let sets = held.map(|held| &held.share_set);
-            if let Some(set) = sets.into_iter().find(|set| set.committee.seat_of(removed).is_some()) {
-                return Err(Error::denied(format!(
-                    "governance version {} removes {removed}, which holds a share of {} epoch {} and has given no \
-                     receipt: move the wallet away from it first, or write it off",
-                    next.version, set.wallet.id, set.epoch
-                )));
-            }
-        }
-        Ok(())
+    fn knows(&self, next: &ApprovedGovernance) -> bool {
+        self.own.pinned.history().version_of(&next.governance.digest()).is_some()
     }
 
     /// Refuses a plan that was approved under a version that has been replaced.
@@ -77,6 +61,51 @@ impl Keeper {
         }
         let version = pinned.history().find(&named)?.version;
         Err(Unapproved::OldGovernance { version, newest: pinned.governance().version }.into())
+    }
+
+    /// Refuses a plan that speaks of wallets which this signer holds and that others have to be asked about: another
+    /// tenant's, of a higher tier, held by another committee, or wallets that exist and are to be made.
+    pub(crate) fn check_concerns(&self, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
+        let plan = approved.plan();
+        for wallet in plan.wallets_of(chunk)? {
+            let held = self.wallets.get(wallet.id()).map(|record| record.held.as_slice()).unwrap_or_default();
+            // What stands above it is neither erased nor passed over by it.
+            let served = |held: &&HeldEpoch| {
+                held.chunk.plan != chunk.plan
+                    && held.share_set.epoch < chunk.epoch
+                    && self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served())
+            };
+            for set in held.iter().filter(served).map(|held| &held.share_set) {
+                let wrong = match plan.action {
+                    Action::Create => "exists, and is to be made",
+                    Action::Refresh if set.wallet.tenant != plan.tenant => "is another tenant's",
+                    Action::Refresh if set.wallet.tier > plan.tier => "is of a higher tier than the plan",
+                    Action::Refresh if set.committee != plan.committee => {
+                        "has another committee: a refresh keeps committee and threshold"
+                    }
+                    Action::Refresh => continue,
+                };
+                return Err(Error::denied(format!("{chunk}: {} {wrong}", set.wallet.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Under a replaced version nothing is believed about what this signer has no part in: keys that were good then may
+    /// be anybody's now. What changes nothing here may be acknowledged.
+    pub(crate) fn check_part(&self, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
+        let has_part = self.chunks.get(chunk).is_some_and(|record| record.prepared.is_some());
+        let Err(outdated) = self.check_in_force(approved) else { return Ok(()) };
+        let is_past = |wallet: &PlannedWallet| {
+            self.wallets.get(wallet.id()).is_some_and(|record| {
+                record.floor >= chunk.epoch
+                    && record.held.iter().all(|held| held.share_set.epoch >= chunk.epoch)
+            })
+        };
+        match has_part || approved.plan().wallets_of(chunk)?.iter().all(is_past) {
+            true => Ok(()),
+            false => Err(Error::stale(format!("{chunk}: this signer has no part in it, and {outdated}"))),
+        }
     }
 
     /// Puts together what lies in this signer's directory with what is on its records: the longer one counts. Returns
@@ -93,28 +122,18 @@ impl Keeper {
             None => given,
         };
         let missing = history.versions().0.get(known..).unwrap_or_default().to_vec();
-        let pinned = Pinned::new(self.own.pinned.me().clone(), history).map_err(LoadFailed::Records)?;
-        self.own.pinned = Arc::new(pinned);
+        self.own.pinned = Arc::new(self.own.pinned.renewed(history));
         Ok(missing)
     }
 
     /// Writes down what came with the signer's directory, and tells the desk what counts.
-    pub(crate) fn resume_governance(
-        &self,
-        missing: &[ApprovedGovernance],
-        draft: &mut Draft,
-    ) -> Result<(), Error> {
-        let versions = &self.own.pinned.history().versions().0;
-        for pair in versions.windows(2).filter(|pair| missing.contains(&pair[1])) {
-            self.check_removal(&pair[0].governance, &pair[1].governance)?;
-        }
+    pub(crate) fn resume_governance(&self, missing: &[ApprovedGovernance], draft: &mut Draft) {
         let write =
             |next: &ApprovedGovernance| put(Table::Governance, version_key(next.governance.version), next);
         if !missing.is_empty() {
             draft.effects.push(Effect::Commit(missing.iter().map(write).collect()));
         }
         draft.changes.push(Change::Governed(self.own.pinned.clone()));
-        Ok(())
     }
 }
 

@@ -118,7 +118,7 @@ impl Keeper {
         let governances = keeper.read_governance(store)?;
         keeper.read(store)?;
         let mut draft = keeper.resume(now_ms).map_err(LoadFailed::Records)?;
-        keeper.resume_governance(&governances, &mut draft).map_err(LoadFailed::Records)?;
+        keeper.resume_governance(&governances, &mut draft);
         Ok(Turn::new(keeper, draft))
     }
 
@@ -192,7 +192,7 @@ impl Keeper {
             Checked::Governance(next) => self.take_governance(*next, draft),
             Checked::Open(chunk, parents) => self.open(now_ms, rng, chunk, parents, draft),
             Checked::Commit(inputs, openings) => self.commit(now_ms, rng, &inputs, &openings, draft),
-            Checked::Deal(inputs, commitments) => self.deal(&inputs, &commitments, draft),
+            Checked::Deal(inputs, commitments) => self.deal(now_ms, &inputs, &commitments, draft),
             Checked::Verify(dealings) => self.verify(now_ms, rng, *dealings, draft),
             Checked::PairingMail(said) => self.pairing_mail(now_ms, rng, said, draft),
             Checked::Session(request) => self.probe(now_ms, rng, *request, draft),

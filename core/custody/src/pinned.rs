@@ -5,7 +5,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::governance::Governance;
 use perennial_model::governance::history::History;
-use perennial_model::identity::FindIdentity;
+use perennial_model::identity::{FindIdentity, IdentityKey};
 
 /// How far clocks may differ before a date counts as passed, in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 30_000;
@@ -14,6 +14,7 @@ pub const CLOCK_SKEW_MS: u64 = 30_000;
 #[derive(Debug, Clone)]
 pub struct Pinned {
     me: SignerId,
+    key: IdentityKey,
     history: History,
 }
 
@@ -23,11 +24,16 @@ impl Pinned {
     /// # Errors
     /// `Denied` when no version of it names this signer.
     pub fn new(me: SignerId, history: History) -> Result<Self, Error> {
-        let mut versions = history.versions().0.iter();
-        if !versions.any(|version| version.governance.identity_of(&me).is_some()) {
-            return Err(Error::denied(format!("this governance names no signer {me}")));
+        // A name stands for one key for ever.
+        match history.identity_of(&me) {
+            Some(key) => Ok(Self { me, key, history }),
+            None => Err(Error::denied(format!("this governance names no signer {me}"))),
         }
-        Ok(Self { me, history })
+    }
+
+    /// The same signer under a longer history.
+    pub(crate) fn renewed(&self, history: History) -> Self {
+        Self { me: self.me.clone(), key: self.key, history }
     }
 
     /// This signer.
@@ -56,8 +62,8 @@ impl Pinned {
     /// `Denied` if it was removed.
     pub fn check_named(&self) -> Result<(), Error> {
         match self.governance().identity_of(&self.me) {
-            Some(_) => Ok(()),
-            None => Err(Error::denied(format!(
+            Some(key) if key == self.key => Ok(()),
+            _ => Err(Error::denied(format!(
                 "{} was removed by governance version {}: it only erases",
                 self.me,
                 self.governance().version

@@ -103,6 +103,9 @@ pub enum Unapproved {
         /// Whose wallets they are.
         tenant: TenantId,
     },
+    /// This person approves for some tenants, and this concerns all.
+    #[error("{0} approves for some tenants alone, and this concerns all of them")]
+    LimitedPerson(PersonId),
     /// The signature is none.
     #[error("{person}'s approval cannot be read: {reason}")]
     Unreadable {
@@ -166,6 +169,7 @@ impl Unapproved {
             Self::Initiator(_) => "initiator",
             Self::UnknownPerson(_) => "unknown-person",
             Self::OtherTenant { .. } => "other-tenant",
+            Self::LimitedPerson(_) => "limited-person",
             Self::Unreadable { .. } => "unreadable",
             Self::OtherKey(_) => "other-key",
             Self::OtherPurpose { .. } => "other-purpose",
@@ -236,11 +240,12 @@ pub fn check_approval<'g>(
         return Err(Unapproved::Initiator(person.clone()));
     }
     let approver = governance.approver(person).ok_or_else(|| Unapproved::UnknownPerson(person.clone()))?;
-    if let Some(tenant) = question.tenant
-        && !approver.tenants.is_empty()
-        && !approver.tenants.contains(tenant)
-    {
-        return Err(Unapproved::OtherTenant { person: person.clone(), tenant: tenant.clone() });
+    match question.tenant {
+        None if !approver.tenants.is_empty() => return Err(Unapproved::LimitedPerson(person.clone())),
+        Some(tenant) if !approver.tenants.is_empty() && !approver.tenants.contains(tenant) => {
+            return Err(Unapproved::OtherTenant { person: person.clone(), tenant: tenant.clone() });
+        }
+        _ => {}
     }
     match &approval.signature {
         ApprovalSignature::Ssh(armoured) => ssh::check(approver, digest, armoured)?,

@@ -263,6 +263,16 @@ pub enum Unsound {
     /// A rule without any demand.
     #[error("to {0} takes nobody's approval: every rule has at least one demand of at least one approval")]
     EmptyRule(Matter),
+    /// A rule for higher tiers that asks less.
+    #[error(
+        "to {matter} takes less from tier {from_tier} on than below it: a higher tier adds to what a lower one demands"
+    )]
+    WeakerAbove {
+        /// The matter.
+        matter: Matter,
+        /// The tier of the weaker rule.
+        from_tier: Tier,
+    },
     /// Nobody could ever change it.
     #[error("it has no rule for changing governance, so nobody could ever change it")]
     NoWayOut,
@@ -359,6 +369,7 @@ impl Governance {
 
     fn check_people(&self) -> Result<(), Unsound> {
         let mut owners: Vec<(&PersonId, Vec<u8>)> = Vec::new();
+        let mut credentials: Vec<String> = Vec::new();
         for approver in &self.approvers {
             let person = &approver.person;
             let bad = |reason: String| Unsound::BadKey { person: person.clone(), reason };
@@ -371,6 +382,9 @@ impl Governance {
                     return Err(Unsound::SharedKey { first: (*owner).clone(), second: person.clone() });
                 }
                 owners.push((person, meaning));
+                if let ApproverKey::Passkey(passkey) = key {
+                    credentials.push(hex::encode(&passkey.credential.0));
+                }
                 let party = self.relying_party.as_ref().filter(|party| !party.origins.is_empty());
                 if matches!(key, ApproverKey::Passkey(_)) && party.is_none() {
                     return Err(Unsound::NoRelyingParty(person.clone()));
@@ -381,7 +395,7 @@ impl Governance {
                 return Err(Unsound::Unknown { what: "tenant", name: tenant.to_string() });
             }
         }
-        Ok(())
+        once("the passkey with credential", credentials.iter().map(String::as_str))
     }
 
     fn check_rules(&self) -> Result<(), Unsound> {
@@ -396,7 +410,9 @@ impl Governance {
             }
             once("in one rule, role", rule.demands.iter().map(|demand| demand.role.as_str()))?;
             for Demand { role, approvals } in &rule.demands {
-                let people = self.approvers.iter().filter(|approver| &approver.role == role).count();
+                // Who approves for some tenants alone does not decide about all.
+                let may = |approver: &&Approver| matter != Matter::Govern || approver.tenants.is_empty();
+                let people = self.approvers.iter().filter(may).filter(|known| &known.role == role).count();
                 if people == 0 {
                     return Err(Unsound::UnknownRole { matter, role: role.clone() });
                 }
@@ -404,6 +420,16 @@ impl Governance {
                     let (role, approvals) = (role.clone(), *approvals);
                     return Err(Unsound::ImpossibleQuorum { matter, role, approvals, people });
                 }
+            }
+        }
+        for rule in &self.rules {
+            let below =
+                self.rules.iter().filter(|low| low.matter == rule.matter && low.from_tier < rule.from_tier);
+            let has = |demand: &Demand| {
+                rule.demands.iter().any(|own| own.role == demand.role && own.approvals >= demand.approvals)
+            };
+            if below.flat_map(|low| &low.demands).any(|demand| !has(demand)) {
+                return Err(Unsound::WeakerAbove { matter: rule.matter, from_tier: rule.from_tier });
             }
         }
         match self.demands(Matter::Govern, Tier::High) {

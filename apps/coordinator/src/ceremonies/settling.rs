@@ -10,7 +10,7 @@ use crate::trusted::Trusted;
 use crate::world::now_ms;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
-use perennial_model::governance::history::{ApprovedGovernance, History};
+use perennial_model::governance::history::ApprovedGovernance;
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::Settled;
 use perennial_workflow::journal::Note;
@@ -223,10 +223,8 @@ fn govern(
     log: &SharedFactLog,
     next: ApprovedGovernance,
 ) -> Result<u64, Refusal> {
-    let mut history = History::clone(driver.history());
-    history.extend(next.clone())?;
-    let trusted = Trusted::from(Arc::new(history));
-    parts.tls.expect(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
+    let trusted = Trusted::from(Arc::new(driver.after(next.clone())?));
+    parts.tls.check(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
     let standing_still = |error: String| Refusal::StandingStill(error);
     // The next start takes up from the directory what the journal does not know yet.
     parts.directory.write_governance(&trusted.history).map_err(|error| standing_still(error.to_string()))?;
@@ -234,6 +232,7 @@ fn govern(
     parts.ledger.take_notes(notes);
     driver.govern(next)?;
     let version = trusted.governance().version;
+    parts.tls.expect(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
     parts.in_force.set(trusted);
     Ok(version)
 }

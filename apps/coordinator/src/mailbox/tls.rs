@@ -67,6 +67,14 @@ impl ServerTls {
         Ok(Self { config: Arc::new(config), signers, own_pin: identity.pin() })
     }
 
+    /// Whether these signers could be expected.
+    ///
+    /// # Errors
+    /// [`SharedPin`].
+    pub fn check(&self, signers: &BTreeMap<String, Pin>) -> Result<(), SharedPin> {
+        signers_by_pin(signers).map(drop)
+    }
+
     /// From here on these signers are expected, and no others. Connections that stand are not touched.
     ///
     /// # Errors

@@ -115,8 +115,13 @@ impl World {
         Ok(())
     }
 
-    /// Whether an attempt stays where it is for good: activated, and some holder no longer has it.
+    /// Whether an attempt stays where it is for good: activated, and some holder no longer has it. Or until the next
+    /// Retirement: governance has changed, and who had no part in it believes nothing that is said under the old one.
     fn may_stay(&self, chunk: &Chunk, phase: Phase) -> bool {
+        let governance = self.history.plans.get(&chunk.plan).map(|plan| plan.governance);
+        if phase == Phase::Retiring && governance != Some(self.cast.history.newest_digest()) {
+            return true;
+        }
         matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
     }
 

@@ -102,6 +102,8 @@ impl Keeper {
     /// An Activation of a number that this signer does not hold raises its floor.
     fn note_seen(&mut self, chunk: &Chunk, draft: &mut Draft) -> Result<(), Error> {
         let plan = self.known_plan(&chunk.plan)?;
+        self.check_part(&plan, chunk)?;
+        self.check_concerns(&plan, chunk)?;
         let ids: Vec<WalletId> = plan.plan().wallets_of(chunk)?.iter().map(|w| w.id().clone()).collect();
         let writes = self.raise_floor(&ids, chunk.epoch);
         if !writes.is_empty() {
@@ -238,6 +240,8 @@ impl Keeper {
             )));
         }
         let approved = self.known_plan(&chunk.plan)?;
+        self.check_part(&approved, &chunk)?;
+        self.check_concerns(&approved, &chunk)?;
         let wallets: Vec<WalletId> =
             approved.plan().wallets_of(&chunk)?.iter().map(|w| w.id().clone()).collect();
         let mut record = match self.chunks.remove(&chunk) {

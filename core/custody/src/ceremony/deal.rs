@@ -119,6 +119,7 @@ impl Keeper {
     /// Publishes the dealing, now that every dealer has promised one.
     pub(crate) fn deal(
         &mut self,
+        now_ms: u64,
         inputs: &Inputs,
         commitments: &[Said<Commitment>],
         draft: &mut Draft,
@@ -126,6 +127,8 @@ impl Keeper {
         let chunk = inputs.chunk;
         let stale = |reason: &str| Error::stale(format!("{chunk}: {reason}"));
         let record = self.chunks.get(&chunk).ok_or_else(|| stale("this signer has promised no dealing"))?;
+        // A dealing that went out gives its holders full power: its plan has to be in force to the last.
+        self.plan_in_time(now_ms, &chunk)?;
         if record.inputs.as_ref() != Some(inputs) {
             return Err(stale("this signer promised a dealing for other inputs"));
         }

@@ -21,6 +21,11 @@ use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// How far a plan's rank may be above every rank that this signer has seen.
+const RANKS_AT_ONCE_MAX: u32 = 1_000_000;
+/// How many plans of replaced versions of governance are kept.
+const OUTDATED_PLANS_MAX: usize = 1_000;
+
 impl Keeper {
     /// Keeps an approved plan, however late it comes: it takes a plan to read the certificates under it, and a
     /// Retirement may be long under way. Other plans past their last date that nothing refers to are forgotten.
@@ -33,6 +38,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         let digest = approved.digest();
         if !self.plans.contains_key(&digest) {
+            self.check_room(&approved)?;
             let mut writes = vec![put(Table::Plan, digest.0.to_vec(), document)];
             let used: Vec<_> = self.chunks.keys().map(|chunk| chunk.plan).collect();
             let done = |plan: &Approved| {
@@ -49,6 +55,17 @@ impl Keeper {
         }
         draft.mail.push(Reply::Planned(digest));
         Ok(())
+    }
+
+    /// Plans of replaced versions are kept for their certificates alone, and not without end: who had the keys of then can
+    /// make as many as they like.
+    fn check_room(&self, approved: &Approved) -> Result<(), Error> {
+        let Err(outdated) = self.check_in_force(approved) else { return Ok(()) };
+        let old = self.plans.values().filter(|plan| self.check_in_force(plan).is_err());
+        match old.count() < OUTDATED_PLANS_MAX {
+            true => Ok(()),
+            false => Err(outdated),
+        }
     }
 
     /// Opens a chunk, or sends its opening again.
@@ -80,6 +97,8 @@ impl Keeper {
         if plan.committee.seat_of(self.own.pinned.me()).is_none() {
             return Err(Error::denied(format!("{chunk}: this signer is not in the new committee")));
         }
+        self.check_concerns(&approved, &chunk)?;
+        self.check_rank(plan.rank)?;
         let parents = self.needed_parents(wallets, parents)?;
         let scheme = self.check_chunk(&chunk, wallets, &parents)?;
         for wallet in wallets {
@@ -135,9 +154,27 @@ impl Keeper {
             if parent.opens_to() != Some(parent.key.public_key) {
                 return Err(Error::denied(format!("the parent of {} does not open to its key", wallet.id())));
             }
+            // What is known of the wallet is not to be changed by somebody's papers.
+            let known = self.wallets.get(wallet.id()).and_then(|record| record.held.last());
+            if known.is_some_and(|held| {
+                held.share_set.wallet != parent.wallet || held.share_set.key != parent.key
+            }) {
+                return Err(Error::denied(format!("the parent of {} is another wallet's", wallet.id())));
+            }
             needed.push(parent.clone());
         }
         Ok(needed)
+    }
+
+    /// Numbers never go down, so a plan that takes far too many at once would leave none for those after it.
+    fn check_rank(&self, rank: u32) -> Result<(), Error> {
+        let highest = self.wallets.values().map(|record| record.floor.rank).max().unwrap_or(0);
+        match rank > highest.saturating_add(RANKS_AT_ONCE_MAX) {
+            true => Err(Error::denied(format!(
+                "rank {rank} is more than {RANKS_AT_ONCE_MAX} above {highest}, the highest seen here"
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// The share set of this digest, if it is held and was Activated: a mere candidate is nobody's parent.

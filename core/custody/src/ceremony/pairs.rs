@@ -310,6 +310,7 @@ impl Keeper {
             return Err(Error::denied(format!("the pair with {peer} is banned; people have to decide")));
         }
         let plan = self.known_plan(&attempt.plan)?;
+        self.check_in_force(&plan)?;
         let open = self.chunks.iter().any(|(chunk, record)| {
             Attempt::from(chunk) == *attempt && !record.state.is_served() && record.opening.is_some()
         });

@@ -131,7 +131,10 @@ fn verifies(key: &PasskeyKey, message: &[u8], signature: &[u8]) -> bool {
 pub(super) fn key_material(passkey: &Passkey) -> Result<Vec<u8>, String> {
     match &passkey.key {
         PasskeyKey::Es256(Bytes(point)) => match p256::ecdsa::VerifyingKey::from_sec1_bytes(point) {
-            Ok(_) if point.len() == 33 => Ok([b"es256 ".as_slice(), point].concat()),
+            // SEC 1 has a third form of this length, which would be the same key under another spelling.
+            Ok(_) if point.len() == 33 && matches!(point[0], 2 | 3) => {
+                Ok([b"es256 ".as_slice(), point].concat())
+            }
             _ => Err("its passkey is no compressed point of P-256".into()),
         },
         PasskeyKey::Ed25519(bytes) => match ed25519_dalek::VerifyingKey::from_bytes(bytes) {

@@ -45,5 +45,9 @@ pub(super) fn key_material(line: &str) -> Result<Vec<u8>, String> {
     let key =
         PublicKey::from_openssh(line).map_err(|e| format!("no line of an OpenSSH public key file: {e}"))?;
     let key = key.key_data().ed25519().ok_or("its SSH key is not of type ssh-ed25519")?;
-    Ok([b"ssh-ed25519 ".as_slice(), key.as_ref()].concat())
+    match ed25519_dalek::VerifyingKey::from_bytes(key.as_ref()) {
+        // Anybody can sign for a point of small order.
+        Ok(point) if !point.is_weak() => Ok([b"ed25519 ".as_slice(), key.as_ref()].concat()),
+        _ => Err("its SSH key is no Ed25519 key".into()),
+    }
 }

@@ -49,8 +49,13 @@ impl ApprovedGovernance {
     pub fn check(&self, present: Option<&Governance>) -> Result<(), Error> {
         self.check_place(present)?;
         let governance = &self.governance;
+        if present.is_none() {
+            governance.check()?;
+        }
         let question = question(governance);
         check_quorum(&question, &governance.digest(), &self.approvals, present.unwrap_or(governance))?;
+        // What nobody approved is not looked into any further.
+        governance.check()?;
         Ok(())
     }
 
@@ -62,6 +67,7 @@ impl ApprovedGovernance {
     pub fn check_so_far(&self, present: Option<&Governance>) -> Result<(), Error> {
         self.check_place(present)?;
         let governance = &self.governance;
+        governance.check()?;
         let quorum = check_quorum(
             &question(governance),
             &governance.digest(),
@@ -76,7 +82,6 @@ impl ApprovedGovernance {
 
     fn check_place(&self, present: Option<&Governance>) -> Result<(), Error> {
         let governance = &self.governance;
-        governance.check()?;
         let next = present.map_or(1, |present| present.version + 1);
         if governance.version != next {
             return Err(Error::stale(format!(
@@ -90,15 +95,7 @@ impl ApprovedGovernance {
                 next - 1
             )));
         }
-        let Some(present) = present else { return Ok(()) };
-        let stranger =
-            governance.written_off.iter().find(|gone| !governance.removed(present).any(|r| r == *gone));
-        match stranger {
-            Some(name) => {
-                Err(Error::denied(format!("{name} is written off and was no signer of the version before")))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -114,7 +111,8 @@ pub fn question(governance: &Governance) -> Question<'_> {
 
 impl FindIdentity for History {
     fn identity_of(&self, signer: &SignerId) -> Option<IdentityKey> {
-        self.newest().identity_of(signer)
+        // Who was removed still gives its receipts, with the one key that its name ever stood for.
+        self.versions.0.iter().rev().find_map(|version| version.governance.identity_of(signer))
     }
 }
 
@@ -163,19 +161,45 @@ impl History {
     /// changed then.
     pub fn extend(&mut self, next: ApprovedGovernance) -> Result<(), Error> {
         let present = self.newest();
-        next.check(Some(present))?;
-        let back = next.governance.signers.iter().find(|known| self.gone.contains(&known.signer));
-        if let Some(back) = back {
-            return Err(Error::denied(format!(
-                "{} is the name of a signer that was removed: names are never given again",
-                back.signer
-            )));
+        if self.digests.len() >= VERSIONS_MAX {
+            return Err(Error::denied(format!("{VERSIONS_MAX} versions of governance are all that is read")));
         }
+        next.check(Some(present))?;
+        self.check_names(&next.governance)?;
         let removed: Vec<SignerId> = next.governance.removed(present).cloned().collect();
         self.gone.extend(removed);
         self.digests.push(next.governance.digest());
         self.versions.0.push(next);
         Ok(())
+    }
+
+    /// A signer's name stands for one key for ever, and only who is no signer any more is written off.
+    fn check_names(&self, next: &Governance) -> Result<(), Error> {
+        for known in &next.signers {
+            if self.gone.contains(&known.signer) {
+                return Err(Error::denied(format!(
+                    "{} is the name of a signer that was removed: names are never given again",
+                    known.signer
+                )));
+            }
+            if self.newest().identity_of(&known.signer).is_some_and(|key| key != known.key) {
+                return Err(Error::denied(format!(
+                    "{} has another identity key in the version before: a new identity is a new signer with a new name",
+                    known.signer
+                )));
+            }
+        }
+        let was_signer =
+            |name: &SignerId| self.gone.contains(name) || self.newest().identity_of(name).is_some();
+        match next.written_off.iter().find(|name| !was_signer(name)) {
+            Some(name) => Err(Error::denied(format!("{name} is written off and was never a signer"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a signer was written off: nothing is awaited of it.
+    pub fn is_written_off(&self, signer: &SignerId) -> bool {
+        self.versions.0.iter().any(|version| version.governance.written_off.contains(signer))
     }
 
     /// The newest version.

@@ -24,10 +24,7 @@ impl<J, W: World> Driver<J, W> {
                 self.hear_planned(&from, digest);
                 Ok(())
             }
-            Reply::Governed { version, .. } => {
-                self.hear_governed(&from, version);
-                Ok(())
-            }
+            Reply::Governed { version, digest } => self.hear_governed(&from, version, &digest),
             Reply::Session(report) => self.hear_session(&from, report),
             Reply::Declined { chunk: Some(chunk), blame, reason, .. } => {
                 self.hear_declined(&from, chunk, blame, shortened(reason));

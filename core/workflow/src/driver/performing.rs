@@ -98,6 +98,8 @@ impl<J, W: World> Driver<J, W> {
                 let opened = attempt.progress.openers.iter().filter(|opener| !owed.contains(opener));
                 let opened: Vec<SignerId> = opened.cloned().collect();
                 owed.extend(opened);
+                // What is written off is gone: no receipt will come.
+                owed.retain(|signer| !self.history.is_written_off(signer));
                 Some(Fact::Retirement(owed))
             }
             (state, Step::Ask(_, missing)) if state.phase().is_before_activation() => {
