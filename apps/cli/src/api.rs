@@ -173,6 +173,8 @@ pub struct Signer {
     pub connected: bool,
     /// When it last gave a sign of life, in milliseconds since 1970.
     pub last_seen_ms: Option<u64>,
+    /// How the ledger broke its word, if the signer has halted for it.
+    pub halted: Option<String>,
 }
 
 /// A signed transaction.

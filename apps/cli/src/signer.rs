@@ -10,9 +10,13 @@ pub fn list(operator: &Operator) -> Result<(), Failure> {
     let answer = operator.client.get("/v1/signers")?;
     let mut table = Table::new([("signer", Side::Left), ("standing", Side::Left), ("last seen", Side::Left)]);
     for signer in operator.client.signers()? {
-        let standing = if signer.connected { "connected" } else { "away" };
+        let standing = match (&signer.halted, signer.connected) {
+            (Some(breach), _) => format!("HALTED: the ledger was {breach}"),
+            (None, true) => "connected".to_owned(),
+            (None, false) => "away".to_owned(),
+        };
         let seen = signer.last_seen_ms.map_or("not since the coordinator was started".to_owned(), date);
-        table.row([signer.signer, standing.to_owned(), seen]);
+        table.row([signer.signer, standing, seen]);
     }
     operator.answer(&table.text(0), &answer);
     Ok(())

@@ -3,10 +3,11 @@
 use crate::Verdict;
 use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::{Signer as _, SigningKey};
+use perennial_ledger::audit::{ExportReader, export_head, export_line};
 use perennial_ledger::entry::{Content, Epoch, Kind, ShortText, Signature};
 use perennial_ledger::{
-    Checkpoint, ConsistencyProof, Digest, Entry, Error, InclusionProof, KeyName, MemoryNodes, NoteKey,
-    SignNote, Tree, TreeHead, prove_consistency, prove_inclusion,
+    Checkpoint, ConsistencyProof, Cosignature, Digest, Entry, Error, InclusionProof, KeyName, MemoryNodes,
+    NoteKey, SignNote, Tree, TreeHead, WitnessKey, prove_consistency, prove_inclusion,
 };
 
 /// The log that proofs are checked against.
@@ -67,6 +68,59 @@ pub fn checkpoint(bytes: &[u8]) -> Verdict {
     Verdict::of(&opened)
 }
 
+/// A witness's line: what is accepted is written back byte for byte, and is nobody's word on another checkpoint.
+pub fn cosignature(bytes: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Verdict::Refused };
+    let read = Cosignature::parse(text);
+    if let Ok(cosignature) = &read {
+        assert_eq!(cosignature.to_line(), text, "a cosignature has two written forms");
+        let signer = LogKey::new();
+        let checkpoint = Checkpoint::sign(rewritten(), &signer).expect("the key signs");
+        let verified = cosignature.verify(&checkpoint, &witness().0);
+        assert!(verified.is_err(), "a cosignature was accepted that nobody made");
+        let cosigned = checkpoint.with(cosignature).expect("there is room");
+        let opened = Checkpoint::open(&cosigned.to_bytes(), &signer.public);
+        assert_eq!(opened.as_ref(), Ok(&cosigned), "a cosignature spoils the note that it is put under");
+    }
+    Verdict::of(&read)
+}
+
+/// An export of a ledger: what is accepted has exactly the entries that its checkpoint is over.
+pub fn export(bytes: &[u8]) -> Verdict {
+    let mut reader = ExportReader::default();
+    let mut entries = Vec::new();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match reader.take(line) {
+            Ok(entry) => entries.extend(entry.map(|entry| entry.to_bytes())),
+            Err(_) => return Verdict::Refused,
+        }
+    }
+    let read = reader.finish();
+    if let Ok((_, checkpoint)) = &read {
+        let growth = Tree::empty().append(&entries).expect("they were appended before");
+        assert_eq!(growth.tree.head(), *checkpoint.head(), "entries were accepted that nobody signed");
+    }
+    Verdict::of(&read)
+}
+
+/// A cosignature of the witness of this file.
+pub fn cosignature_samples() -> Vec<Vec<u8>> {
+    let checkpoint = Checkpoint::sign(log(LINES.len()).1, &LogKey::new()).expect("the key signs");
+    vec![cosign(&checkpoint).to_line().into_bytes()]
+}
+
+/// An export with two entries and a cosignature.
+pub fn export_samples() -> Vec<Vec<u8>> {
+    let signer = LogKey::new();
+    let entries = entry_samples();
+    let head = Tree::empty().append(&entries).expect("two entries").tree.head();
+    let checkpoint = Checkpoint::sign(head, &signer).expect("the key signs");
+    let cosignature = cosign(&checkpoint);
+    let checkpoint = checkpoint.with(&cosignature).expect("there is room");
+    let lines = (0..).zip(&entries).map(|(place, entry)| export_line(place, entry));
+    vec![(export_head(&signer.public, &checkpoint) + &lines.collect::<String>()).into_bytes()]
+}
+
 /// A plain entry and one of a signature.
 pub fn entry_samples() -> Vec<Vec<u8>> {
     let text = |text: &str| ShortText::new(text).expect("the sample is short and printable");
@@ -101,6 +155,20 @@ pub fn proof_samples() -> Vec<Vec<u8>> {
 pub fn checkpoint_samples() -> Vec<Vec<u8>> {
     let (_, head) = log(LINES.len());
     vec![format!("{LOG}\n{}\n{}\n", head.size, Base64::encode_string(&head.root.0)).into_bytes()]
+}
+
+/// The witness's word on a checkpoint.
+fn cosign(checkpoint: &Checkpoint) -> Cosignature {
+    let (key, secret) = witness();
+    let made = Cosignature::make(checkpoint, &key, 9, |message| secret.sign(message).to_bytes());
+    made.expect("the witness signs")
+}
+
+fn witness() -> (WitnessKey, SigningKey) {
+    let secret = SigningKey::from_bytes(&[8; 32]);
+    let name = KeyName::new(LOG).expect("the sample is a name");
+    let key = WitnessKey::of_member(&name, "a", secret.verifying_key().as_bytes());
+    (key.expect("the key is sound"), secret)
 }
 
 /// The first `size` lines as a log.

@@ -42,7 +42,7 @@ pub struct Target {
 }
 
 /// Every target, in the order of the layers.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "model_element", feed: model::element, samples: model::element_samples },
     Target { name: "model_document", feed: model::document, samples: model::document_samples },
     Target { name: "chain_ethereum", feed: chain::ethereum, samples: chain::ethereum_samples },
@@ -51,6 +51,8 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "ledger_entry", feed: ledger::entry, samples: ledger::entry_samples },
     Target { name: "ledger_proof", feed: ledger::proof, samples: ledger::proof_samples },
     Target { name: "ledger_checkpoint", feed: ledger::checkpoint, samples: ledger::checkpoint_samples },
+    Target { name: "ledger_cosignature", feed: ledger::cosignature, samples: ledger::cosignature_samples },
+    Target { name: "ledger_export", feed: ledger::export, samples: ledger::export_samples },
 ];
 
 /// The folder that holds the committed inputs of the target called `name`.

@@ -22,6 +22,7 @@ use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::Leaf;
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Wallet, WalletKey};
+use perennial_model::witness::{Alarm, Answer, Breach, Offer};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use scene::{Curve, Scene, named};
@@ -52,6 +53,7 @@ pub fn document(bytes: &[u8]) -> Verdict {
         read::<PairingMessage>(bytes, |_| ()),
         read::<Request>(bytes, |_| ()),
         read::<Reply>(bytes, |_| ()),
+        read::<Alarm>(bytes, |_| ()),
     ];
     let accepted = verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
     assert!(accepted <= 1, "bytes were accepted as {accepted} kinds of document");
@@ -83,6 +85,16 @@ pub fn document_samples() -> Vec<Vec<u8>> {
         dealer: named("b"),
         fault: Fault::DoesNotOpen,
     };
+    let bytes = || Bytes(vec![4; 40]);
+    let offer = Offer { key: "log+01020304+AQ==".into(), note: bytes(), proof: bytes(), sent_ms: 5 };
+    let alarm = Alarm {
+        breach: Breach::Forked,
+        key: offer.key.clone(),
+        held: bytes(),
+        offered: bytes(),
+        proof: bytes(),
+        at_ms: 6,
+    };
     vec![
         encode(&scene::wallet("treasury")),
         encode(&scene.governance),
@@ -103,6 +115,9 @@ pub fn document_samples() -> Vec<Vec<u8>> {
         encode(&pairing),
         encode(&Request::Commit { inputs: scene.inputs.clone(), openings: vec![opening.clone()] }),
         encode(&Reply::Opened(opening)),
+        encode(&alarm),
+        encode(&Request::Checkpoint(Box::new(offer))),
+        encode(&Reply::Checkpoint(Answer::Alarm(Signed::new(identity, &alarm)))),
     ]
 }
 

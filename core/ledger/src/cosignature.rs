@@ -179,10 +179,11 @@ impl Checkpoint {
     /// A witness's cosignature under this checkpoint, verified.
     ///
     /// # Errors
-    /// [`Error::NotSigned`] if there is none or more than one, [`Error::Malformed`] or
-    /// [`Error::BadSignature`] if it is none of this witness's.
+    /// [`Error::NotSigned`] if there is none or more than one, [`Error::BadSignature`] if it is none of this
+    /// witness's, whatever is wrong with it.
     pub fn cosigned_by(&self, key: &WitnessKey) -> Result<Cosignature, Error> {
-        let cosignature = Cosignature::read(self.line_of(&key.name, key.id())?)?;
+        let bad = |_| Error::BadSignature { key: note::key_label(&key.name, key.id()) };
+        let cosignature = Cosignature::read(self.line_of(&key.name, key.id())?).map_err(bad)?;
         cosignature.verify(self, key)?;
         Ok(cosignature)
     }

@@ -34,7 +34,7 @@ static KEY: LazyLock<Key> = LazyLock::new(|| {
 });
 static TRUE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| (0..SIZE).map(|place| entry(place, 0)).collect());
 static EXPORT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let checkpoint = (0..WITNESSES).fold(signed(&TRUE), |checkpoint, witness| cosign(checkpoint, witness));
+    let checkpoint = (0..WITNESSES).fold(signed(&TRUE), cosign);
     export(&checkpoint, &TRUE)
 });
 

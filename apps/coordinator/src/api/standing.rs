@@ -1,8 +1,7 @@
 //! How the coordinator stands: health, what it trusts, and whether signers are there.
 
 use super::problem::{Blame, CANNOT_WRITE, Problem};
-use super::{Answered, AtDesk};
-use crate::post::Outbox;
+use super::{Answered, AtDesk, Desk};
 use crate::view::Running;
 use crate::world::now_ms;
 use axum::Json;
@@ -55,7 +54,7 @@ pub async fn health(State(desk): AtDesk) -> Answered<Health> {
     }
     let trusted = desk.in_force.get();
     let signers = &trusted.governance().signers;
-    let connected = signers.iter().filter(|known| seen(&desk.outbox, &known.signer).connected).count();
+    let connected = signers.iter().filter(|known| seen(&desk, &known.signer).connected).count();
     Ok(Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
@@ -84,6 +83,8 @@ pub struct SignerBody {
     /// When it last gave a sign of life, in milliseconds since 1970; none if it has not since the coordinator was
     /// started.
     pub last_seen_ms: Option<u64>,
+    /// Why it has halted and signs nothing: the ledger was `forked`, `truncated` or `rewritten`; none if it works.
+    pub halted: Option<&'static str>,
 }
 
 /// Lists the signers that governance names, and whether they are there.
@@ -96,14 +97,15 @@ pub struct SignerBody {
 pub async fn signers(State(desk): AtDesk) -> Json<Signers> {
     let trusted = desk.in_force.get();
     let known = trusted.governance().signers.iter();
-    Json(Signers { signers: known.map(|known| seen(&desk.outbox, &known.signer)).collect() })
+    Json(Signers { signers: known.map(|known| seen(&desk, &known.signer)).collect() })
 }
 
-fn seen(outbox: &Outbox, signer: &SignerId) -> SignerBody {
-    let silence = outbox.last_seen(signer).map(|instant: Instant| instant.elapsed());
+fn seen(desk: &Desk, signer: &SignerId) -> SignerBody {
+    let silence = desk.outbox.last_seen(signer).map(|instant: Instant| instant.elapsed());
     SignerBody {
         signer: signer.to_string(),
         connected: silence.is_some_and(|silence| silence <= CONNECTED_WITHIN),
         last_seen_ms: silence.map(|silence| now_ms().saturating_sub(silence.as_millis() as u64)),
+        halted: desk.witnesses.alarm_of(signer),
     }
 }

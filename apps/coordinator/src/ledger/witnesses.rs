@@ -35,13 +35,15 @@ const OFFER_AGAIN: Duration = Duration::from_secs(5);
 const OFFER_HALTED_AGAIN: Duration = Duration::from_secs(15);
 /// A signer that gave no sign of life for so long is offered nothing, and is not waited for.
 const THERE_WITHIN: Duration = Duration::from_secs(5);
+/// The most answers that wait to be looked at. Whoever's is dropped is asked again.
+const ANSWERS_MAX: usize = 1024;
 /// The most checkpoints that are kept until all have cosigned them.
 const KEPT_MAX: usize = 64;
 
 /// Where answers of witnesses go, and what is known of their cosignatures. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Witnesses {
-    answers: mpsc::UnboundedSender<(SignerId, Answer)>,
+    answers: mpsc::Sender<(SignerId, Answer)>,
     known: Arc<Mutex<Known>>,
     outbox: Outbox,
 }
@@ -75,7 +77,7 @@ struct Witness {
 /// The task that offers checkpoints and takes in answers.
 struct Task {
     known: Arc<Mutex<Known>>,
-    answers: mpsc::UnboundedReceiver<(SignerId, Answer)>,
+    answers: mpsc::Receiver<(SignerId, Answer)>,
     ledger: Ledger,
     reader: LedgerReader,
     key: Arc<LedgerKey>,
@@ -104,7 +106,7 @@ impl Witnesses {
         for (witness, note) in reader.cosigned().await? {
             known.take_up(&witness, &note, &key);
         }
-        let (answers, heard) = mpsc::unbounded_channel();
+        let (answers, heard) = mpsc::channel(ANSWERS_MAX);
         let known = Arc::new(Mutex::new(known));
         let witnesses = Self { answers, known: Arc::clone(&known), outbox: outbox.clone() };
         let governance = trusted.digest();
@@ -115,8 +117,9 @@ impl Witnesses {
 
     /// Takes in what a witness says.
     pub fn take(&self, from: SignerId, answer: Answer) {
-        // A task that is gone needs no answers.
-        let _ = self.answers.send((from, answer));
+        if self.answers.try_send((from, answer)).is_err() {
+            tracing::debug!("there is no room for a witness's answer");
+        }
     }
 
     /// The newest checkpoint that every witness which is there has cosigned; if there is none, the newest that
@@ -134,6 +137,11 @@ impl Witnesses {
         let cosigned = || known.kept.values().rev().filter(|(_, by)| !by.is_empty());
         let by_all = cosigned().find(|(_, by)| there.iter().all(|signer| by.contains(*signer)));
         by_all.or_else(|| cosigned().next()).map(|(checkpoint, _)| checkpoint.clone())
+    }
+
+    /// Why a signer has halted; none if it is not known to have.
+    pub fn alarm_of(&self, signer: &SignerId) -> Option<&'static str> {
+        locked(&self.known).witnesses.get(signer)?.alarm
     }
 
     /// What is known of each witness.

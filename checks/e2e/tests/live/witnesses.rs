@@ -246,6 +246,9 @@ fn a_ledger_that_went_back_is_noticed_by_every_signer_and_nothing_is_signed_unti
     assert_refused(&cluster, &wallet, 6);
     let log = cluster.log(THE_COORDINATOR);
     assert!(log.contains("it has halted: this ledger was truncated"), "{log}");
+    let listed = cluster.api.look("/v1/signers");
+    let listed = listed["signers"].as_array().expect("a list").iter();
+    assert!(listed.map(|known| &known["halted"]).eq(["truncated"; 3].iter()), "{log}");
     SIGNERS.iter().for_each(|signer| assert_halted(&mut cluster, signer, "truncated"));
 
     // A restart changes nothing, and neither does the true ledger without an operator.

@@ -120,3 +120,13 @@ fn nobody_cosigns_for_another_and_a_logs_signature_is_no_cosignature() -> Result
     assert!(WitnessKey::parse(PUBLIC_LOG).is_err(), "a log's key is taken for a witness's");
     Ok(())
 }
+
+#[test]
+fn a_line_of_another_length_is_named_after_its_witness() -> Result<(), Error> {
+    let (key, _) = ours(1)?;
+    let short = [&key.id().to_be_bytes()[..], &[0; SIGNATURE_BYTES - 1]].concat();
+    let note = format!("{PUBLIC}— {} {}\n", key.name(), Base64::encode_string(&short));
+    let refused = Checkpoint::open(note.as_bytes(), &NoteKey::parse(PUBLIC_LOG)?)?.cosigned_by(&key);
+    assert!(matches!(refused, Err(Error::BadSignature { key }) if key.starts_with("example.com/log/a+")));
+    Ok(())
+}
