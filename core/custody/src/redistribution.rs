@@ -202,7 +202,10 @@ pub fn receive<G: Group>(
             .ok_or_else(|| refused(Fault::DoesNotOpen))?;
         let values =
             scalars::<G>(&plaintext, checked.coefficients.len()).ok_or_else(|| refused(Fault::NotScalars))?;
-        if !perennial_model::planted!(SkipVerification) && !on_polynomials::<G>(&values, checked, seat, rng) {
+        // A refusal is signed and names a signer, so it follows from equations that were asked one by one.
+        let mut on_all =
+            || on_polynomials::<G>(&values, checked, seat, rng) || on_each::<G>(&values, checked, seat);
+        if !perennial_model::planted!(SkipVerification) && !on_all() {
             return Err(refused(Fault::OffPolynomial));
         }
         if sums.is_empty() {
@@ -249,6 +252,14 @@ fn on_polynomials<G: Group>(
     let same = weights.len() == values.len() && G::generate(&left) == right;
     left.zeroize();
     same
+}
+
+/// The same, one by one and without anything that was computed before.
+fn on_each<G: Group>(values: &[G::Scalar], checked: &CheckedDealing<G>, seat: Seat) -> bool {
+    let on = |(value, coefficients): (&G::Scalar, &Vec<G::Element>)| {
+        G::generate(value) == perennial_model::share_set::evaluate_in_exponent::<G>(coefficients, seat)
+    };
+    values.len() == checked.coefficients.len() && values.iter().zip(&checked.coefficients).all(on)
 }
 
 /// Whether `shares_w · G = X_w` for every wallet, as one equation with random coefficients.

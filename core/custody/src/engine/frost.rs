@@ -19,7 +19,7 @@ use perennial_model::wallet::Scheme;
 use std::collections::BTreeMap;
 
 /// Round 1: the commitments to a signer's two nonces.
-#[derive(Encode, Decode)]
+#[derive(PartialEq, Eq, Encode, Decode)]
 pub(super) struct Commitments {
     /// `D_i`.
     #[n(0)]
@@ -107,6 +107,10 @@ fn respond<C: Ciphersuite>(
     let mut commitments = BTreeMap::from([(*key.identifier(), *nonces.commitments())]);
     for (seat, body) in written.iter().filter(|(seat, _)| **seat != common.terms.own_seat) {
         let read = read_commitments(body).map_err(|e| EngineError::misbehaved(*seat, e.to_string()))?;
+        // The library reads more spellings of a point than it writes; everybody has to go by the same bytes.
+        if write_commitments(&read)? != *body {
+            return Err(EngineError::misbehaved(*seat, "its nonce commitments are not in their one form"));
+        }
         commitments.insert(identifier(*seat)?, read);
     }
     let package = SigningPackage::new(commitments, &common.terms.message);

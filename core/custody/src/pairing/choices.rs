@@ -43,7 +43,8 @@ impl Choices {
 
 /// The secrets of one proof.
 struct Witness {
-    bit: Choice,
+    /// 0 or 1; a [`Choice`] cannot be wiped.
+    bit: u8,
     randomizer: Number,
     /// The nonce of the half that is proved.
     nonce: Number,
@@ -59,6 +60,7 @@ impl Drop for Witness {
         for secret in [&mut self.randomizer, &mut self.nonce, &mut self.challenge, &mut self.sum] {
             secret.zeroize();
         }
+        self.bit.zeroize();
     }
 }
 
@@ -75,7 +77,7 @@ pub(super) fn encrypt(session: &[u8; 32], rng: &mut dyn rand_core::CryptoRng) ->
     let mut bases = Vec::with_capacity(TRANSFERS);
     let mut points = Zeroizing::new(Vec::with_capacity(6 * TRANSFERS));
     for (session, bit) in sessions.iter().zip(bits.iter()) {
-        let witness = Witness::draw(Choice::from(u8::from(*bit)), rng);
+        let witness = Witness::draw(u8::from(*bit), rng);
         let base = tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, &transfer_seed]);
         points.extend(witness.points(&base));
         witnesses.push(witness);
@@ -91,20 +93,24 @@ pub(super) fn encrypt(session: &[u8; 32], rng: &mut dyn rand_core::CryptoRng) ->
 }
 
 impl Witness {
-    fn draw(bit: Choice, rng: &mut dyn rand_core::CryptoRng) -> Self {
+    fn draw(bit: u8, rng: &mut dyn rand_core::CryptoRng) -> Self {
         let mut draw = || random(rng);
         Self { bit, randomizer: draw(), nonce: draw(), challenge: draw(), sum: draw() }
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::from(self.bit)
     }
 
     /// `v`, `u`, the commitments of the half that is proved, those of the half that is simulated.
     fn points(&self, base: &AffinePoint) -> [ProjectivePoint; 6] {
         let h = ProjectivePoint::from(*base);
         let by_generator = ProjectivePoint::mul_by_generator;
-        let chosen = ProjectivePoint::conditional_select(&ProjectivePoint::IDENTITY, &h, self.bit);
+        let chosen = ProjectivePoint::conditional_select(&ProjectivePoint::IDENTITY, &h, self.choice());
         // The half that is simulated speaks of `v - h` where the bit is 0, of `v` where it is 1: of `r·G - h` or
         // `r·G + h`.
         let part = h * self.challenge;
-        let part = ProjectivePoint::conditional_select(&-part, &part, self.bit);
+        let part = ProjectivePoint::conditional_select(&-part, &part, self.choice());
         [
             by_generator(&self.randomizer) + chosen,
             h * self.randomizer,
@@ -118,7 +124,7 @@ impl Witness {
     /// Puts the proof together: the half about `v` comes first, whichever it is.
     fn prove(&self, session: &[u8], base: &AffinePoint, points: &[AffinePoint; 6]) -> Encrypted {
         let [v, u, proved_g, proved_h, simulated_g, simulated_h] = points;
-        let first = |proved, simulated| AffinePoint::conditional_select(proved, simulated, self.bit);
+        let first = |proved, simulated| AffinePoint::conditional_select(proved, simulated, self.choice());
         let points = [
             *base,
             *v,
@@ -131,7 +137,7 @@ impl Witness {
         let challenge = Encrypted::challenge(session, &points) - self.challenge;
         let proved = [challenge, self.nonce - challenge * self.randomizer];
         let simulated = [self.challenge, self.sum - self.challenge * self.randomizer];
-        let select = |a: &Number, b: &Number| Number::conditional_select(a, b, self.bit);
+        let select = |a: &Number, b: &Number| Number::conditional_select(a, b, self.choice());
         let scalars = [
             select(&proved[0], &simulated[0]),
             select(&simulated[0], &proved[0]),
