@@ -48,10 +48,12 @@ const WORLD: [&str; 7] = ["tokio", "async-std", "smol", "mio", "hyper", "socket2
 /// its own dependency.)
 const RANDOMNESS: [&str; 4] = ["getrandom", "rand", "fastrand", "oorandom"];
 
-/// What the tests of core may use beyond what core itself uses: properties, fixed randomness, and the reference
-/// readers that judge ours.
-const TEST_CRATES: [&str; 8] = [
+/// What the tests of core may use beyond what core itself uses: properties, fixed randomness, the keys of people who
+/// approve, and the reference readers that judge ours.
+const TEST_CRATES: [&str; 10] = [
     "proptest",
+    "p256",
+    "base64ct",
     "rand_chacha",
     "rand_core",
     "hex",
