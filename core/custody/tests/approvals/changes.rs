@@ -242,6 +242,26 @@ fn unsound() -> Vec<Case> {
             },
         ),
         broken(
+            "change-to-a-key-of-everybody",
+            "gus has no usable key",
+            "Somebody gets an SSH key under which anybody can sign: a point of small order.",
+            &|next| {
+                let gus = next.approvers.iter_mut().find(|approver| approver.person.as_str() == GUS.0);
+                let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+                gus.expect("gus is in it").keys = vec![ApproverKey::Ssh(line.into())];
+            },
+        ),
+        broken(
+            "change-to-a-key-of-type-rsa",
+            "its SSH key is not of type ssh-ed25519",
+            "Somebody gets an SSH key of a type that does not count.",
+            &|next| {
+                let gus = next.approvers.iter_mut().find(|approver| approver.person.as_str() == GUS.0);
+                let line = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAEQDFxcXFxcXFxcXFxcXFxcXF";
+                gus.expect("gus is in it").keys = vec![ApproverKey::Ssh(line.into())];
+            },
+        ),
+        broken(
             "change-to-one-passkey-under-two-names",
             "eve and hal share one key",
             "The same passkey under another credential's name.",

@@ -15,7 +15,7 @@ use sha2::Digest as _;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [moved(), texts(), armours(), kinds()].concat()
+    [moved(), texts(), armours(), spellings(), kinds()].concat()
 }
 
 /// The number of ann's SSH key.
@@ -135,6 +135,43 @@ fn armours() -> Vec<Case> {
             "armour-around-garbage",
             "The armour is whole and what is in it is not.",
             &armoured(&[0x5a; 120]),
+        ),
+    ]
+}
+
+/// A good signature in another spelling: what stands around it is not signed, so there is one form alone.
+fn spellings() -> Vec<Case> {
+    let text = line(&plan().digest());
+    let good = sshsig(ANNS, NAMESPACE, &text);
+    let raw = ssh_raw(ANNS, NAMESPACE, "sha512", &text);
+    let blob = ssh_blob(&ssh_public(ANNS), NAMESPACE, "sha512", "ssh-ed25519", &raw);
+    let (mut older, mut reserved) = (blob.clone(), blob);
+    older[9] = 0;
+    let namespace_end = older.windows(9).position(|part| part == NAMESPACE.as_bytes()).map(|at| at + 9);
+    let at = namespace_end.expect("a namespace");
+    reserved.splice(at..at + 4, string(b"more"));
+    let spelled = |name: &str, why: &str, attack: &str, twin: &str| {
+        armour([name, "unreadable", "its armour is not as ssh-keygen writes it"], why, attack, twin)
+    };
+    vec![
+        spelled("ssh-format-of-version-0", "The format's version is another.", &armoured(&older), &good),
+        spelled(
+            "ssh-reserved-field-filled",
+            "Something stands in the reserved field.",
+            &armoured(&reserved),
+            &good,
+        ),
+        spelled(
+            "armour-with-old-line-ends",
+            "The lines end with carriage returns alone; in the twin with both characters, as on some systems.",
+            &good.replace('\n', "\r"),
+            &good.replace('\n', "\r\n"),
+        ),
+        armour(
+            ["armour-with-more-behind-it", "unreadable", "ann's approval cannot be read"],
+            "Empty lines follow the armour; in the twin its last line does not end.",
+            &format!("{good}\n\n"),
+            good.trim_end(),
         ),
     ]
 }
