@@ -218,3 +218,31 @@ fn the_files_of_attacks_can_be_made_again() {
         assert!(*text == made, "{name}.case is not what is made now: {hint}");
     }
 }
+
+#[test]
+fn a_clock_that_is_ten_minutes_ahead_leaves_no_step_half_done() {
+    let (_, _, heard) = scene::ceremony(scene::plan());
+    let history = History::check(Versions(scene::versions())).expect("sound versions");
+    let mut signer = Signer::start(1, history, Memory::default(), scene::NOW);
+    let past = "the date that gates Activation is past";
+    let late = [None, Some("the plan has expired"), Some(past), None, Some(past)];
+    assert_eq!(heard.len(), late.len());
+    for (at, (bytes, late)) in heard.iter().zip(late).enumerate() {
+        if let Some(late) = late {
+            let disk = signer.disk.clone();
+            let (after, replies) = signer.hear(scene::DEADLINE + 600_000, bytes);
+            let said = refusal(&replies).unwrap_or_else(|| panic!("step {at}: {replies:?}"));
+            assert!(said.starts_with("denied: ") && said.contains(late), "step {at}: {said}");
+            assert_eq!(after.disk, disk, "step {at}");
+            signer = after;
+        }
+        let (after, replies) = signer.hear(scene::NOW, bytes);
+        assert_eq!((refusal(&replies), replies.len()), (None, 1), "step {at}: {replies:?}");
+        signer = after;
+    }
+    assert_eq!(
+        signer.keeper().wallets().count(),
+        1,
+        "the clock is right again, and the wallet has its share"
+    );
+}

@@ -17,6 +17,9 @@ pub fn cases() -> Vec<Case> {
     [dates(), numbers(), unsound(), governances(), bytes(), parents(), again()].concat()
 }
 
+/// By how much a clock is wrong.
+const TEN_MINUTES: u64 = 600_000;
+
 fn sent(plan: &Plan, people: &[Person]) -> Step {
     submit(approved(plan.clone(), people))
 }
@@ -24,6 +27,10 @@ fn sent(plan: &Plan, people: &[Person]) -> Step {
 fn dates() -> Vec<Case> {
     let plan = plan();
     let at = |time| vec![sent(&plan, &[ANN, BOB]), open(time, &plan, (1, 1), &[])];
+    let restarted = |time| {
+        let opened = open(time, &plan, (1, 1), &[]);
+        vec![sent(&plan, &[ANN, BOB]), Step::Restart(time), Step::Tick(time), opened]
+    };
     let late = "the plan has expired";
     let early = "the plan begins later, at 1000000 ms";
     vec![
@@ -42,6 +49,30 @@ fn dates() -> Vec<Case> {
             "A clock that is an hour ahead.",
             at(EXPIRY + 3_600_000),
             at(NOW),
+        ),
+        case(
+            "clock-ten-minutes-ahead",
+            "expired",
+            late,
+            "The plan is good for another eight minutes, and the clock of this signer is ten minutes ahead.",
+            at(EXPIRY - 480_000 + TEN_MINUTES),
+            at(EXPIRY - 480_000),
+        ),
+        case(
+            "clock-ten-minutes-behind",
+            "too-early",
+            early,
+            "The plan began nine minutes ago, and the clock of this signer is ten minutes behind.",
+            at(BEGIN + 540_000 - TEN_MINUTES),
+            at(BEGIN + 540_000),
+        ),
+        case(
+            "clock-ten-minutes-behind-after-a-restart",
+            "too-early",
+            early,
+            "The same with a signer that was started again meanwhile.",
+            restarted(BEGIN - TEN_MINUTES),
+            restarted(BEGIN),
         ),
         case(
             "not-begun",

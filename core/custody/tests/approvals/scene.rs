@@ -222,6 +222,13 @@ pub fn case(name: &str, refusal: &str, says: &str, why: &str, attack: Vec<Step>,
 /// The disk of the first signer after the wallet of this plan was made as far as its votes, at number 1.2; and the share
 /// set that came of it.
 pub fn prepared(plan: Plan) -> (Memory, ShareSet) {
+    let (disk, share_set, _) = ceremony(plan);
+    (disk, share_set)
+}
+
+/// The same, and what the signers were told on the way.
+pub fn ceremony(plan: Plan) -> (Memory, ShareSet, Vec<Vec<u8>>) {
+    let mut heard = Vec::new();
     let history = History::check(Versions(versions())).expect("sound versions");
     let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(1, 2), first: 0, count: 1 };
     let wallet = plan.wallets[0].id().clone();
@@ -232,6 +239,7 @@ pub fn prepared(plan: Plan) -> (Memory, ShareSet) {
         let (after, replies): (Vec<_>, Vec<_>) =
             signers.drain(..).map(|signer| signer.hear(NOW, &bytes)).unzip();
         signers = after;
+        heard.push(bytes);
         replies.into_iter().flatten().collect()
     };
     ask(Request::Plan(Box::new(approved(plan, &[ANN, BOB, DAN]))));
@@ -260,5 +268,5 @@ pub fn prepared(plan: Plan) -> (Memory, ShareSet) {
     assert!(votes.iter().all(|reply| matches!(reply, Reply::Voted(_))), "no vote: {votes:?}");
     let signer = &signers[0];
     let record = signer.keeper().wallets().find(|(id, _)| **id == wallet).expect("a wallet").1;
-    (signer.disk.clone(), (*record.held[0].share_set).clone())
+    (signer.disk.clone(), (*record.held[0].share_set).clone(), heard)
 }
