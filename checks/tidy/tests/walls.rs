@@ -48,11 +48,13 @@ const WORLD: [&str; 7] = ["tokio", "async-std", "smol", "mio", "hyper", "socket2
 /// its own dependency.)
 const RANDOMNESS: [&str; 4] = ["getrandom", "rand", "fastrand", "oorandom"];
 
-/// What the tests of core may use beyond what core itself uses: properties, fixed randomness, and the reference
-/// readers that judge ours.
-const TEST_CRATES: [&str; 9] = [
+/// What the tests of core may use beyond what core itself uses: properties, fixed randomness, the keys of people who
+/// approve, and the reference readers that judge ours.
+const TEST_CRATES: [&str; 11] = [
     "ssh-key",
     "proptest",
+    "p256",
+    "base64ct",
     "rand_chacha",
     "rand_core",
     "hex",

@@ -256,6 +256,12 @@ pub fn check_approval<'g>(
     Ok(approver)
 }
 
+/// Whether these bytes are the one form of a point under which not everybody can sign.
+fn is_ed25519_key(bytes: &[u8; 32]) -> bool {
+    let point = curve25519_dalek::edwards::CompressedEdwardsY(*bytes).decompress();
+    point.is_some_and(|point| point.compress().0 == *bytes && !point.is_small_order())
+}
+
 /// What a key is, apart from how it is written: two keys are one if this is equal.
 pub(crate) fn key_material(key: &ApproverKey) -> Result<Vec<u8>, String> {
     match key {

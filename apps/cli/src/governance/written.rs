@@ -233,7 +233,11 @@ impl WrittenRule {
         let (Some(matter), Some(from_tier)) = (matter, tier) else {
             let matters: Vec<String> = Matter::ALL.iter().map(ToString::to_string).collect();
             return Err(Failure::usage(
-                format!("there is no rule for {:?} from tier {:?}", self.matter, self.from_tier),
+                format!(
+                    "there is no rule for {:?} from tier {:?}",
+                    self.matter,
+                    self.from_tier.as_deref().unwrap_or("low")
+                ),
                 format!("matters are {}; tiers are low, standard, high", matters.join(", ")),
             ));
         };
@@ -280,4 +284,86 @@ impl WrittenSigner {
 
 fn read<N: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<N, Failure> {
     text.parse().map_err(|error| Failure::usage(format!("{what}: {error}"), "correct the file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+
+    /// As people write it.
+    const GOOD: &str = r#"
+        initiator = "ira"
+        tenants = ["acme"]
+        [[approver]]
+        person = "ann"
+        role = "operator"
+        ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c ann@desk"]
+        [[rule]]
+        matter = "create"
+        demands = { operator = 1 }
+        [[rule]]
+        matter = "govern"
+        demands = { operator = 1 }
+        [[signer]]
+        signer = "s1"
+        identity_key = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+        transport_pin = "abababababababababababababababababababababababababababababababab"
+    "#;
+
+    /// What comes of a file with this text.
+    fn version(text: &str) -> Result<Governance, Failure> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("governance.toml");
+        std::fs::write(&path, text).expect("written");
+        Written::read(&path)?.version(None)
+    }
+
+    #[test]
+    fn a_governance_is_read_as_it_was_written() -> Result<(), Failure> {
+        let governance = version(GOOD)?;
+        assert_eq!((governance.version, governance.predecessor), (1, None));
+        let again = version(&Written::of(&governance).to_toml()?)?;
+        assert_eq!(again.digest(), governance.digest());
+        Ok(())
+    }
+
+    #[test]
+    fn a_governance_that_is_written_wrongly_is_refused_with_what_is_wrong() {
+        let wrong: [(&str, &str, &str); 18] = [
+            ("initiator = \"ira\"", "initiator = ira", "is not understood"),
+            ("initiator = \"ira\"", "", "missing field `initiator`"),
+            ("initiator = \"ira\"", "initiator = \"Ira\"", "is no name"),
+            ("[[signer]]", "[[signers]]", "unknown field `signers`"),
+            ("person = \"ann\"", "person = \"ann\"\nquorum = 1", "unknown field `quorum`"),
+            ("matter = \"create\"", "matter = \"export\"", "there is no rule for \"export\""),
+            ("matter = \"create\"", "matter = \"create\"\nfrom_tier = \"top\"", "from tier \"top\""),
+            (
+                "matter = \"create\"",
+                "matter = \"govern\"",
+                "the rule to govern from tier low is listed twice",
+            ),
+            ("matter = \"govern\"", "matter = \"refresh\"", "nobody could ever change it"),
+            ("{ operator = 1 }", "{ auditor = 1 }", "takes auditor, a role that nobody has"),
+            ("{ operator = 1 }", "{ operator = 2 }", "to create takes 2 of role operator, and 1 have it"),
+            ("{ operator = 1 }", "{ operator = 0 }", "at least one approval"),
+            ("{ operator = 1 }", "{ operator = 300 }", "expected u8"),
+            ("{ operator = 1 }", "{ operator = -1 }", "expected u8"),
+            ("AAAAC3NzaC1lZDI1NTE5AAAAII", "AAAAC3NzaC1lZDI1NTE5AAAAI", "ann has no usable key"),
+            ("8a88e3dd", "8a88e3d", "its identity_key is not 64 hexadecimal digits"),
+            (
+                "transport_pin = \"ab",
+                "transport_pin = \"xy",
+                "its transport_pin is not 64 hexadecimal digits",
+            ),
+            ("tenants = [\"acme\"]", "tenants = []", "at least one"),
+        ];
+        for (from, to, expected) in wrong {
+            assert!(GOOD.contains(from), "{from}");
+            let failure = version(&GOOD.replacen(from, to, 1)).expect_err(to);
+            assert_eq!(failure.kind, Kind::Usage, "{failure}");
+            assert!(failure.what.contains(expected), "{to:?}: {failure}");
+            assert!(!failure.action.is_empty(), "{failure}");
+        }
+    }
 }

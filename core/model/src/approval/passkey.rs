@@ -137,9 +137,9 @@ pub(super) fn key_material(passkey: &Passkey) -> Result<Vec<u8>, String> {
             }
             _ => Err("its passkey is no compressed point of P-256".into()),
         },
-        PasskeyKey::Ed25519(bytes) => match ed25519_dalek::VerifyingKey::from_bytes(bytes) {
-            Ok(key) if !key.is_weak() => Ok([b"ed25519 ".as_slice(), bytes].concat()),
-            _ => Err("its passkey is no Ed25519 key".into()),
+        PasskeyKey::Ed25519(bytes) => match super::is_ed25519_key(bytes) {
+            true => Ok([b"ed25519 ".as_slice(), bytes].concat()),
+            false => Err("its passkey is no Ed25519 key".into()),
         },
     }
 }

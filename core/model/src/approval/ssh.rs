@@ -6,7 +6,7 @@
 use super::Unapproved;
 use crate::encoding::Digest;
 use crate::governance::{Approver, ApproverKey};
-use ssh_key::{PublicKey, SshSig};
+use ssh_key::{LineEnding, PublicKey, SshSig};
 
 /// The SSHSIG namespace of approvals. What kind of document is approved is part of the digest.
 pub const NAMESPACE: &str = "perennial";
@@ -19,10 +19,12 @@ pub fn signed_line(digest: &Digest) -> String {
 /// Checks an armoured signature against the keys that governance gives to a person.
 pub(super) fn check(approver: &Approver, digest: &Digest, armoured: &str) -> Result<(), Unapproved> {
     let person = &approver.person;
-    let signature = SshSig::from_pem(armoured).map_err(|e| Unapproved::Unreadable {
-        person: person.clone(),
-        reason: format!("it is no SSH signature: {e}"),
-    })?;
+    let unreadable = |reason: String| Unapproved::Unreadable { person: person.clone(), reason };
+    let signature =
+        SshSig::from_pem(armoured).map_err(|e| unreadable(format!("it is no SSH signature: {e}")))?;
+    if !is_canonical(&signature, armoured) {
+        return Err(unreadable("its armour is not as ssh-keygen writes it".into()));
+    }
     if signature.namespace() != NAMESPACE {
         return Err(Unapproved::OtherPurpose {
             person: person.clone(),
@@ -40,14 +42,23 @@ pub(super) fn check(approver: &Approver, digest: &Digest, armoured: &str) -> Res
         .map_err(|_| Unapproved::BadSignature { person: person.clone(), digest: *digest })
 }
 
+/// Whether a signature is written in its one form, with either kind of line ends. Version, reserved field and armour are
+/// not signed, so they would be free to change otherwise.
+fn is_canonical(signature: &SshSig, armoured: &str) -> bool {
+    let (key, namespace) = (signature.public_key().clone(), signature.namespace());
+    let plain = SshSig::new(key, namespace, signature.hash_alg(), signature.signature().clone());
+    let written = plain.and_then(|plain| plain.to_pem(LineEnding::LF));
+    let armoured = armoured.replace("\r\n", "\n");
+    written.is_ok_and(|written| armoured == written || armoured == written.trim_end())
+}
+
 /// The key in an OpenSSH public key line, without its comment.
 pub(super) fn key_material(line: &str) -> Result<Vec<u8>, String> {
     let key =
         PublicKey::from_openssh(line).map_err(|e| format!("no line of an OpenSSH public key file: {e}"))?;
     let key = key.key_data().ed25519().ok_or("its SSH key is not of type ssh-ed25519")?;
-    match ed25519_dalek::VerifyingKey::from_bytes(key.as_ref()) {
-        // Anybody can sign for a point of small order.
-        Ok(point) if !point.is_weak() => Ok([b"ed25519 ".as_slice(), key.as_ref()].concat()),
-        _ => Err("its SSH key is no Ed25519 key".into()),
+    if !super::is_ed25519_key(&key.0) {
+        return Err("its SSH key is no Ed25519 key".into());
     }
+    Ok([b"ed25519 ".as_slice(), key.as_ref()].concat())
 }
