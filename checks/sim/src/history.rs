@@ -54,7 +54,7 @@ pub struct History {
     pub sessions: sessions::Sessions,
     /// Key slots that must be gone.
     pub doomed: erasure::Doomed,
-    /// The plans that were handed in.
+    /// The plans that people have approved.
     pub plans: BTreeMap<perennial_model::encoding::Digest, Plan>,
     signed: BTreeSet<WalletId>,
     looks: u64,
@@ -142,8 +142,13 @@ impl History {
         reply: &Reply,
         signers: &[Signer],
     ) -> Result<(), Violation> {
-        self.checks += 1;
+        self.checks += 2;
         crate::invariants::durable::i8_acknowledgement_implies_durability(
+            &self.mirrors[number],
+            &signers[number],
+            reply,
+        )?;
+        approvals::i11_no_dealing_leaves_under_an_old_governance(
             &self.mirrors[number],
             &signers[number],
             reply,
@@ -204,7 +209,7 @@ impl History {
         self.sessions.begins(request);
     }
 
-    /// A plan is handed in.
+    /// A plan has its quorum.
     pub fn planned(&mut self, plan: &Plan) {
         self.plans.insert(plan.digest(), plan.clone());
     }

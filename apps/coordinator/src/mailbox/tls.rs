@@ -117,23 +117,25 @@ impl ServerTls {
     }
 }
 
+type ByPin = BTreeMap<Pin, Arc<str>>;
+
 /// The signers that are expected, by their pins. Clones share them.
 #[derive(Debug, Clone, Default)]
-struct Expected(Arc<RwLock<Arc<BTreeMap<Pin, Arc<str>>>>>);
+struct Expected(Arc<RwLock<Arc<ByPin>>>);
 
 impl Expected {
-    fn get(&self) -> Arc<BTreeMap<Pin, Arc<str>>> {
+    fn get(&self) -> Arc<ByPin> {
         // Whoever holds the lock does nothing that could panic.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn replace(&self, signers: BTreeMap<Pin, Arc<str>>) {
+    fn replace(&self, signers: ByPin) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signers);
     }
 }
 
-fn signers_by_pin(signers: &BTreeMap<String, Pin>) -> Result<BTreeMap<Pin, Arc<str>>, SharedPin> {
-    let mut names: BTreeMap<Pin, Arc<str>> = BTreeMap::new();
+fn signers_by_pin(signers: &BTreeMap<String, Pin>) -> Result<ByPin, SharedPin> {
+    let mut names: ByPin = BTreeMap::new();
     for (name, pin) in signers {
         if let Some(first) = names.insert(*pin, name.as_str().into()) {
             return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
@@ -154,10 +156,7 @@ struct UnknownPin {
     expected: String,
 }
 
-fn name_of<'a>(
-    signers: &'a BTreeMap<Pin, Arc<str>>,
-    certificate: &CertificateDer<'_>,
-) -> Result<&'a Arc<str>, Error> {
+fn name_of<'a>(signers: &'a ByPin, certificate: &CertificateDer<'_>) -> Result<&'a Arc<str>, Error> {
     let came = Pin::of_certificate(certificate)?;
     signers.get(&came).ok_or_else(|| {
         let expected: Vec<String> = signers.iter().map(|(pin, name)| format!("{name} ({pin})")).collect();

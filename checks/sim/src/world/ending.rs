@@ -191,10 +191,10 @@ impl World {
             deadline_ms: plan.activation_deadline_ms,
         };
         self.trace.add(self.now_ms, What::Planned(watched.plan, plan.rank));
-        self.history.planned(&plan);
         let cast = &self.cast;
-        match self.coordinator.submit(self.now_ms, plan, |digest| cast.approve(digest)) {
+        match self.coordinator.submit(self.now_ms, plan.clone(), |digest| cast.approve(digest)) {
             Ok(digest) => {
+                self.history.planned(&plan);
                 self.operator.watched.push(watched);
                 self.turn_coordinator(Came::Nothing, About::default(), false)?;
                 Ok(digest)
