@@ -6,6 +6,8 @@
 
 #[path = "approvals/changes.rs"]
 mod changes;
+#[path = "approvals/destroyers.rs"]
+mod destroyers;
 #[path = "approvals/generate.rs"]
 mod generate;
 #[path = "approvals/passkeys.rs"]

@@ -157,6 +157,11 @@ pub fn identity_key(number: u8) -> IdentityKey {
     IdentityKey::Ed25519(identity(number).verifying_key().to_bytes())
 }
 
+/// Signs as signer number `number` does.
+pub fn signing(number: u8) -> impl Sign {
+    Identity(format!("s{number}").parse().expect("a good name"), number)
+}
+
 fn identity(number: u8) -> ed25519_dalek::SigningKey {
     ed25519_dalek::SigningKey::from_bytes(&[100 + number; 32])
 }
