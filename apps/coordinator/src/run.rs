@@ -89,8 +89,7 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let mail_listener = LoopbackListener::bind(config.mail_address)?;
     let api_listener = listen(config.api_address)?;
     let (api_address, mail_address) = (api_listener.local_addr()?, mail_listener.address());
-    let signers = trusted.governance().signers.len();
-    let version = trusted.governance().version;
+    let (version, signers) = (trusted.governance().version, trusted.governance().signers.len());
     tracing::info!(governance = %trusted.digest(), version, signers, %pin, "this is trusted, and the pin is ours");
 
     let elsewhere = start_elsewhere()?;

@@ -48,7 +48,7 @@ fn bad_mail_is_declined_with_who_is_to_blame_and_the_signer_stays_up() {
     let mut changed = office.approved(&plan);
     changed.plan.expiry_ms += 1;
     office.post(&a, Lane::Ceremony, encoding::encode(&Request::Plan(Box::new(changed))));
-    assert_eq!(declined(&mut office, "SSH signature"), Blame::Denied);
+    assert_eq!(declined(&mut office, "signature is not over"), Blame::Denied);
     let mut replayed = office.approved(&plan);
     replayed.approvals.clear();
     office.post(&a, Lane::Ceremony, encoding::encode(&Request::Plan(Box::new(replayed))));
