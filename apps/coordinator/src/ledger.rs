@@ -118,7 +118,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`StoreError`]: the entry is not known to be there, so nothing may be released. The same request asked
-    /// again finds out. A disk that does not answer is waited for no longer than [`CONFIRMED_WITHIN`].
+    /// again finds out. A disk that does not answer is waited for no longer than `CONFIRMED_WITHIN`.
     pub async fn release(&self, release: Release) -> Result<u64, StoreError> {
         let closed =
             |reason: &str| StoreError::Unwritable { file: "ledger.db".into(), reason: reason.into() };
