@@ -64,19 +64,8 @@ impl Approver {
     /// Whose key this is according to governance, if they are the person that was named.
     pub fn find(operator: &Operator, key: &ApproverKey, named: Option<PersonId>) -> Result<Self, Failure> {
         let governance = present(operator)?.0.newest().clone();
-        let person = key.owner(&governance).ok_or_else(|| {
-            Failure::usage(
-                format!("the key {} is no approver's", key.fingerprint()),
-                "use a key that `perennial governance show` lists",
-            )
-        })?;
-        match named {
-            Some(named) if named != person => Err(Failure::usage(
-                format!("the key is {person}'s, not {named}'s"),
-                "use that person's own key",
-            )),
-            _ => Ok(Self { person, governance }),
-        }
+        let person = key.owner_named(&governance, named.as_ref())?;
+        Ok(Self { person, governance })
     }
 }
 

@@ -77,8 +77,32 @@ impl ApproverKey {
         self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// The person whose key this is in that governance, if it is the one that was named.
+    ///
+    /// # Errors
+    /// When it is nobody's, or another person's.
+    pub fn owner_named(
+        &self,
+        governance: &Governance,
+        named: Option<&PersonId>,
+    ) -> Result<PersonId, Failure> {
+        let owner = self.owner(governance).ok_or_else(|| {
+            Failure::usage(
+                format!("the key {} is no approver's", self.fingerprint()),
+                "use a key that `perennial governance show` lists",
+            )
+        })?;
+        match named {
+            Some(named) if *named != owner => Err(Failure::usage(
+                format!("the key is {owner}'s, not {named}'s"),
+                "use that person's own key",
+            )),
+            _ => Ok(owner),
+        }
+    }
+
     /// Whose key this is in that governance.
-    pub fn owner(&self, governance: &Governance) -> Option<PersonId> {
+    fn owner(&self, governance: &Governance) -> Option<PersonId> {
         let is_this = |key: &governance::ApproverKey| match key {
             governance::ApproverKey::Ssh(line) => ssh_key::PublicKey::from_openssh(line)
                 .is_ok_and(|public| public.key_data() == self.0.public_key().key_data()),

@@ -12,7 +12,7 @@ mod settling;
 use crate::directory::{Directory, DirectoryError};
 use crate::journal::{FactLog, OpenError, SharedFactLog};
 use crate::ledger::Ledger;
-use crate::mailbox::{ServerTls, SharedPin};
+use crate::mailbox::{ServerTls, SharedPin, SignersByPin};
 use crate::post::{Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
@@ -259,11 +259,7 @@ struct Booted {
 /// Opens the journal and replays it; the ledger gets the notes that it has not taken over yet.
 fn boot(parts: &Parts) -> Result<Booted, CeremoniesError> {
     let begun = Instant::now();
-    // What was written before a crash may not have been put in force.
-    let trusted = parts.directory.trusted()?;
-    parts.tls.expect(&trusted.pins())?;
-    let history = trusted.history.clone();
-    parts.in_force.set(trusted);
+    let history = parts.in_force.get().history.clone();
     let mut log = FactLog::open(parts.file.clone(), &history)?;
     parts.ledger.take_notes(log.notes_after(parts.ledger.notes_taken())?);
     let log = SharedFactLog::new(log);
@@ -313,9 +309,12 @@ fn boot_again(parts: &Parts, orders: &Receiver<Order>, why: &str) -> Result<Opti
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        let history = parts.directory.trusted()?.history;
-        let writable =
-            FactLog::open(parts.file.clone(), &history).and_then(|mut log| Ok(log.check_writable()?));
+        // The version at which the journal gave out may be on disk, and not in force yet.
+        let trusted = parts.directory.trusted()?;
+        parts.tls.expect(SignersByPin::new(&trusted.pins())?);
+        parts.in_force.set(trusted);
+        let writable = FactLog::open(parts.file.clone(), &parts.in_force.get().history)
+            .and_then(|mut log| Ok(log.check_writable()?));
         match writable.map_err(CeremoniesError::from).and_then(|()| boot(parts)) {
             Ok(booted) => return Ok(Some(booted)),
             Err(error) if error.may_pass() => tracing::debug!("still not: {error}"),

@@ -21,7 +21,7 @@ mod server;
 mod tls;
 
 pub use server::{ListenError, LoopbackListener, ServeError, serve};
-pub use tls::{ServerTls, SharedPin};
+pub use tls::{ServerTls, SharedPin, SignersByPin};
 
 use bytes::Bytes;
 use queue::{Batch, Queue};

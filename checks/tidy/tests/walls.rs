@@ -50,8 +50,7 @@ const RANDOMNESS: [&str; 4] = ["getrandom", "rand", "fastrand", "oorandom"];
 
 /// What the tests of core may use beyond what core itself uses: properties, fixed randomness, the keys of people who
 /// approve, and the reference readers that judge ours.
-const TEST_CRATES: [&str; 11] = [
-    "ssh-key",
+const TEST_CRATES: [&str; 10] = [
     "proptest",
     "p256",
     "base64ct",

@@ -1,20 +1,22 @@
 //! Another version of governance comes, by mail or from the signer's own directory.
 //!
 //! It counts from the moment at which it is on disk: nothing is opened, dealt, verified, probed or activated under a plan
-//! of an older one any more. What is active goes on to Keep and Retirement, since neither gives anybody a share.
+//! of an older one any more. What this signer has prepared and is active goes on to Keep and Retirement, since neither
+//! gives anybody a share.
 
 use crate::keeper::{Keeper, LoadFailed};
 use crate::record::{HeldEpoch, put};
 use crate::serving::Change;
 use crate::store::{Store, Table};
 use crate::turn::{Draft, Effect};
-use perennial_model::approval::{Approved, Unapproved};
+use perennial_model::approval::Approved;
 use perennial_model::encoding;
 use perennial_model::error::Error;
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::mail::Reply;
-use perennial_model::plan::{Action, Chunk, PlannedWallet};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
+use perennial_model::share_set::ShareSet;
 use std::sync::Arc;
 
 impl Keeper {
@@ -25,18 +27,16 @@ impl Keeper {
         draft: &mut Draft,
     ) -> Result<(), Error> {
         let pinned = &self.own.pinned;
-        let present = pinned.governance().version;
-        let (version, digest) = match next.governance.version {
-            // Versions in between are missing: saying which one is here asks for them.
-            // So does another version of this number: people have to say which of the two counts.
-            version if version != present.saturating_add(1) && !self.knows(&next) => {
+        let (version, digest) = (next.governance.version, next.governance.digest());
+        if pinned.history().version_of(&digest).is_none() {
+            let present = pinned.governance().version;
+            if version != present.saturating_add(1) {
+                // Versions in between are missing, or there is another of this number: saying which one is here asks
+                // for the next, or for people who say which of the two counts.
                 let digest = pinned.governance_digest();
                 draft.mail.push(Reply::Governed { version: present, digest });
                 return Ok(());
             }
-            version => (version, next.governance.digest()),
-        };
-        if pinned.history().version_of(&digest).is_none() {
             let mut history = pinned.history().clone();
             history.extend(next.clone())?;
             let pinned = Arc::new(pinned.renewed(history));
@@ -48,19 +48,12 @@ impl Keeper {
         Ok(())
     }
 
-    fn knows(&self, next: &ApprovedGovernance) -> bool {
-        self.own.pinned.history().version_of(&next.governance.digest()).is_some()
-    }
-
     /// Refuses a plan that was approved under a version that has been replaced.
     pub(crate) fn check_in_force(&self, approved: &Approved) -> Result<(), Error> {
-        let pinned = &self.own.pinned;
-        let named = approved.plan().governance;
-        if named == pinned.governance_digest() || planted!(ActUnderOldGovernance) {
+        if planted!(ActUnderOldGovernance) {
             return Ok(());
         }
-        let version = pinned.history().find(&named)?.version;
-        Err(Unapproved::OldGovernance { version, newest: pinned.governance().version }.into())
+        self.own.pinned.history().check_in_force(&approved.plan().governance)
     }
 
     /// Refuses a plan that speaks of wallets which this signer holds and that others have to be asked about: another
@@ -76,16 +69,7 @@ impl Keeper {
                     && self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served())
             };
             for set in held.iter().filter(served).map(|held| &held.share_set) {
-                let wrong = match plan.action {
-                    Action::Create => "exists, and is to be made",
-                    Action::Refresh if set.wallet.tenant != plan.tenant => "is another tenant's",
-                    Action::Refresh if set.wallet.tier > plan.tier => "is of a higher tier than the plan",
-                    Action::Refresh if set.committee != plan.committee => {
-                        "has another committee: a refresh keeps committee and threshold"
-                    }
-                    Action::Refresh => continue,
-                };
-                return Err(Error::denied(format!("{chunk}: {} {wrong}", set.wallet.id)));
+                check_subject(plan, chunk, set)?;
             }
         }
         Ok(())
@@ -135,6 +119,20 @@ impl Keeper {
         }
         draft.changes.push(Change::Governed(self.own.pinned.clone()));
     }
+}
+
+/// Refuses a plan that is not about a share set like this one.
+pub(crate) fn check_subject(plan: &Plan, chunk: &Chunk, set: &ShareSet) -> Result<(), Error> {
+    let wrong = match plan.action {
+        Action::Create => "exists, and is to be made",
+        Action::Refresh if set.wallet.tenant != plan.tenant => "is another tenant's",
+        Action::Refresh if set.wallet.tier > plan.tier => "is of a higher tier than the plan",
+        Action::Refresh if set.committee != plan.committee => {
+            "has another committee: a refresh keeps committee and threshold"
+        }
+        Action::Refresh => return Ok(()),
+    };
+    Err(Error::denied(format!("{chunk}: {} {wrong}", set.wallet.id)))
 }
 
 /// The governance on a signer's records, none if they are new.

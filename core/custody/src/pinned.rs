@@ -5,7 +5,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::governance::Governance;
 use perennial_model::governance::history::History;
-use perennial_model::identity::{FindIdentity, IdentityKey};
+use perennial_model::identity::FindIdentity;
 
 /// How far clocks may differ before a date counts as passed, in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 30_000;
@@ -14,7 +14,6 @@ pub const CLOCK_SKEW_MS: u64 = 30_000;
 #[derive(Debug, Clone)]
 pub struct Pinned {
     me: SignerId,
-    key: IdentityKey,
     history: History,
 }
 
@@ -24,16 +23,15 @@ impl Pinned {
     /// # Errors
     /// `Denied` when no version of it names this signer.
     pub fn new(me: SignerId, history: History) -> Result<Self, Error> {
-        // A name stands for one key for ever.
         match history.identity_of(&me) {
-            Some(key) => Ok(Self { me, key, history }),
+            Some(_) => Ok(Self { me, history }),
             None => Err(Error::denied(format!("this governance names no signer {me}"))),
         }
     }
 
     /// The same signer under a longer history.
     pub(crate) fn renewed(&self, history: History) -> Self {
-        Self { me: self.me.clone(), key: self.key, history }
+        Self { me: self.me.clone(), history }
     }
 
     /// This signer.
@@ -61,9 +59,10 @@ impl Pinned {
     /// # Errors
     /// `Denied` if it was removed.
     pub fn check_named(&self) -> Result<(), Error> {
+        // A name stands for one key for ever, so the name is enough.
         match self.governance().identity_of(&self.me) {
-            Some(key) if key == self.key => Ok(()),
-            _ => Err(Error::denied(format!(
+            Some(_) => Ok(()),
+            None => Err(Error::denied(format!(
                 "{} was removed by governance version {}: it only erases",
                 self.me,
                 self.governance().version

@@ -1,37 +1,20 @@
 //! An export against whoever tampers with it, ten thousand times each way: it is noticed, and the message says where.
 
+#[path = "shared/key.rs"]
+mod key;
+
 use ed25519_dalek::{Signer, SigningKey};
+use key::{Key, key};
 use perennial_ledger::audit::{ExportReader, Flaw, export_head, export_line};
 use perennial_ledger::entry::{Content, Kind, ShortText};
-use perennial_ledger::{
-    Checkpoint, Cosignature, Digest, Entry, Error, KeyName, NoteKey, SignNote, Tree, WitnessKey,
-};
+use perennial_ledger::{Checkpoint, Cosignature, Digest, Entry, Tree, WitnessKey};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
 const SIZE: u64 = 60;
 const WITNESSES: u8 = 3;
 
-struct Key {
-    public: NoteKey,
-    secret: SigningKey,
-}
-
-impl SignNote for Key {
-    fn key(&self) -> &NoteKey {
-        &self.public
-    }
-
-    fn sign_note(&self, text: &str) -> Result<[u8; 64], Error> {
-        Ok(self.secret.sign(text.as_bytes()).to_bytes())
-    }
-}
-
-static KEY: LazyLock<Key> = LazyLock::new(|| {
-    let secret = SigningKey::from_bytes(&[7; 32]);
-    let name = KeyName::new("example.com/log").expect("a name");
-    Key { public: NoteKey::new(name, secret.verifying_key().as_bytes()).expect("a key"), secret }
-});
+static KEY: LazyLock<Key> = LazyLock::new(|| key("example.com/log", 7));
 static TRUE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| (0..SIZE).map(|place| entry(place, 0)).collect());
 static EXPORT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let checkpoint = (0..WITNESSES).fold(signed(&TRUE), cosign);

@@ -1,30 +1,17 @@
 //! A witness against ten thousand of each: edits, truncations, forks, rewritten logs, and proofs that prove nothing.
 
-use ed25519_dalek::{Signer, SigningKey};
+#[path = "shared/key.rs"]
+mod key;
+
+use key::{Key, key};
 use perennial_ledger::witness::{Refusal, judge};
 use perennial_ledger::{
-    Checkpoint, ConsistencyProof, Error, KeyName, MemoryNodes, NodeHash, NoteKey, SignNote, Tree, TreeHead,
-    prove_consistency,
+    Checkpoint, ConsistencyProof, Error, MemoryNodes, NodeHash, Tree, TreeHead, prove_consistency,
 };
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
 const SIZE: u64 = 150;
-
-struct Key {
-    public: NoteKey,
-    secret: SigningKey,
-}
-
-impl SignNote for Key {
-    fn key(&self) -> &NoteKey {
-        &self.public
-    }
-
-    fn sign_note(&self, text: &str) -> Result<[u8; 64], Error> {
-        Ok(self.secret.sign(text.as_bytes()).to_bytes())
-    }
-}
 
 /// A log and every head that it had.
 struct Log {
@@ -36,12 +23,6 @@ struct Log {
 static LOG: LazyLock<Log> = LazyLock::new(|| Log::differing_at(u64::MAX));
 static OTHERS: LazyLock<Vec<Log>> = LazyLock::new(|| (0..SIZE).map(Log::differing_at).collect());
 static KEY: LazyLock<Key> = LazyLock::new(|| key("example.com/log", 7));
-
-fn key(name: &str, seed: u8) -> Key {
-    let secret = SigningKey::from_bytes(&[seed; 32]);
-    let name = KeyName::new(name).expect("a name");
-    Key { public: NoteKey::new(name, secret.verifying_key().as_bytes()).expect("a key"), secret }
-}
 
 impl Log {
     fn differing_at(place: u64) -> Self {

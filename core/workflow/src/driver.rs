@@ -27,7 +27,7 @@ use crate::wallets::{HeadChange, Heads};
 use asking::Desk;
 use governing::Governed;
 use perennial_model::Error;
-use perennial_model::approval::{Approval, Unapproved, check_approval};
+use perennial_model::approval::{Approval, check_approval};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::history::History;
@@ -138,10 +138,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             return Err(Error::denied(format!("plan {} was used; a plan is used once", digest.short())));
         }
         self.now_ms = self.world.now_ms();
-        if !self.is_in_force(&plan.governance) {
-            let version = self.history.find(&plan.governance)?.version;
-            return Err(Unapproved::OldGovernance { version, newest: self.history.newest().version }.into());
-        }
+        self.history.check_in_force(&plan.governance)?;
         plan.check(self.history.newest())?;
         if plan.expiry_ms < self.now_ms {
             return Err(Error::denied(format!("plan {} has expired", digest.short())));
@@ -181,6 +178,7 @@ impl<J: Journal, W: World> Driver<J, W> {
     /// Has the next [`Driver::settle`] look at everything. To be called about once a second, and at
     /// [`Driver::wake_at_ms`].
     pub fn tick(&mut self) {
+        self.governed.is_due = true;
         for (digest, ceremony) in &self.open {
             self.ceremonies_to_see.insert(*digest);
             self.chunks_to_see

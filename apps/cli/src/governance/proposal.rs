@@ -8,14 +8,13 @@ use crate::approve::consent;
 use crate::arguments::{ApproveGovernance, Change, Install};
 use crate::cluster::GOVERNANCE_FILE;
 use crate::failure::{Failure, Kind};
-use crate::key_file::ApproverKey;
+use crate::key_file::{ApproverKey, write_new};
 use crate::operator::Operator;
 use crate::rendering::grouped;
 use base64ct::{Base64, Encoding};
 use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, check_approval, signed_line};
 use perennial_model::encoding;
 use perennial_model::governance::Governance;
-use perennial_model::governance::PersonId;
 use perennial_model::governance::history::{ApprovedGovernance, History, question};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -32,7 +31,13 @@ pub fn propose(operator: &Operator, change: &Change, first: First) -> Result<(),
     let governance = Written::read(&change.file)?.version(history.as_ref())?;
     let proposal = ApprovedGovernance { governance, approvals: Vec::new() };
     proposal.check_so_far(history.as_ref().map(History::newest)).map_err(refused)?;
-    write(&change.out, &encoding::encode(&proposal), Replace::No)?;
+    if change.out.exists() {
+        return Err(Failure::usage(
+            format!("{} is there already", change.out.display()),
+            "name another file with --out",
+        ));
+    }
+    write_new(&change.out, &encoding::encode(&proposal), 0o600)?;
     let governance = &proposal.governance;
     operator.remark(&text(governance));
     if let Some(history) = &history {
@@ -92,7 +97,7 @@ pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(),
                 None => operator.cluster.directory.join(&operator.cluster.settings()?.key),
             };
             let key = ApproverKey::read(&path)?;
-            let person = owner(judge, &key, arguments.person.as_ref())?;
+            let person = key.owner_named(judge, arguments.person.as_ref())?;
             consent(operator, arguments.yes)?;
             (person, key.approve(&digest)?)
         }
@@ -101,7 +106,7 @@ pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(),
     check_approval(&question(governance), &digest, &approval, judge).map_err(|e| refused(e.into()))?;
     if !proposal.approvals.iter().any(|known| known.person == person) {
         proposal.approvals.push(approval);
-        write(&arguments.file, &encoding::encode(&proposal), Replace::Yes)?;
+        replace(&arguments.file, &encoding::encode(&proposal))?;
     }
     let missing = proposal.check(base).err().map(|error| match error {
         perennial_model::Error::Denied(reason) => reason,
@@ -137,7 +142,7 @@ fn keep(operator: &Operator, proposal: &ApprovedGovernance) -> Result<(), Failur
     if history.version_of(&proposal.governance.digest()).is_none() && history.extend(proposal.clone()).is_ok()
     {
         let path = operator.cluster.directory.join(GOVERNANCE_FILE);
-        write(&path, &encoding::encode(history.versions()), Replace::Yes)?;
+        replace(&path, &encoding::encode(history.versions()))?;
     }
     Ok(())
 }
@@ -159,7 +164,7 @@ pub fn install(operator: &Operator, arguments: &Install) -> Result<(), Failure> 
         done.push((path, history));
     }
     for (path, history) in &done {
-        write(path, &encoding::encode(history.versions()), Replace::Yes)?;
+        replace(path, &encoding::encode(history.versions()))?;
     }
     let (version, digest) = (proposal.governance.version, proposal.governance.digest());
     let text = format!(
@@ -200,21 +205,6 @@ fn before(operator: &Operator, proposal: &ApprovedGovernance) -> Result<Option<H
     Ok(history)
 }
 
-fn owner(judge: &Governance, key: &ApproverKey, named: Option<&PersonId>) -> Result<PersonId, Failure> {
-    let owner = key.owner(judge).ok_or_else(|| {
-        Failure::usage(
-            format!("the key {} is no approver's", key.fingerprint()),
-            "use a key of an approver of the version in force; for a first version, of its own",
-        )
-    })?;
-    match named {
-        Some(named) if *named != owner => {
-            Err(Failure::usage(format!("the key is {owner}'s, not {named}'s"), "use that person's own key"))
-        }
-        _ => Ok(owner),
-    }
-}
-
 /// Reads a proposal.
 pub fn read(path: &Path) -> Result<ApprovedGovernance, Failure> {
     let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
@@ -231,20 +221,8 @@ fn refused(error: perennial_model::Error) -> Failure {
     Failure::new(Kind::Refused, error, "whoever made it", todo)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Replace {
-    Yes,
-    No,
-}
-
-/// Writes a file whole and synced, or not at all.
-fn write(path: &Path, content: &[u8], replace: Replace) -> Result<(), Failure> {
-    if replace == Replace::No && path.exists() {
-        return Err(Failure::usage(
-            format!("{} is there already", path.display()),
-            "name another file with --out",
-        ));
-    }
+/// Puts a file in the place of another, whole and synced, or not at all.
+fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let passing = path.with_added_extension("new");
     let written = OpenOptions::new()
         .write(true)

@@ -4,7 +4,7 @@ use super::{
     Booted, COMMIT_WITHIN, HeadNews, LOOK_EVERY, LOOK_NOT_BEFORE, Loop, Order, Parts, Refusal, TOGETHER_MAX,
 };
 use crate::journal::SharedFactLog;
-use crate::mailbox::Lane;
+use crate::mailbox::{Lane, SignersByPin};
 use crate::store::StoreError;
 use crate::trusted::Trusted;
 use crate::world::now_ms;
@@ -34,7 +34,7 @@ pub(super) fn settle_until_stopped(
     let mut held = Held::new(driver);
     loop {
         let ended = held.collect(driver, orders);
-        held.govern(parts, driver, log)?;
+        held.govern(parts, driver, log);
         let done = match driver.settle() {
             Ok(settled) => held.take_in(log, settled).or_release(parts, driver, log, ended),
             Err(error) => Err(error),
@@ -119,7 +119,7 @@ impl Held {
     }
 
     /// Puts the next versions of governance in force: on disk, in the journal, in the loop, and for everybody else.
-    fn govern(&mut self, parts: &Parts, driver: &mut Loop, log: &SharedFactLog) -> Result<(), StoreError> {
+    fn govern(&mut self, parts: &Parts, driver: &mut Loop, log: &SharedFactLog) {
         for (next, answer) in std::mem::take(&mut self.governing) {
             let done = govern(parts, driver, log, next);
             if let Ok(version) = &done {
@@ -128,8 +128,6 @@ impl Held {
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(done.map(drop));
         }
-        parts.view.set_governed(driver.governed());
-        Ok(())
     }
 
     /// When everything is to be looked at next.
@@ -198,6 +196,7 @@ impl Held {
 
     /// Shows every ceremony that is not over, and those that are over since the last time.
     fn show(&mut self, parts: &Parts, driver: &Loop) {
+        parts.view.set_governed(driver.governed());
         self.open.retain(|digest| {
             let open = driver.ceremony(digest);
             if let Some(status) = driver.status(digest) {
@@ -224,15 +223,15 @@ fn govern(
     next: ApprovedGovernance,
 ) -> Result<u64, Refusal> {
     let trusted = Trusted::from(Arc::new(driver.after(next.clone())?));
-    parts.tls.check(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
-    let standing_still = |error: String| Refusal::StandingStill(error);
+    let expected = SignersByPin::new(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
     // The next start takes up from the directory what the journal does not know yet.
-    parts.directory.write_governance(&trusted.history).map_err(|error| standing_still(error.to_string()))?;
-    let notes = log.pin(&trusted.history).map_err(|error| standing_still(error.to_string()))?;
+    let written = parts.directory.write_governance(&trusted.history);
+    written.map_err(|error| Refusal::StandingStill(error.to_string()))?;
+    let notes = log.pin(&trusted.history).map_err(|error| Refusal::StandingStill(error.to_string()))?;
     parts.ledger.take_notes(notes);
     driver.govern(next)?;
     let version = trusted.governance().version;
-    parts.tls.expect(&trusted.pins()).map_err(|error| Error::denied(error.to_string()))?;
+    parts.tls.expect(expected);
     parts.in_force.set(trusted);
     Ok(version)
 }

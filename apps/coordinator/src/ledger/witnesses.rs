@@ -268,9 +268,9 @@ impl Task {
         let mut witnesses = Known::of(&trusted, &self.key).witnesses;
         let mut known = locked(&self.known);
         for (signer, before) in std::mem::take(&mut known.witnesses) {
-            match witnesses.get_mut(&signer) {
-                Some(now) if now.key == before.key => *now = before,
-                _ => {}
+            // A name stands for one key for ever.
+            if let Some(now) = witnesses.get_mut(&signer) {
+                *now = before;
             }
         }
         known.witnesses = witnesses;

@@ -53,7 +53,7 @@ impl ServerTls {
     /// [`SharedPin`] when two names have one pin.
     pub fn new(identity: &Identity, signers_named: &BTreeMap<String, Pin>) -> Result<Self, SharedPin> {
         let signers = Expected::default();
-        signers.replace(signers_by_pin(signers_named)?);
+        signers.replace(SignersByPin::new(signers_named)?.0);
         let provider = Arc::new(ring::default_provider());
         let verifier = PinnedSigners { signers: signers.clone(), provider: Arc::clone(&provider) };
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -67,21 +67,9 @@ impl ServerTls {
         Ok(Self { config: Arc::new(config), signers, own_pin: identity.pin() })
     }
 
-    /// Whether these signers could be expected.
-    ///
-    /// # Errors
-    /// [`SharedPin`].
-    pub fn check(&self, signers: &BTreeMap<String, Pin>) -> Result<(), SharedPin> {
-        signers_by_pin(signers).map(drop)
-    }
-
     /// From here on these signers are expected, and no others. Connections that stand are not touched.
-    ///
-    /// # Errors
-    /// [`SharedPin`], and nothing has changed.
-    pub fn expect(&self, signers: &BTreeMap<String, Pin>) -> Result<(), SharedPin> {
-        self.signers.replace(signers_by_pin(signers)?);
-        Ok(())
+    pub fn expect(&self, signers: SignersByPin) {
+        self.signers.replace(signers.0);
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
@@ -134,14 +122,24 @@ impl Expected {
     }
 }
 
-fn signers_by_pin(signers: &BTreeMap<String, Pin>) -> Result<ByPin, SharedPin> {
-    let mut names: ByPin = BTreeMap::new();
-    for (name, pin) in signers {
-        if let Some(first) = names.insert(*pin, name.as_str().into()) {
-            return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
+/// Signers of whom no two have one pin.
+#[derive(Debug)]
+pub struct SignersByPin(ByPin);
+
+impl SignersByPin {
+    /// Names with their pins.
+    ///
+    /// # Errors
+    /// [`SharedPin`] when two names have one pin.
+    pub fn new(signers: &BTreeMap<String, Pin>) -> Result<Self, SharedPin> {
+        let mut names: ByPin = BTreeMap::new();
+        for (name, pin) in signers {
+            if let Some(first) = names.insert(*pin, name.as_str().into()) {
+                return Err(SharedPin { first: first.to_string(), second: name.clone(), pin: *pin });
+            }
         }
+        Ok(Self(names))
     }
-    Ok(names)
 }
 
 /// A client whose pin no signer has.

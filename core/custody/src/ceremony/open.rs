@@ -1,5 +1,6 @@
 //! A plan comes, and a chunk of it is opened: one-time keys are made, stored and published.
 
+use crate::governing::check_subject;
 use crate::keeper::Keeper;
 use crate::keyslots::SlotIndex;
 use crate::record::{ChunkRecord, ChunkState, chunk_key, delete, put};
@@ -168,6 +169,9 @@ impl Keeper {
 
     /// Numbers never go down, so a plan that takes far too many at once would leave none for those after it.
     fn check_rank(&self, rank: u32) -> Result<(), Error> {
+        if rank <= RANKS_AT_ONCE_MAX {
+            return Ok(());
+        }
         let highest = self.wallets.values().map(|record| record.floor.rank).max().unwrap_or(0);
         match rank > highest.saturating_add(RANKS_AT_ONCE_MAX) {
             true => Err(Error::denied(format!(
@@ -229,18 +233,7 @@ impl Keeper {
             return Err(Error::denied(format!("{chunk}: a chunk has wallets of one scheme only")));
         };
         for parent in parents.iter().flatten() {
-            if parent.committee != approved.plan().committee {
-                return Err(Error::denied(format!(
-                    "{chunk}: a refresh keeps committee and threshold, {} has others",
-                    parent.wallet.id
-                )));
-            }
-            if parent.wallet.tenant != approved.plan().tenant || parent.wallet.tier > approved.plan().tier {
-                return Err(Error::denied(format!(
-                    "{chunk}: {} is another tenant's or of a higher tier than the plan",
-                    parent.wallet.id
-                )));
-            }
+            check_subject(approved.plan(), chunk, parent)?;
         }
         for wallet in wallets {
             let exists = |record: &crate::record::WalletRecord| {

@@ -1,5 +1,9 @@
 //! A signer that watches the ledger: what it stores, when it halts, and that it stays halted.
 
+#[path = "../../../model/tests/shared/person.rs"]
+#[allow(dead_code)]
+mod person;
+
 use super::*;
 use crate::inbox;
 use crate::keeper::Own;
@@ -9,11 +13,10 @@ use crate::signing::Desk;
 use crate::store::{Row, Write};
 use ed25519_dalek::{Signer, SigningKey};
 use perennial_ledger::{MemoryNodes, SignNote, Tree, prove_consistency};
-use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, signed_line};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::history::{ApprovedGovernance, History};
-use perennial_model::governance::{ApproverKey, Governance, PersonId, SignerIdentity};
+use perennial_model::governance::{Governance, PersonId, SignerIdentity};
 use perennial_model::identity::{IdentitySignature, Sign};
 use perennial_model::mail::Request;
 use perennial_model::session::{Blame, Purpose, SessionOutcome, SessionRequest};
@@ -127,16 +130,11 @@ impl Ledger {
 
 /// A governance that one person has approved.
 fn governance_of(signers: Vec<SignerIdentity>) -> History {
-    let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[8; 32]));
-    let line = key.public_key().to_openssh().expect("a line");
+    let key = person::Key::Ssh(8);
     let [dana, erin] = ["dana", "erin"].map(|name| name.parse::<PersonId>().expect("a name"));
     let (role, tenants) = ("operator".parse().expect("a name"), vec!["acme".parse().expect("a name")]);
-    let people = vec![(dana.clone(), ApproverKey::Ssh(line))];
-    let governance = Governance::of_one_role(erin, role, 1, people, tenants, signers);
-    let line = signed_line(&governance.digest());
-    let signature = key.sign(NAMESPACE, ssh_key::HashAlg::Sha512, line.as_bytes()).expect("a signature");
-    let signature = ApprovalSignature::Ssh(signature.to_pem(ssh_key::LineEnding::LF).expect("text"));
-    let approvals = vec![Approval { person: dana, signature }];
+    let governance = Governance::of_one_role(erin, role, 1, vec![(dana, key.public())], tenants, signers);
+    let approvals = vec![key.approve("dana", &governance.digest())];
     History::begin(ApprovedGovernance { governance, approvals }).expect("approved")
 }
 

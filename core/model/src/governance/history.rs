@@ -233,6 +233,18 @@ impl History {
         })
     }
 
+    /// Refuses what names a version that has been replaced.
+    ///
+    /// # Errors
+    /// `Denied`, also if it is none of ours.
+    pub fn check_in_force(&self, named: &Digest) -> Result<(), Error> {
+        if *named == self.newest_digest() {
+            return Ok(());
+        }
+        let version = self.find(named)?.version;
+        Err(Unapproved::OldGovernance { version, newest: self.newest().version }.into())
+    }
+
     /// All versions with their approvals.
     pub fn versions(&self) -> &Versions {
         &self.versions

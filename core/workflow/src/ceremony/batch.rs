@@ -10,7 +10,7 @@ use crate::ceremony::states::Terms;
 use crate::ceremony::status::{CeremonyStatus, ChunkStatus, Count, Phase, Stage};
 use crate::ceremony::{Attempt, Fact, Reason, State};
 use minicbor::{Decode, Encode};
-use perennial_model::approval::{Approval, Approved, ApprovedPlan, Question, Unapproved, check_quorum};
+use perennial_model::approval::{Approval, Approved, ApprovedPlan, Question};
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::History;
@@ -307,16 +307,12 @@ impl Ceremony {
             let people: Vec<&PersonId> = approvals.iter().map(|approval| &approval.person).collect();
             self.approvals_counted = governance.counted(plan.action.into(), plan.tier, &people);
         }
-        let checked = history.find(&plan.governance).and_then(|governance| {
-            match check_quorum(&plan.question(), &self.digest, approvals, governance) {
-                Err(Unapproved::QuorumMissing { .. }) => Ok(None),
-                Err(other) => Err(other.into()),
-                Ok(()) => self.submitted.clone().check(governance).map(Some),
-            }
-        });
-        match checked {
-            Ok(None) => Ok(()),
-            Ok(Some(approved)) => {
+        if self.approvals_counted < self.approvals_needed {
+            return Ok(());
+        }
+        let governance = history.find(&self.plan().governance);
+        match governance.and_then(|governance| self.submitted.clone().check(governance)) {
+            Ok(approved) => {
                 self.approved = Some(Arc::new(approved));
                 self.stage = Stage::Running;
                 self.approved_ms = Some(at_ms);

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub(super) struct Governed {
     versions: BTreeMap<SignerId, u64>,
     reminders: BTreeMap<SignerId, Reminder>,
+    /// Somebody may have to be asked: it is looked at with everything else, and when a signer has said something.
+    pub(super) is_due: bool,
 }
 
 impl<J: Journal, W: World> Driver<J, W> {
@@ -93,6 +95,7 @@ impl<J, W: World> Driver<J, W> {
         }
         self.governed.versions.insert(from.clone(), version);
         self.governed.reminders.remove(from);
+        self.governed.is_due = true;
         Ok(())
     }
 
@@ -100,7 +103,7 @@ impl<J, W: World> Driver<J, W> {
     pub(super) fn ask_governance(&mut self) {
         let versions = &self.history.versions().0;
         let newest = versions.len() as u64;
-        if newest == 1 {
+        if !std::mem::take(&mut self.governed.is_due) || newest == 1 {
             return;
         }
         let everybody: BTreeSet<&SignerId> = versions
