@@ -1,5 +1,9 @@
 //! The command line.
 
+mod decisions;
+
+pub use decisions::{Mandate, Order, ProposeMandate, ProposeOrder, Schedule};
+
 use clap::{Args, Parser, Subcommand};
 use perennial_model::governance::PersonId;
 use perennial_model::wallet::{Chain, WalletId};
@@ -55,6 +59,15 @@ pub enum Command {
     /// What was asked of the signers, and how far it is
     #[command(subcommand)]
     Ceremony(Ceremony),
+    /// Standing approvals, under which wallets are refreshed without asking each time
+    #[command(subcommand)]
+    Mandate(Mandate),
+    /// Call off a plan or a mandate, have a mandate rest, let a halted signer work again
+    #[command(subcommand)]
+    Order(Order),
+    /// What will be refreshed when
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// The ledger: what happened, and whether anybody has changed it since
     #[command(subcommand)]
     Ledger(Ledger),
@@ -109,7 +122,7 @@ pub enum Governance {
         file: PathBuf,
     },
     /// Add an approval to a proposal
-    Approve(ApproveGovernance),
+    Approve(ApproveProposal),
     /// Hand a complete proposal to the coordinator
     Submit {
         /// The proposal
@@ -129,9 +142,9 @@ pub struct Change {
     pub out: PathBuf,
 }
 
-/// `perennial governance approve`
+/// `perennial governance approve`, and the same for mandates and orders
 #[derive(Args, Debug)]
-pub struct ApproveGovernance {
+pub struct ApproveProposal {
     /// The proposal
     pub file: PathBuf,
     /// The key to approve with [default: what the cluster's settings say]

@@ -13,14 +13,19 @@ mod governance;
 mod init;
 mod key_file;
 mod ledger;
+mod mandate;
 mod operator;
+mod order;
 mod plans;
 mod process;
+mod proposal;
 mod refresh;
 mod rendering;
+mod schedule;
 mod sign;
 mod signer;
 mod table;
+mod times;
 mod transfer;
 mod wallet;
 
@@ -74,6 +79,9 @@ fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {
         Command::Refresh(arguments) => refresh::run(&operator()?, arguments),
         Command::Approve(arguments) => approve::run(&operator()?, arguments),
         Command::Ceremony(command) => ceremony::run(&operator()?, command),
+        Command::Mandate(command) => mandate::run(&operator()?, command),
+        Command::Order(command) => order::run(&operator()?, command),
+        Command::Schedule(command) => schedule::run(&operator()?, command),
         Command::Ledger(command) => ledger::run(&operator()?, command),
         Command::Signer(Signer::List) => signer::list(&operator()?),
         Command::Demo(arguments) => return demo::run(global, arguments),

@@ -3,7 +3,7 @@
 //! It is written from the plan decoded out of the very bytes whose digest is signed, and takes nobody's word for
 //! what they say.
 
-use perennial_model::committee::Member;
+use perennial_model::committee::{Committee, Member};
 use perennial_model::encoding::{self, Digest};
 use perennial_model::epoch::Epoch;
 use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate};
@@ -45,7 +45,7 @@ impl ReadPlan {
             ("wallets", wallets(plan)),
         ];
         lines.extend(chains(plan).map(|chains| ("chains", chains)));
-        lines.push(("committee", committee(plan)));
+        lines.push(("committee", committee(&plan.committee)));
         lines.push(("rank", rank(plan)));
         lines.push(("liars", liars(plan)));
         lines.push(("opens", format!("from {} until {}", date(plan.not_before_ms), date(plan.expiry_ms))));
@@ -151,18 +151,20 @@ fn chains(plan: &Plan) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn committee(plan: &Plan) -> String {
+/// Who holds shares, and how many of them sign.
+pub fn committee(committee: &Committee) -> String {
     let seat = |member: &Member| format!("{} (seat {})", member.signer, member.seat);
-    let members: Vec<String> = plan.committee.members().iter().map(seat).collect();
-    format!("any {} of {}: {}", plan.committee.threshold(), members.len(), members.join(", "))
+    let members: Vec<String> = committee.members().iter().map(seat).collect();
+    format!("any {} of {}: {}", committee.threshold(), members.len(), members.join(", "))
 }
 
 fn rank(plan: &Plan) -> String {
+    let (first, last) = plan.counts().into_inner();
     let epoch = |count| Epoch::new(plan.rank, count);
     match plan.attempts {
-        1 => format!("{}, one attempt: epoch {}", plan.rank, epoch(1)),
+        1 => format!("{}, one attempt: epoch {}", plan.rank, epoch(first)),
         attempts => {
-            format!("{}, up to {attempts} attempts: epochs {} to {}", plan.rank, epoch(1), epoch(attempts))
+            format!("{}, up to {attempts} attempts: epochs {} to {}", plan.rank, epoch(first), epoch(last))
         }
     }
 }
@@ -260,6 +262,7 @@ mod tests {
             governance: Digest([2; 32]),
             initiator: "operator".parse().expect("a name"),
             nonce: Digest([3; 32]),
+            mandate: None,
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub mod approval;
 pub mod ceremonies;
+pub mod decisions;
 pub mod draft;
 pub mod governance;
 pub mod input;
@@ -15,6 +16,7 @@ pub mod ledger;
 pub mod plans;
 pub mod problem;
 pub mod rendering;
+pub mod schedule;
 pub mod sign;
 pub mod standing;
 pub mod wallets;
@@ -90,6 +92,9 @@ pub fn router(desk: Desk, elsewhere: Handle) -> Router {
         .routes(routes!(wallets::show))
         .routes(routes!(plans::submit))
         .routes(routes!(draft::draft))
+        .routes(routes!(decisions::mandates, decisions::give_mandate))
+        .routes(routes!(decisions::orders, decisions::give_order))
+        .routes(routes!(schedule::show))
         .routes(routes!(ceremonies::list))
         .routes(routes!(ceremonies::show))
         .routes(routes!(ceremonies::plan))

@@ -17,7 +17,7 @@ use crate::post::{Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
 use crate::trusted::InForce;
-use crate::view::{Running, View};
+use crate::view::{Decrees, Running, View};
 use crate::world::World;
 use perennial_model::Error;
 use perennial_model::approval::Approval;
@@ -25,6 +25,8 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::mail::Reply;
+use perennial_model::mandate::ApprovedMandate;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Plan;
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::BootError;
@@ -69,6 +71,8 @@ enum Order {
     Submit(Box<Plan>, oneshot::Sender<Result<Digest, Refusal>>),
     Approve(Digest, Approval, oneshot::Sender<Result<Count, Refusal>>),
     Govern(Box<ApprovedGovernance>, oneshot::Sender<Result<(), Refusal>>),
+    Mandate(Box<ApprovedMandate>, oneshot::Sender<Result<Digest, Refusal>>),
+    Obey(Box<ApprovedOrder>, oneshot::Sender<Result<Digest, Refusal>>),
     Stop,
 }
 
@@ -182,6 +186,22 @@ impl Ceremonies {
         self.order(|answer| Order::Govern(Box::new(next), answer)).await
     }
 
+    /// Takes in a mandate that people have given. Returns its digest once it is durable.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn mandate(&self, approved: ApprovedMandate) -> Result<Digest, Refusal> {
+        self.order(|answer| Order::Mandate(Box::new(approved), answer)).await
+    }
+
+    /// Takes in an order that people have given. Returns its digest once it is durable.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn obey(&self, approved: ApprovedOrder) -> Result<Digest, Refusal> {
+        self.order(|answer| Order::Obey(Box::new(approved), answer)).await
+    }
+
     /// Has the thread commit what it has and end.
     pub fn stop(&self) {
         // A thread that is gone has stopped.
@@ -275,6 +295,7 @@ fn boot(parts: &Parts) -> Result<Booted, CeremoniesError> {
             parts.view.show(status, driver.ceremony(&digest).map(|open| &open.submitted));
         }
     }
+    parts.view.set_decrees(Decrees::of(&driver));
     parts.view.set_running(Running::Yes);
     Ok(Booted { driver, log })
 }
@@ -341,7 +362,9 @@ impl Order {
     fn refuse(self, refusal: &Refusal) {
         // Whoever asked may have gone meanwhile.
         match self {
-            Self::Submit(_, answer) => drop(answer.send(Err(refusal.clone()))),
+            Self::Submit(_, answer) | Self::Mandate(_, answer) | Self::Obey(_, answer) => {
+                drop(answer.send(Err(refusal.clone())));
+            }
             Self::Approve(_, _, answer) => drop(answer.send(Err(refusal.clone()))),
             Self::Govern(_, answer) => drop(answer.send(Err(refusal.clone()))),
             Self::Heard(..) | Self::Stop => {}

@@ -48,6 +48,8 @@ pub struct Ceremonies {
     pub ask_again_ms: u64,
     /// The longest time between two asks.
     pub ask_again_max_ms: u64,
+    /// How often it is looked at what is due under mandates.
+    pub schedule_ms: u64,
 }
 
 /// How signing requests are served. Times are in milliseconds.
@@ -91,6 +93,7 @@ impl Default for Ceremonies {
             patience_ms: tuning.patience_ms,
             ask_again_ms: tuning.ask_again_ms,
             ask_again_max_ms: tuning.ask_again_max_ms,
+            schedule_ms: tuning.schedule_ms,
         }
     }
 }
@@ -165,6 +168,7 @@ impl Config {
             patience_ms,
             ask_again_ms,
             ask_again_max_ms,
+            schedule_ms,
         } = self.ceremonies;
         Tuning {
             chunk_wallets,
@@ -175,6 +179,7 @@ impl Config {
             patience_ms,
             ask_again_ms,
             ask_again_max_ms,
+            schedule_ms,
         }
     }
 
@@ -206,6 +211,7 @@ impl Config {
             ("ceremonies.patience_ms", self.ceremonies.patience_ms),
             ("ceremonies.ask_again_ms", self.ceremonies.ask_again_ms),
             ("ceremonies.ask_again_max_ms", self.ceremonies.ask_again_max_ms),
+            ("ceremonies.schedule_ms", self.ceremonies.schedule_ms),
             ("signing.request_ms", self.signing.request_ms),
         ] {
             within(key, time_ms, 1, TIME_MS_MAX)?;

@@ -35,9 +35,10 @@ impl PlanReader {
                 encoding::decode(&document).map_err(|error| self.file.damaged(error.to_string()))?;
             match (recorded.fact, &mut found) {
                 (CeremonyFact::Submitted(plan), None) => {
-                    found = Some(ApprovedPlan { plan: *plan, approvals: Vec::new() });
+                    found = Some(ApprovedPlan::new(*plan));
                 }
                 (CeremonyFact::Approved(approval), Some(found)) => add(&mut found.approvals, approval),
+                (CeremonyFact::UnderMandate(mandate), Some(found)) => found.mandate = Some(mandate),
                 _ => break,
             }
         }

@@ -7,11 +7,14 @@ use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::PersonId;
+use perennial_model::mandate::ApprovedMandate;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::{Action, Plan, PlannedWallet};
 use perennial_model::wallet::WalletId;
-use perennial_workflow::Heads;
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
+use perennial_workflow::driver::MandateState;
 use perennial_workflow::wallets::HeadChange;
+use perennial_workflow::{Driver, Heads, World};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -57,6 +60,25 @@ pub struct View {
     running: watch::Sender<Running>,
     addresses: Mutex<HashMap<WalletId, String>>,
     governed: RwLock<BTreeMap<SignerId, u64>>,
+    decrees: RwLock<Arc<Decrees>>,
+}
+
+/// What people have decided beyond single plans.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Decrees {
+    /// Mandates, by digest.
+    pub mandates: Vec<(Digest, Arc<ApprovedMandate>, MandateState)>,
+    /// Orders by digest, and how many signers obey each.
+    pub orders: Vec<(Digest, Arc<ApprovedOrder>, usize)>,
+}
+
+impl Decrees {
+    /// As the loop knows them.
+    pub fn of<J, W: World>(driver: &Driver<J, W>) -> Self {
+        let mandates = driver.mandates().map(|(digest, approved, state)| (*digest, approved.clone(), state));
+        let orders = driver.orders().map(|(digest, approved, obeyed)| (*digest, approved.clone(), obeyed));
+        Self { mandates: mandates.collect(), orders: orders.collect() }
+    }
 }
 
 impl View {
@@ -69,6 +91,19 @@ impl View {
             running: watch::channel(Running::No("they are being read from the journal".into())).0,
             addresses: Mutex::default(),
             governed: RwLock::default(),
+            decrees: RwLock::default(),
+        }
+    }
+
+    /// Mandates and orders.
+    pub fn decrees(&self) -> Arc<Decrees> {
+        self.decrees.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over mandates and orders.
+    pub fn set_decrees(&self, decrees: Decrees) {
+        if *self.decrees() != decrees {
+            *self.decrees.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(decrees);
         }
     }
 

@@ -168,6 +168,7 @@ fn as_json(look: &Look, holdings: &Holdings) -> Value {
         "checkpoint": holdings.ledger.checkpoint.as_ref().map(|held| note(&held.note)),
         "halted": halt(&holdings.ledger).map(|(reason, alarm)| json!({
             "reason": reason,
+            "halt": holdings.ledger.halt.as_ref().map(|halt| halt.alarm.body_digest().to_string()),
             "breach": alarm.breach.name(),
             "at_ms": alarm.at_ms,
             "key": alarm.key,

@@ -7,6 +7,8 @@ mod api;
 mod bases;
 #[path = "live/cluster.rs"]
 mod cluster;
+#[path = "live/decisions.rs"]
+mod decisions;
 #[path = "live/disks.rs"]
 mod disks;
 #[path = "shared/governance.rs"]

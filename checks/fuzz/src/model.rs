@@ -14,6 +14,8 @@ use perennial_model::governance::Governance;
 use perennial_model::group::{Edwards25519, Group, Point, Scalar as _, Secp256k1};
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Reply, Request};
+use perennial_model::mandate::ApprovedMandate;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Plan;
 use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::refusal::{Fault, Refusal};
@@ -39,6 +41,8 @@ pub fn document(bytes: &[u8]) -> Verdict {
         read::<Governance>(bytes, |governance| drop(governance.check())),
         read::<Plan>(bytes, check_plan),
         read::<ApprovedPlan>(bytes, |plan| drop(plan.clone().check(&SCENE.governance))),
+        read::<ApprovedMandate>(bytes, |mandate| drop(mandate.check(&SCENE.governance))),
+        read::<ApprovedOrder>(bytes, |order| drop(order.check(&SCENE.governance))),
         read::<ShareSet>(bytes, check_share_set),
         read::<Inputs>(bytes, check_inputs),
         read::<Opening>(bytes, |_| ()),

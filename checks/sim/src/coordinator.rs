@@ -7,7 +7,9 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::mail::{Reply, Request};
+use perennial_model::mandate::ApprovedMandate;
 use perennial_model::mutant;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_workflow::ceremony::status::Phase;
 use perennial_workflow::driver::{BootError, Driver, Settled, Tuning, World};
@@ -169,6 +171,21 @@ impl Coordinator {
         Ok(digest)
     }
 
+    /// Takes a mandate, or an order.
+    ///
+    /// # Errors
+    /// Why the driver refuses it.
+    pub fn decree(&mut self, now_ms: u64, decree: Decree) -> Result<Digest, perennial_model::Error> {
+        let Some(driver) = &mut self.driver else {
+            return Err(perennial_model::Error::stale("the coordinator is down"));
+        };
+        driver.world_mut().now_ms = now_ms;
+        match decree {
+            Decree::Mandate(mandate) => driver.mandate(mandate),
+            Decree::Order(order) => driver.order(order),
+        }
+    }
+
     /// Takes the next version of governance, which is durable before the loop hears of it.
     ///
     /// # Errors
@@ -213,6 +230,15 @@ impl Coordinator {
     pub fn cut_next_append(&mut self, landed: Landed) {
         self.log.set_fuse(Some(landed));
     }
+}
+
+/// What people decide beyond single plans.
+#[derive(Debug)]
+pub enum Decree {
+    /// A mandate.
+    Mandate(ApprovedMandate),
+    /// An order.
+    Order(ApprovedOrder),
 }
 
 /// What wakes the loop.

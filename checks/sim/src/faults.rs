@@ -71,7 +71,7 @@ impl Step {
             Request::Activate(_) => Self::Activate,
             Request::Keep(_) => Self::Keep,
             Request::Retire(_) => Self::Retire,
-            Request::Governance(_) | Request::Checkpoint(_) => return None,
+            Request::Governance(_) | Request::Order(_) | Request::Checkpoint(_) => return None,
         })
     }
 
@@ -89,7 +89,9 @@ impl Step {
             Reply::SessionMail(_) | Reply::Session(_) => Self::Probe,
             Reply::Activated(..) => Self::Activate,
             Reply::Erased(_) => Self::Retire,
-            Reply::Declined { .. } | Reply::Governed { .. } | Reply::Checkpoint(_) => return None,
+            Reply::Declined { .. } | Reply::Governed { .. } | Reply::Ordered(_) | Reply::Checkpoint(_) => {
+                return None;
+            }
         })
     }
 

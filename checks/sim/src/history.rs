@@ -7,7 +7,7 @@
 mod mirror;
 mod spoken;
 
-pub use mirror::{Changed, Mirror};
+pub use mirror::{Changed, ChunkChange, Mirror};
 pub use spoken::{Retired, Spoken};
 
 use crate::cast::Cast;
@@ -15,7 +15,10 @@ use crate::invariants::{approvals, authority, erasure, keys, recovery, rising, s
 use crate::network::Lane;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
+use perennial_model::encoding::Digest;
 use perennial_model::mail::Reply;
+use perennial_model::mandate::Mandate;
+use perennial_model::order::Order;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::session::SessionRequest;
 use perennial_model::wallet::WalletId;
@@ -55,7 +58,13 @@ pub struct History {
     /// Key slots that must be gone.
     pub doomed: erasure::Doomed,
     /// The plans that people have approved.
-    pub plans: BTreeMap<perennial_model::encoding::Digest, Plan>,
+    pub plans: BTreeMap<Digest, Plan>,
+    /// The mandates that people have given.
+    pub mandates: BTreeMap<Digest, Mandate>,
+    /// The orders that people have given.
+    pub orders: BTreeMap<Digest, Order>,
+    /// When each signer last erased what was below an epoch of a wallet, by its own clock.
+    pub renewed: BTreeMap<(usize, WalletId), u64>,
     signed: BTreeSet<WalletId>,
     looks: u64,
 }
@@ -73,6 +82,9 @@ impl History {
             sessions: sessions::Sessions::default(),
             doomed: erasure::Doomed::default(),
             plans: BTreeMap::new(),
+            mandates: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            renewed: BTreeMap::new(),
             signed: BTreeSet::new(),
             looks: 0,
         }
@@ -94,7 +106,7 @@ impl History {
         let signer = &signers[number];
         let clock_ms = signer.clock_ms(now_ms);
         self.checks += 7;
-        approvals::i11_approvals_bind(self, number, &changed)?;
+        approvals::i11_approvals_bind(self, number, &changed, clock_ms)?;
         rising::i7_no_going_back(self, number, &changed)?;
         erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
         keys::i1_key_continuity(self, signer, number, &changed)?;
@@ -212,6 +224,16 @@ impl History {
     /// A plan has its quorum.
     pub fn planned(&mut self, plan: &Plan) {
         self.plans.insert(plan.digest(), plan.clone());
+    }
+
+    /// People have given a mandate.
+    pub fn mandated(&mut self, mandate: &Mandate) {
+        self.mandates.insert(mandate.digest(), mandate.clone());
+    }
+
+    /// People have given an order.
+    pub fn ordered(&mut self, order: &Order) {
+        self.orders.insert(order.digest(), order.clone());
     }
 
     /// A signature of a wallet was released.

@@ -182,9 +182,10 @@ fn replay(kind: Kind, seed: u64, mutant: Option<Mutant>) -> bool {
 fn summary(outcome: &Outcome) -> String {
     let tally = &outcome.tally;
     format!(
-        "{} refreshes of {} wallets, {} attempts left, {} signatures ({} by fallback), {} faults, {} violations",
+        "{} refreshes of {} wallets, {} under mandates, {} attempts left, {} signatures ({} by fallback), {} faults, {} violations",
         tally.refreshes,
         tally.wallets,
+        tally.mandated,
         tally.attempts_left,
         tally.signatures,
         tally.fallbacks,

@@ -4,6 +4,8 @@ use crate::cast::{Cast, name};
 use crate::scenario::Scenario;
 use perennial_model::committee::Committee;
 use perennial_model::encoding::Digest;
+use perennial_model::mandate::{ApprovedMandate, Cadence, LEAST_GAP_MS, Mandate, Selector, Window};
+use perennial_model::order::{ApprovedOrder, Deed, Order};
 use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use perennial_model::wallet::{Scheme, Tier, Wallet, WalletId};
 use perennial_workflow::wallets::{Head, Heads};
@@ -12,6 +14,8 @@ use rand_core::Rng;
 
 /// After this time a plan that is not done no longer keeps people from making the next, in milliseconds.
 pub const STUCK_MS: u64 = 45_000;
+
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// A plan that was handed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +36,9 @@ pub struct Operator {
     pub watched: Vec<Watched>,
     /// How many refresh plans were made.
     pub made: u32,
+    /// The mandates that were given and not called off, with the governance under which they were.
+    pub mandates: Vec<(Digest, Digest)>,
+    orders: u64,
     rank: u32,
     creates: u32,
     committee: Committee,
@@ -54,6 +61,8 @@ impl Operator {
         Self {
             watched: Vec::new(),
             made: 0,
+            mandates: Vec::new(),
+            orders: 0,
             rank: 0,
             creates: 0,
             committee: committee.expect("scenarios have 2 ≤ t ≤ n ≤ 16"),
@@ -109,6 +118,76 @@ impl Operator {
         (!wallets.is_empty()).then(|| self.plan(cast, Action::Refresh, wallets, now_ms, Dates::Generous))
     }
 
+    /// A mandate for all wallets, at the pace of this world: a wallet is renewed after a minute or two.
+    pub fn mandate(&mut self, cast: &Cast, now_ms: u64) -> ApprovedMandate {
+        let gap_ms = LEAST_GAP_MS + self.rng.next_u64() % 30_000;
+        let every_ms = gap_ms + self.rng.next_u64() % 60_000;
+        self.give(cast, now_ms, |mandate| {
+            mandate.until_ms = now_ms + 3_600_000;
+            mandate.least_gap_ms = gap_ms;
+            mandate.run_ms = 30_000;
+            mandate.cadence = vec![Cadence { from_tier: Tier::Low, every_ms }];
+        })
+    }
+
+    /// A mandate to renew all wallets each week, in the night from Saturday to Sunday, for so long.
+    pub fn weekly(&mut self, cast: &Cast, now_ms: u64, for_ms: u64) -> ApprovedMandate {
+        self.give(cast, now_ms, |mandate| {
+            mandate.until_ms = now_ms + for_ms;
+            mandate.least_gap_ms = 6 * DAY_MS;
+            mandate.run_ms = 6 * 3_600_000;
+            mandate.windows = vec![Window { days: 1 << 5, from_minute: 20 * 60, minutes: 8 * 60 }];
+            mandate.cadence = vec![Cadence { from_tier: Tier::Low, every_ms: 7 * DAY_MS - DAY_MS / 2 }];
+        })
+    }
+
+    fn give(&mut self, cast: &Cast, now_ms: u64, change: impl FnOnce(&mut Mandate)) -> ApprovedMandate {
+        let like = self.plan(cast, Action::Refresh, Vec::new(), now_ms, Dates::Any);
+        let mut mandate = Mandate {
+            tenant: like.tenant,
+            tier: like.tier,
+            wallets: Selector::All,
+            committee: like.committee,
+            liar_tolerance: like.liar_tolerance,
+            profile: like.profile,
+            probe_rate: like.probe_rate,
+            backup_rule: like.backup_rule,
+            policy: like.policy,
+            not_before_ms: now_ms,
+            until_ms: 0,
+            least_gap_ms: 0,
+            attempts: 40,
+            windows: Vec::new(),
+            run_ms: 0,
+            cadence: Vec::new(),
+            failures: 1_000,
+            governance: like.governance,
+            initiator: like.initiator,
+            nonce: like.nonce,
+        };
+        change(&mut mandate);
+        let digest = mandate.digest();
+        self.mandates.push((digest, mandate.governance));
+        ApprovedMandate { mandate, approvals: vec![cast.approve(&digest)] }
+    }
+
+    /// An order.
+    pub fn order(&mut self, cast: &Cast, deed: Deed, now_ms: u64) -> ApprovedOrder {
+        self.orders += 1;
+        let order = Order {
+            deed,
+            tenant: Some(name("acme")),
+            tier: Tier::High,
+            number: self.orders,
+            expiry_ms: now_ms + 600_000,
+            governance: cast.history.newest_digest(),
+            initiator: cast.initiator.clone(),
+            nonce: Digest::of(&self.orders.to_be_bytes()),
+        };
+        let approvals = vec![cast.approve(&order.digest())];
+        ApprovedOrder { order, approvals }
+    }
+
     /// Whether people wait for a plan before they make the next.
     pub fn is_busy(&mut self, now_ms: u64, at_once: usize) -> bool {
         self.watched.iter().filter(|watched| now_ms < watched.since_ms + STUCK_MS).count() >= at_once
@@ -119,6 +198,11 @@ impl Operator {
         self.watched
             .iter()
             .any(|watched| watched.action == Action::Create && now_ms < watched.since_ms + STUCK_MS)
+    }
+
+    /// A throw of a die with this many sides, from 0.
+    pub fn one_of(&mut self, sides: u64) -> u64 {
+        self.rng.next_u64() % sides
     }
 
     /// A throw of a coin with this many sides.
@@ -171,6 +255,7 @@ impl Operator {
             governance: cast.history.newest_digest(),
             initiator: cast.initiator.clone(),
             nonce: Digest::of(&self.rank.to_be_bytes()),
+            mandate: None,
         }
     }
 }

@@ -42,6 +42,8 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::KeepBeforeActivation => "promises to keep what is not active",
         Mutant::SkipErasure => "leaves erased slots as they are",
         Mutant::BasesUnderSeveralNumbers => "retires a plan under several numbers",
+        Mutant::MandateWithoutClock => "refreshes under a mandate too soon",
+        Mutant::DeafToOrders => "goes on with what is called off",
         Mutant::ActUnderOldGovernance => "acts under a replaced governance",
         Mutant::BasesTakenByAnyRetirement => "takes bases with any wallet",
     }

@@ -54,6 +54,11 @@ pub struct Scenario {
     pub order_every_ms: u64,
     /// Whether people change governance now and then.
     pub governance_changes: bool,
+    /// Whether people have given a mandate, under which wallets are refreshed unattended.
+    pub mandates: bool,
+    /// How long wallets are left to a weekly mandate alone, in milliseconds, in place of plans and weather. Everybody
+    /// looks at the clock so much less often.
+    pub unattended_ms: Option<u64>,
 }
 
 impl Scenario {
@@ -110,12 +115,28 @@ impl Scenario {
                 patience_ms: pick(4_000, 9_000),
                 ask_again_ms: pick(120, 400),
                 ask_again_max_ms: 2_000,
+                schedule_ms: 1_000,
                 ..Tuning::default()
             },
             plans,
             weather,
             order_every_ms: pick(100, 800),
             governance_changes: pick(0, 3) == 0,
+            mandates: pick(0, 3) == 0,
+            unattended_ms: None,
+        }
+    }
+}
+
+impl Scenario {
+    /// The same, left alone for so long, in milliseconds.
+    pub fn unattended(self, unattended_ms: u64) -> Self {
+        Self {
+            weather: Weather::CALM,
+            governance_changes: false,
+            mandates: false,
+            unattended_ms: Some(unattended_ms),
+            ..self
         }
     }
 }

@@ -32,6 +32,8 @@ const BEGIN_MS: u64 = 1_700_000_000_000;
 const TICK_MS: u64 = 700;
 /// How often people look after their plans, in milliseconds.
 const OPERATOR_MS: u64 = 150;
+/// How much slower everybody looks when wallets are left alone for years.
+const SLOW: u64 = 5_000;
 /// How long a signer counts as seen, in milliseconds.
 const SEEN_MS: u64 = 3_000;
 
@@ -55,6 +57,8 @@ enum Act {
 pub struct Tally {
     /// Plans of existing wallets that ended with every wallet retired into its new epoch.
     pub refreshes: u64,
+    /// Of these, plans that nobody was asked about, under a mandate.
+    pub mandated: u64,
     /// Wallets that got new shares in them.
     pub wallets: u64,
     /// Chunks that were retired into.
@@ -83,6 +87,7 @@ impl Tally {
     /// Adds another run's.
     pub fn merge(&mut self, other: &Self) {
         self.refreshes += other.refreshes;
+        self.mandated += other.mandated;
         self.wallets += other.wallets;
         self.chunks += other.chunks;
         self.attempts_left += other.attempts_left;
@@ -198,7 +203,7 @@ impl World {
         match event {
             Event::Deliver(envelope) => self.deliver(*envelope)?,
             Event::SignerTick(number) => {
-                self.network.at(self.now_ms + TICK_MS, Event::SignerTick(number));
+                self.network.at(self.now_ms + TICK_MS * self.pace(), Event::SignerTick(number));
                 self.tick_signer(number)?;
             }
             Event::SignerStarts(number) => self.start_signer(number)?,
@@ -210,7 +215,7 @@ impl World {
             Event::CoordinatorStarts => self.start_coordinator()?,
             Event::Order => self.order()?,
             Event::Operator => {
-                self.network.at(self.now_ms + OPERATOR_MS, Event::Operator);
+                self.network.at(self.now_ms + OPERATOR_MS * self.pace(), Event::Operator);
                 self.operate()?;
             }
         }
@@ -264,6 +269,12 @@ impl World {
         }
         self.kill_coordinator();
         Ok(())
+    }
+
+    /// How much slower than usual people, signers and the loop look at the clock.
+    fn pace(&self) -> u64 {
+        let alone = self.scenario.unattended_ms.is_some() && self.act == Act::Storm;
+        if alone { SLOW } else { 1 }
     }
 
     fn happens(&mut self, in_a_million: u32) -> bool {

@@ -3,6 +3,7 @@
 
 mod activate;
 mod deal;
+mod mandated;
 mod open;
 pub(crate) mod pairs;
 mod verify;

@@ -13,6 +13,7 @@ use perennial_model::error::Error;
 use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Request};
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Chunk;
 use perennial_model::session::{SessionMessage, SessionRequest};
 use perennial_model::share_set::ShareSet;
@@ -53,6 +54,8 @@ pub enum Checked {
     SessionMail(Said<SessionMessage>),
     /// Another signer's word while a pair base is made.
     PairingMail(Said<PairingMessage>),
+    /// An order; its quorum is checked when it is taken.
+    Order(Box<ApprovedOrder>),
     /// A checkpoint with a proof that can be read. Who signed it is checked against this signer's own records.
     Checkpoint(Box<Offer>, ConsistencyProof),
 }
@@ -112,6 +115,7 @@ fn about(request: &Request) -> About {
         Request::SessionMail(_)
         | Request::PairingMail(_)
         | Request::Governance(_)
+        | Request::Order(_)
         | Request::Checkpoint(_) => About::default(),
     }
 }
@@ -130,6 +134,7 @@ fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Chec
             Checked::Plan(Box::new(plan.clone().check(named)?), plan)
         }
         Request::Governance(next) => Checked::Governance(next),
+        Request::Order(order) => Checked::Order(order),
         Request::Open { chunk, parents } => Checked::Open(chunk, parents),
         Request::Commit { inputs, openings } => Checked::Commit(inputs, check_all(&openings, pinned)?),
         Request::Deal { inputs, commitments } => {

@@ -12,6 +12,7 @@ use crate::begun::Begun;
 use crate::ceremony::pairs::Pairs;
 use crate::inbox::{self, About, Checked, FindPlan};
 use crate::keyslots::{Cabinet, SlotIndex, WrappingKey};
+use crate::orders;
 use crate::pinned::Pinned;
 use crate::record::{ChunkRecord, ChunkState, DealingRecord, HeldEpoch, WalletRecord, wallet_key};
 use crate::serving::{Attempt, Change, ServedEpoch};
@@ -28,6 +29,7 @@ use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
 use perennial_model::identity::{Sign, Signed};
 use perennial_model::mail::{Reply, Request};
+use perennial_model::order::Orders;
 use perennial_model::plan::Chunk;
 use perennial_model::session::{Blame, SessionOutcome, SessionReport};
 use perennial_model::transcript::Transcript;
@@ -61,6 +63,7 @@ pub struct Keeper {
     pub(crate) probes: Sessions,
     pub(crate) begun: Begun,
     pub(crate) witness: Witness,
+    pub(crate) orders: Orders,
     damaged: Vec<(WalletId, Epoch)>,
 }
 
@@ -113,6 +116,7 @@ impl Keeper {
             probes: Sessions::default(),
             begun: Begun::read(store)?,
             witness: Witness::read(store)?,
+            orders: orders::read(store)?,
             damaged: Vec::new(),
         };
         let governances = keeper.read_governance(store)?;
@@ -162,7 +166,7 @@ impl Keeper {
             return Turn::new(self, draft);
         }
         self.keep_all_due(now_ms, &mut draft);
-        self.drop_overdue(now_ms, &mut draft);
+        self.drop_candidates(now_ms, &mut draft);
         Turn::new(self, draft)
     }
 
@@ -184,12 +188,13 @@ impl Keeper {
         checked: Checked,
         draft: &mut Draft,
     ) -> Result<(), Error> {
-        if !matches!(checked, Checked::Checkpoint(..)) {
+        if !matches!(checked, Checked::Checkpoint(..) | Checked::Order(..)) {
             self.witness.check()?;
         }
         match checked {
             Checked::Plan(approved, document) => self.take_plan(now_ms, *approved, &document, draft),
             Checked::Governance(next) => self.take_governance(*next, draft),
+            Checked::Order(order) => self.take_order(now_ms, *order, draft),
             Checked::Open(chunk, parents) => self.open(now_ms, rng, chunk, parents, draft),
             Checked::Commit(inputs, openings) => self.commit(now_ms, rng, &inputs, &openings, draft),
             Checked::Deal(inputs, commitments) => self.deal(now_ms, &inputs, &commitments, draft),
@@ -244,6 +249,7 @@ impl Keeper {
     pub(crate) fn plan_in_time(&self, now_ms: u64, chunk: &Chunk) -> Result<Arc<Approved>, Error> {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_in_force(&approved)?;
+        self.check_not_cancelled(&approved)?;
         if now_ms > approved.plan().activation_deadline_ms {
             return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
         }
@@ -450,7 +456,7 @@ impl Keeper {
 fn about(checked: &Checked) -> About {
     let of = |chunk: &Chunk| About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
     match checked {
-        Checked::Governance(_) => About::default(),
+        Checked::Governance(_) | Checked::Order(_) => About::default(),
         Checked::Plan(approved, _) => About { plan: Some(approved.digest()), ..About::default() },
         Checked::Open(chunk, _) | Checked::Keep(chunk) => of(chunk),
         Checked::Commit(inputs, _) | Checked::Deal(inputs, _) => of(&inputs.chunk),

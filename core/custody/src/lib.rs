@@ -5,7 +5,7 @@
 //! [`keyslots`] and die with them. A share is born in [`redistribution`], held locked, used in [`signing`] and
 //! ended by the steps in `ceremony/`.
 //!
-//! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`governing`], [`turn`], [`store`], [`keyslots`],
+//! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`governing`], `orders`, [`turn`], [`store`], [`keyslots`],
 //! [`seal`], [`redistribution`], [`serving`], [`signing`], [`sessions`], [`gate`], [`probe`], [`engine`],
 //! [`pairing`], [`share`], [`witness`].
 
@@ -17,6 +17,7 @@ pub mod governing;
 pub mod inbox;
 pub mod keeper;
 pub mod keyslots;
+mod orders;
 pub mod pairing;
 pub mod pinned;
 pub mod probe;

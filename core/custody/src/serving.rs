@@ -133,6 +133,8 @@ pub enum Change {
     Banned(SignerId),
     /// This signer has halted for this reason: nothing is signed any more.
     Halted(Arc<str>),
+    /// People have let it work again.
+    Readmitted,
     /// An Activation of this chunk was looked at, and this signer does not serve it all the same.
     NotServed(Chunk),
     /// This governance is in force.

@@ -328,6 +328,7 @@ impl Serve for Desk {
                     self.unsent.extend(ended.into_iter().map(Reply::Session));
                     self.halted = Some(reason);
                 }
+                Change::Readmitted => self.halted = None,
                 Change::NotServed(chunk) => {
                     let brought = |request: &SessionRequest| match &request.purpose {
                         Purpose::Transaction { activation: Some(certificate), .. } => {

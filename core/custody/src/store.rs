@@ -24,11 +24,13 @@ pub enum Table {
     Governance,
     /// The last checkpoint of the ledger that was cosigned, and why this signer halted.
     Ledger,
+    /// Orders with their approvals, by digest.
+    Order,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Plan,
         Self::Wallet,
         Self::Chunk,
@@ -38,6 +40,7 @@ impl Table {
         Self::Ban,
         Self::Governance,
         Self::Ledger,
+        Self::Order,
     ];
 
     /// Its name on disk.
@@ -52,6 +55,7 @@ impl Table {
             Self::Ban => "ban",
             Self::Governance => "governance",
             Self::Ledger => "ledger",
+            Self::Order => "order",
         }
     }
 }

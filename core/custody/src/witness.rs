@@ -8,12 +8,12 @@
 use crate::keeper::Keeper;
 use crate::record::{delete, put};
 use crate::serving::Change;
-use crate::store::{Store, StoreFailed, Table};
+use crate::store::{Store, StoreFailed, Table, Write};
 use crate::turn::{Draft, Effect};
 use minicbor::{Decode, Encode};
 use perennial_ledger::witness::{Refusal, judge};
 use perennial_ledger::{Checkpoint, ConsistencyProof, Cosignature, KeyName, NoteKey, TreeHead, WitnessKey};
-use perennial_model::encoding::{self, Bytes, Document};
+use perennial_model::encoding::{self, Bytes, Digest, Document};
 use perennial_model::error::Error;
 use perennial_model::governance::Governance;
 use perennial_model::identity::{FindIdentity, IdentityKey, Signed};
@@ -129,6 +129,19 @@ impl Witness {
     /// Why this signer does nothing any more.
     pub(crate) fn halted(&self) -> Option<&Arc<str>> {
         self.halt.as_ref().map(|(reason, _)| reason)
+    }
+
+    /// The digest of what this signer halted for, to be named by whoever readmits it.
+    pub(crate) fn halt_digest(&self) -> Option<Digest> {
+        self.halt.as_ref().map(|(_, alarm)| alarm.body_digest())
+    }
+
+    /// Ends exactly the halt that an order names: gives the writes, none if this signer halted for something else, or
+    /// not at all. What was cosigned stays: only a ledger that continues it is cosigned again.
+    pub(crate) fn readmit(&mut self, halt: &Digest) -> Option<Write> {
+        self.halt_digest().filter(|known| known == halt)?;
+        self.halt = None;
+        Some(delete(Table::Ledger, HALT.to_vec()))
     }
 
     /// Refuses everything while this signer is halted.

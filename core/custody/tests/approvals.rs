@@ -10,6 +10,8 @@ mod changes;
 mod destroyers;
 #[path = "approvals/generate.rs"]
 mod generate;
+#[path = "approvals/mandated.rs"]
+mod mandated;
 #[path = "approvals/passkeys.rs"]
 mod passkeys;
 #[path = "../../model/tests/shared/person.rs"]

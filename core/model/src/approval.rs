@@ -11,6 +11,7 @@ pub use ssh::{NAMESPACE, signed_line};
 use crate::encoding::{Digest, Document};
 use crate::error::Error;
 use crate::governance::{Approver, ApproverKey, Governance, Matter, PersonId, RoleId};
+use crate::mandate::{ApprovedMandate, Mandate};
 use crate::plan::Plan;
 use crate::wallet::{TenantId, Tier};
 use minicbor::{Decode, Encode};
@@ -279,6 +280,9 @@ pub struct ApprovedPlan {
     /// The approvals.
     #[n(1)]
     pub approvals: Vec<Approval>,
+    /// The mandate that stands for approvals, where the plan names one.
+    #[n(2)]
+    pub mandate: Option<Box<ApprovedMandate>>,
 }
 
 impl Document for ApprovedPlan {
@@ -291,6 +295,7 @@ impl Document for ApprovedPlan {
 pub struct Approved {
     plan: Plan,
     digest: Digest,
+    mandate: Option<Box<Mandate>>,
 }
 
 impl Approved {
@@ -303,18 +308,49 @@ impl Approved {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// The mandate under which it was made, if people approved that and not the plan itself.
+    pub fn mandate(&self) -> Option<&Mandate> {
+        self.mandate.as_deref()
+    }
 }
 
 impl ApprovedPlan {
-    /// Checks the plan's own rules and that a quorum approved exactly its digest. `governance` is the version that the
-    /// plan names.
+    /// A plan that nobody has approved yet.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, approvals: Vec::new(), mandate: None }
+    }
+
+    /// A plan with what people have signed.
+    pub fn by_people(plan: Plan, approvals: Vec<Approval>) -> Self {
+        Self { approvals, ..Self::new(plan) }
+    }
+
+    /// Checks the plan's own rules and that a quorum approved exactly its digest, or a mandate that covers it.
+    /// `governance` is the version that the plan names.
     ///
     /// # Errors
     /// `Denied` with what is wrong or missing.
     pub fn check(self, governance: &Governance) -> Result<Approved, Error> {
-        self.plan.check(governance)?;
-        let digest = self.plan.digest();
-        check_quorum(&self.plan.question(), &digest, &self.approvals, governance)?;
-        Ok(Approved { plan: self.plan, digest })
+        let Self { plan, approvals, mandate } = self;
+        plan.check(governance)?;
+        let digest = plan.digest();
+        let mandate = match (&plan.mandate, mandate) {
+            (None, None) => {
+                check_quorum(&plan.question(), &digest, &approvals, governance)?;
+                None
+            }
+            (Some(_), Some(approved)) if approvals.is_empty() => {
+                approved.check(governance)?;
+                approved.mandate.check_plan(&plan)?;
+                Some(Box::new(approved.mandate))
+            }
+            _ => {
+                return Err(Error::denied(
+                    "a plan has its own approvals or a mandate that it names, not both",
+                ));
+            }
+        };
+        Ok(Approved { plan, digest, mandate })
     }
 }

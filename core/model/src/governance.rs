@@ -4,16 +4,17 @@
 //! the first is approved by its own ([`history`]). Who may approve is written here, who has approved stands beside it.
 
 pub mod history;
+mod matter;
+
+pub use matter::Matter;
 
 use crate::committee::SignerId;
 use crate::encoding::{self, Bytes, Digest, Document};
 use crate::error::Error;
 use crate::identity::{FindIdentity, IdentityKey};
-use crate::plan::Action;
 use crate::wallet::{TenantId, Tier, name_type};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeSet;
-use std::fmt;
 
 name_type! {
     /// A person who starts or approves plans.
@@ -26,45 +27,6 @@ name_type! {
 
 /// The most people in one governance.
 pub const APPROVERS_MAX: usize = 64;
-
-/// What people decide on. Each has its own quorum.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Matter {
-    /// Making wallets.
-    #[n(0)]
-    Create,
-    /// Replacing the shares of wallets, with the same holders and threshold.
-    #[n(1)]
-    Refresh,
-    /// Changing governance itself.
-    #[n(2)]
-    Govern,
-}
-
-impl Matter {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Create, Self::Refresh, Self::Govern];
-}
-
-impl From<Action> for Matter {
-    fn from(action: Action) -> Self {
-        match action {
-            Action::Create => Self::Create,
-            Action::Refresh => Self::Refresh,
-        }
-    }
-}
-
-impl fmt::Display for Matter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Refresh => "refresh",
-            Self::Govern => "govern",
-        })
-    }
-}
 
 /// A key with which a person approves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]

@@ -2,8 +2,8 @@
 //! redistribution. There is no secret here, no I/O, no clock and no randomness.
 //!
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
-//! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
-//! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
+//! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`mandate`],
+//! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
 //! [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the ledger),
 //! [`session`] and [`mail`] (how it travels).
 
@@ -19,7 +19,9 @@ pub mod governance;
 pub mod group;
 pub mod identity;
 pub mod mail;
+pub mod mandate;
 pub mod mutant;
+pub mod order;
 pub mod plan;
 pub mod possession;
 pub mod probe;

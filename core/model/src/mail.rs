@@ -11,6 +11,7 @@ use crate::encoding::{Digest, Document};
 use crate::epoch::Epoch;
 use crate::governance::history::ApprovedGovernance;
 use crate::identity::Signed;
+use crate::order::ApprovedOrder;
 use crate::plan::Chunk;
 use crate::receipt::Receipt;
 use crate::refusal::Refusal;
@@ -97,6 +98,9 @@ pub enum Request {
     /// A checkpoint of the ledger, to be cosigned.
     #[n(12)]
     Checkpoint(#[n(0)] Box<Offer>),
+    /// What people have ordered.
+    #[n(13)]
+    Order(#[n(0)] Box<ApprovedOrder>),
 }
 
 impl Document for Request {
@@ -198,6 +202,9 @@ pub enum Reply {
     /// A witness's word on a checkpoint.
     #[n(13)]
     Checkpoint(#[n(0)] Answer),
+    /// This order is on disk here, and obeyed.
+    #[n(14)]
+    Ordered(#[n(0)] Digest),
 }
 
 impl Document for Reply {

@@ -28,12 +28,14 @@ pub enum Mutant {
     BasesUnderSeveralNumbers,
     BasesTakenByAnyRetirement,
     ActUnderOldGovernance,
+    MandateWithoutClock,
+    DeafToOrders,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
         Self::DealAgainAfterCrash,
@@ -52,6 +54,8 @@ impl Mutant {
         Self::BasesUnderSeveralNumbers,
         Self::BasesTakenByAnyRetirement,
         Self::ActUnderOldGovernance,
+        Self::MandateWithoutClock,
+        Self::DeafToOrders,
     ];
 }
 

@@ -6,9 +6,11 @@ use crate::encoding::{self, Digest, Document};
 use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::governance::{Governance, PersonId};
+use crate::mandate::UnderMandate;
 use crate::wallet::{TenantId, Tier, Wallet, WalletId};
 use minicbor::{Decode, Encode};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The most wallets in one chunk.
 pub const CHUNK_WALLETS_MAX: u32 = 256;
@@ -129,7 +131,7 @@ pub struct Plan {
     /// The rank of every attempt.
     #[n(4)]
     pub rank: u32,
-    /// How many attempts are approved: the counts 1 to `attempts`.
+    /// How many attempts are approved: so many counts, the first of which is 1 or the one that goes on under a mandate.
     #[n(5)]
     pub attempts: u32,
     /// The new holders and their threshold.
@@ -168,6 +170,9 @@ pub struct Plan {
     /// Makes two otherwise equal plans two.
     #[n(17)]
     pub nonce: Digest,
+    /// The mandate under which it is made, in place of approvals of its own. Its counts go on from there.
+    #[n(18)]
+    pub mandate: Option<UnderMandate>,
 }
 
 impl Document for Plan {
@@ -261,9 +266,16 @@ impl Plan {
         Ok(())
     }
 
-    /// How many holders have to prepare.
+    /// The counts of its attempts.
+    pub fn counts(&self) -> RangeInclusive<u32> {
+        let first = self.mandate.as_ref().map_or(1, |under| under.counts_from);
+        first..=first.saturating_add(self.attempts.saturating_sub(1))
+    }
+
+    /// How many holders have to prepare. A mandate leaves nobody out.
     pub fn activation_size(&self) -> usize {
         match self.liar_tolerance {
+            _ if self.mandate.is_some() => self.committee.members().len(),
             LiarTolerance::Required => self.committee.safe_activation_size(),
             LiarTolerance::WaivedUnsafe => usize::from(self.committee.threshold()),
         }
@@ -276,7 +288,7 @@ impl Plan {
     pub fn wallets_of(&self, chunk: &Chunk) -> Result<&[PlannedWallet], Error> {
         let end = u64::from(chunk.first) + u64::from(chunk.count);
         let inside = chunk.count >= 1 && chunk.count <= CHUNK_WALLETS_MAX && end <= self.wallets.len() as u64;
-        let numbered = chunk.epoch.rank == self.rank && (1..=self.attempts).contains(&chunk.epoch.count);
+        let numbered = chunk.epoch.rank == self.rank && self.counts().contains(&chunk.epoch.count);
         if !inside || !numbered {
             return Err(Error::denied(format!("{chunk} was not approved with this plan")));
         }

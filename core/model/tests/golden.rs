@@ -19,6 +19,8 @@ use perennial_model::governance::{
 use perennial_model::group::Point;
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::mail::{PairingMessage, Reply, Request};
+use perennial_model::mandate::{ApprovedMandate, Cadence, Mandate, Selector, UnderMandate, Window};
+use perennial_model::order::{ApprovedOrder, Deed, Order};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
@@ -100,6 +102,7 @@ fn plan() -> Plan {
         governance: Digest([6; 32]),
         initiator: name("ira"),
         nonce: Digest([7; 32]),
+        mandate: None,
     }
 }
 
@@ -261,7 +264,50 @@ fn refusal() -> Refusal {
 }
 
 fn approved() -> ApprovedPlan {
-    ApprovedPlan { plan: plan(), approvals: approvals() }
+    ApprovedPlan::by_people(plan(), approvals())
+}
+
+fn mandate() -> Mandate {
+    let plan = plan();
+    Mandate {
+        tenant: plan.tenant,
+        tier: plan.tier,
+        wallets: Selector::Named(vec![name("cold")]),
+        committee: plan.committee,
+        liar_tolerance: plan.liar_tolerance,
+        profile: plan.profile,
+        probe_rate: plan.probe_rate,
+        backup_rule: plan.backup_rule,
+        policy: None,
+        not_before_ms: 37,
+        until_ms: 38,
+        least_gap_ms: 39,
+        attempts: 40,
+        windows: vec![Window { days: 96, from_minute: 1320, minutes: 360 }],
+        run_ms: 41,
+        cadence: vec![Cadence { from_tier: Tier::Low, every_ms: 42 }],
+        failures: 3,
+        governance: plan.governance,
+        initiator: plan.initiator,
+        nonce: plan.nonce,
+    }
+}
+
+fn plan_under_mandate() -> Plan {
+    Plan { mandate: Some(UnderMandate { mandate: mandate().digest(), counts_from: 3 }), ..plan() }
+}
+
+fn order() -> Order {
+    Order {
+        deed: Deed::Readmit { signer: name("a"), halt: Digest([43; 32]) },
+        tenant: None,
+        tier: Tier::High,
+        number: 44,
+        expiry_ms: 45,
+        governance: Digest([46; 32]),
+        initiator: name("iris"),
+        nonce: Digest([47; 32]),
+    }
 }
 
 fn approvals() -> Vec<Approval> {
@@ -320,6 +366,17 @@ fn no_document_changes_its_bytes_without_a_new_version() {
         line(&governance()),
         line(&plan()),
         line(&approved()),
+        line(&plan_under_mandate()),
+        line(&ApprovedPlan {
+            mandate: Some(Box::new(ApprovedMandate { mandate: mandate(), approvals: approvals() })),
+            ..ApprovedPlan::new(plan_under_mandate())
+        }),
+        line(&mandate()),
+        line(&ApprovedMandate { mandate: mandate(), approvals: approvals() }),
+        line(&order()),
+        line(&ApprovedOrder { order: order(), approvals: approvals() }),
+        line(&Request::Order(Box::new(ApprovedOrder { order: order(), approvals: approvals() }))),
+        line(&Reply::Ordered(Digest([48; 32]))),
         line(&approved_governance()),
         line(&Versions(vec![approved_governance()])),
         line(&Request::Governance(Box::new(approved_governance()))),

@@ -161,6 +161,9 @@ pub enum Reason {
     /// Governance has changed since the plan was approved.
     #[n(9)]
     Outdated,
+    /// People have called the plan off, or its mandate.
+    #[n(10)]
+    Cancelled,
 }
 
 /// What is to be done now.

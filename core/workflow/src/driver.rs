@@ -6,6 +6,7 @@
 
 mod asking;
 mod boot;
+mod decrees;
 mod governing;
 mod hearing;
 mod performing;
@@ -18,6 +19,7 @@ pub(crate) mod stage;
 mod tests;
 
 pub use boot::BootError;
+pub use decrees::MandateState;
 pub use relay::relay;
 
 use crate::ceremony::batch::{Ceremony, CeremonyFact};
@@ -25,11 +27,13 @@ use crate::ceremony::status::{CeremonyStatus, Count, Stage};
 use crate::journal::{Batch, Journal, Note};
 use crate::wallets::{HeadChange, Heads};
 use asking::Desk;
+use decrees::Decrees;
 use governing::Governed;
 use perennial_model::Error;
 use perennial_model::approval::{Approval, check_approval};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::History;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::{CHUNK_WALLETS_MAX, Chunk, Plan, PlannedWallet};
@@ -69,6 +73,8 @@ pub struct Tuning {
     pub ask_again_ms: u64,
     /// The longest time between two asks, in milliseconds.
     pub ask_again_max_ms: u64,
+    /// How often mandates are looked at, in milliseconds.
+    pub schedule_ms: u64,
 }
 
 impl Default for Tuning {
@@ -82,6 +88,7 @@ impl Default for Tuning {
             patience_ms: 30_000,
             ask_again_ms: 1_000,
             ask_again_max_ms: 10_000,
+            schedule_ms: 10_000,
         }
     }
 }
@@ -104,6 +111,7 @@ pub struct Driver<J, W> {
     world: W,
     history: Arc<History>,
     governed: Governed,
+    decrees: Decrees,
     tuning: Tuning,
     open: BTreeMap<Digest, Ceremony>,
     closed: BTreeMap<Digest, Closed>,
@@ -138,6 +146,9 @@ impl<J: Journal, W: World> Driver<J, W> {
             return Err(Error::denied(format!("plan {} was used; a plan is used once", digest.short())));
         }
         self.now_ms = self.world.now_ms();
+        if plan.mandate.is_some() {
+            return Err(Error::denied("plans under a mandate are made when they are due, not submitted"));
+        }
         self.history.check_in_force(&plan.governance)?;
         plan.check(self.history.newest())?;
         if plan.expiry_ms < self.now_ms {
@@ -179,11 +190,7 @@ impl<J: Journal, W: World> Driver<J, W> {
     /// [`Driver::wake_at_ms`].
     pub fn tick(&mut self) {
         self.governed.is_due = true;
-        for (digest, ceremony) in &self.open {
-            self.ceremonies_to_see.insert(*digest);
-            self.chunks_to_see
-                .extend(ceremony.attempts.values().filter(|a| !a.is_over()).map(|a| a.terms.chunk));
-        }
+        self.look_at_everything();
     }
 
     /// Turns what was received into facts, appends them, and asks.
@@ -196,12 +203,14 @@ impl<J: Journal, W: World> Driver<J, W> {
             self.hear(from, reply);
         }
         self.bench_time_out();
+        self.begin_what_is_due();
         let seen = self.see_to_everything();
         if !self.batch.is_empty() {
             self.journal.append(&self.batch)?;
             self.settled.notes = std::mem::take(&mut self.batch).notes;
         }
         self.ask_governance();
+        self.ask_orders();
         self.ask_about(&seen);
         self.begin_probes();
         Ok(std::mem::take(&mut self.settled))
@@ -255,7 +264,9 @@ impl<J: Journal, W: World> Driver<J, W> {
     pub fn into_parts(self) -> (J, W) {
         (self.journal, self.world)
     }
+}
 
+impl<J, W> Driver<J, W> {
     /// What only someone who knows the wallets can check of a plan.
     fn check_wallets(&self, plan: &Plan) -> Result<(), Error> {
         let making: BTreeSet<_> = self
@@ -281,8 +292,9 @@ impl<J: Journal, W: World> Driver<J, W> {
                         Error::stale(format!("share set {short} of {id} is not in use: make the plan anew"))
                     })?;
                     let present = head.present.share_set.epoch;
-                    if plan.rank <= present.rank {
-                        let reason = format!("rank {} is not above {id}'s epoch {present}", plan.rank);
+                    let first = Epoch::new(plan.rank, *plan.counts().start());
+                    if first <= present {
+                        let reason = format!("epoch {first} is not above {id}'s epoch {present}");
                         return Err(Error::denied(reason));
                     }
                 }
@@ -290,9 +302,15 @@ impl<J: Journal, W: World> Driver<J, W> {
         }
         Ok(())
     }
-}
 
-impl<J, W> Driver<J, W> {
+    fn look_at_everything(&mut self) {
+        for (digest, ceremony) in &self.open {
+            self.ceremonies_to_see.insert(*digest);
+            self.chunks_to_see
+                .extend(ceremony.attempts.values().filter(|a| !a.is_over()).map(|a| a.terms.chunk));
+        }
+    }
+
     /// Refuses a refresh that leaves out an ECDSA wallet of an open one that it overlaps, or that names more and is not
     /// above it: retired first, the other would put a wallet on pair bases that this one erases.
     fn check_bases(&self, plan: &Plan) -> Result<(), Error> {

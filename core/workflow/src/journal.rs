@@ -15,6 +15,8 @@ use perennial_model::encoding::{Digest, Document};
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::PersonId;
 use perennial_model::identity::Signed;
+use perennial_model::mandate::ApprovedMandate;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
 use perennial_model::wallet::WalletId;
@@ -162,6 +164,20 @@ pub enum Note {
         plan: Arc<ApprovedPlan>,
         /// Its digest.
         ceremony: Digest,
+    },
+    /// People have given a mandate.
+    Mandated {
+        /// Its digest.
+        mandate: Digest,
+        /// The mandate with its approvals.
+        approved: Arc<ApprovedMandate>,
+    },
+    /// People have given an order.
+    Ordered {
+        /// Its digest.
+        order: Digest,
+        /// The order with its approvals.
+        approved: Arc<ApprovedOrder>,
     },
     /// A chunk has its Activation.
     Activated {

@@ -20,6 +20,8 @@ use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::group::{Group, Scalar, lagrange_at_zero};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::mail::{Reply, Request};
+use perennial_model::mandate::{ApprovedMandate, Cadence, Mandate, Selector};
+use perennial_model::order::{ApprovedOrder, Deed, Order};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
@@ -56,6 +58,9 @@ pub fn name<N: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> N {
 pub fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(7)
 }
+
+/// A day in milliseconds.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 struct Identity(SignerId, Ed25519);
 
@@ -152,6 +157,7 @@ impl Cast {
             governance: encoding::digest(&*self.governance),
             initiator: name("iris"),
             nonce: Digest::default(),
+            mandate: None,
         }
     }
 
@@ -177,8 +183,54 @@ impl Cast {
         approval_by(&self.dana, &plan.digest())
     }
 
+    /// A mandate to refresh all wallets each week, with Dana's approval; `change` has the last word on what it says.
+    pub fn mandate(&self, change: impl FnOnce(&mut Mandate)) -> ApprovedMandate {
+        let plan = self.plan(Action::Refresh, Vec::new(), 1);
+        let mut mandate = Mandate {
+            tenant: plan.tenant,
+            tier: plan.tier,
+            wallets: Selector::All,
+            committee: plan.committee,
+            liar_tolerance: plan.liar_tolerance,
+            profile: plan.profile,
+            probe_rate: plan.probe_rate,
+            backup_rule: plan.backup_rule,
+            policy: plan.policy,
+            not_before_ms: 0,
+            until_ms: 3 * 365 * DAY_MS,
+            least_gap_ms: 6 * DAY_MS,
+            attempts: 6,
+            windows: Vec::new(),
+            run_ms: 2 * 60 * 60 * 1000,
+            cadence: vec![Cadence { from_tier: Tier::Low, every_ms: 7 * DAY_MS }],
+            failures: 3,
+            governance: plan.governance,
+            initiator: plan.initiator,
+            nonce: plan.nonce,
+        };
+        change(&mut mandate);
+        let approvals = vec![approval_by(&self.dana, &mandate.digest())];
+        ApprovedMandate { mandate, approvals }
+    }
+
+    /// An order with Dana's approval.
+    pub fn order(&self, deed: Deed, number: u64) -> ApprovedOrder {
+        let order = Order {
+            deed,
+            tenant: Some(name("acme")),
+            tier: Tier::High,
+            number,
+            expiry_ms: u64::MAX,
+            governance: encoding::digest(&*self.governance),
+            initiator: name("iris"),
+            nonce: Digest::default(),
+        };
+        let approvals = vec![approval_by(&self.dana, &order.digest())];
+        ApprovedOrder { order, approvals }
+    }
+
     pub fn approved(&mut self, plan: &Plan) -> Arc<Approved> {
-        let approved = ApprovedPlan { plan: plan.clone(), approvals: vec![self.approval(plan)] };
+        let approved = ApprovedPlan::by_people(plan.clone(), vec![self.approval(plan)]);
         let approved = Arc::new(approved.check(&self.governance).expect("a sound plan with its quorum"));
         self.plans.insert(approved.digest(), approved.clone());
         approved
@@ -244,6 +296,7 @@ impl Cast {
                 let (version, digest) = (next.governance.version, next.governance.digest());
                 vec![Reply::Governed { version, digest }]
             }
+            Request::Order(order) => vec![Reply::Ordered(order.order.digest())],
             Request::SessionMail(_) | Request::PairingMail(_) | Request::Checkpoint(_) => Vec::new(),
         }
     }

@@ -262,6 +262,11 @@ impl Heads {
         entry.places().filter(|place| self.is_retired(place)).map(|place| place.chunk.epoch).max()
     }
 
+    /// The highest number of an attempt at a wallet that was left, of which somebody may still hold something.
+    pub fn highest_left(&self, wallet: &WalletId) -> Option<Epoch> {
+        self.left_behind.get(wallet)?.iter().map(|(epoch, _)| *epoch).max()
+    }
+
     /// Takes in a change.
     pub fn apply(&mut self, change: &HeadChange) {
         match change {

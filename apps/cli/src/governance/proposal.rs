@@ -4,22 +4,18 @@
 use super::differences::differences;
 use super::written::Written;
 use super::{installed, present, text};
-use crate::approve::consent;
-use crate::arguments::{ApproveGovernance, Change, Install};
+use crate::arguments::{ApproveProposal, Change, Install};
 use crate::cluster::GOVERNANCE_FILE;
-use crate::failure::{Failure, Kind};
-use crate::key_file::{ApproverKey, write_new};
+use crate::failure::Failure;
+use crate::key_file::write_new;
 use crate::operator::Operator;
+use crate::proposal::{Asked, one_approval, refused, replace};
 use crate::rendering::grouped;
 use base64ct::{Base64, Encoding};
-use perennial_model::approval::{Approval, ApprovalSignature, NAMESPACE, check_approval, signed_line};
 use perennial_model::encoding;
 use perennial_model::governance::Governance;
 use perennial_model::governance::history::{ApprovedGovernance, History, question};
 use serde_json::json;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Makes the first version, or the one after the present, from what people wrote.
@@ -67,7 +63,7 @@ pub enum First {
 }
 
 /// Shows a proposal and what it changes, and adds an approval to the file.
-pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(), Failure> {
+pub fn approve(operator: &Operator, arguments: &ApproveProposal) -> Result<(), Failure> {
     let mut proposal = read(&arguments.file)?;
     let history = before(operator, &proposal)?;
     let base = history.as_ref().map(History::newest);
@@ -76,34 +72,11 @@ pub fn approve(operator: &Operator, arguments: &ApproveGovernance) -> Result<(),
     if let Some(base) = base {
         operator.remark(&changes(base, governance));
     }
-    let digest = governance.digest();
-    operator.remark(&format!(
-        "\nThe same by hand:\n  echo {} | ssh-keygen -Y sign -n {NAMESPACE} -f KEY > governance.sig\n  perennial \
-         governance approve {} --person YOU --signature governance.sig\n\n",
-        signed_line(&digest).trim_end(),
-        arguments.file.display()
-    ));
     let judge = base.unwrap_or(governance);
-    let (person, signature) = match (&arguments.signature, &arguments.key) {
-        (Some(file), _) => {
-            let person = arguments.person.clone();
-            let person = person
-                .ok_or_else(|| Failure::usage("it is not said whose signature it is", "add --person"))?;
-            (person, std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?)
-        }
-        (None, key) => {
-            let path = match key {
-                Some(path) => path.clone(),
-                None => operator.cluster.directory.join(&operator.cluster.settings()?.key),
-            };
-            let key = ApproverKey::read(&path)?;
-            let person = key.owner_named(judge, arguments.person.as_ref())?;
-            consent(operator, arguments.yes)?;
-            (person, key.approve(&digest)?)
-        }
-    };
-    let approval = Approval { person: person.clone(), signature: ApprovalSignature::Ssh(signature) };
-    check_approval(&question(governance), &digest, &approval, judge).map_err(|e| refused(e.into()))?;
+    let asked =
+        Asked { question: question(governance), digest: governance.digest(), judge, command: "governance" };
+    let approval = one_approval(operator, arguments, &asked)?;
+    let person = approval.person.clone();
     if !proposal.approvals.iter().any(|known| known.person == person) {
         proposal.approvals.push(approval);
         replace(&arguments.file, &encoding::encode(&proposal))?;
@@ -214,23 +187,4 @@ pub fn read(path: &Path) -> Result<ApprovedGovernance, Failure> {
             "make one with `perennial governance init` or `propose`",
         )
     })
-}
-
-fn refused(error: perennial_model::Error) -> Failure {
-    let todo = "have it corrected, or collect the approvals that are missing; no signer would accept it";
-    Failure::new(Kind::Refused, error, "whoever made it", todo)
-}
-
-/// Puts a file in the place of another, whole and synced, or not at all.
-fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let passing = path.with_added_extension("new");
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&passing)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&passing, path));
-    written.map_err(|e| Failure::file("write", path, &e))
 }

@@ -355,6 +355,7 @@ fn assemble(
         governance: desk.in_force.get().digest(),
         initiator: read("initiator", terms.initiator.as_deref().unwrap_or("operator"))?,
         nonce,
+        mandate: None,
     })
 }
 

@@ -65,7 +65,7 @@ pub struct ApproverBody {
 /// What it takes to decide a matter.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RuleBody {
-    /// `create`, `refresh` or `govern`.
+    /// `create`, `refresh`, `govern`, `mandate`, `cancel`, `pause` or `readmit`.
     pub matter: String,
     /// From which tier on this rule holds.
     pub from_tier: String,

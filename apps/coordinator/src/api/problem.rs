@@ -74,6 +74,9 @@ pub const BAD_GOVERNANCE: Kind =
     kind("bad-governance", StatusCode::UNPROCESSABLE_ENTITY, "This is not the next governance");
 /// The plan breaks a rule.
 pub const BAD_PLAN: Kind = kind("bad-plan", StatusCode::UNPROCESSABLE_ENTITY, "The plan breaks a rule");
+/// The mandate or the order breaks a rule, or lacks approvals.
+pub const BAD_DECISION: Kind =
+    kind("bad-decision", StatusCode::UNPROCESSABLE_ENTITY, "This is no mandate or order that counts");
 /// Something has changed meanwhile.
 pub const STALE: Kind = kind("stale", StatusCode::CONFLICT, "Something has changed meanwhile");
 /// The approval does not count.

@@ -85,6 +85,8 @@ pub struct SignerBody {
     pub last_seen_ms: Option<u64>,
     /// Why it has halted and signs nothing: the ledger was `forked`, `truncated` or `rewritten`; none if it works.
     pub halted: Option<&'static str>,
+    /// The digest of its alarm, which an order to readmit it has to name.
+    pub halt: Option<String>,
 }
 
 /// Lists the signers that governance names, and whether they are there.
@@ -102,10 +104,12 @@ pub async fn signers(State(desk): AtDesk) -> Json<Signers> {
 
 fn seen(desk: &Desk, signer: &SignerId) -> SignerBody {
     let silence = desk.outbox.last_seen(signer).map(|instant: Instant| instant.elapsed());
+    let halt = desk.witnesses.alarm_of(signer);
     SignerBody {
         signer: signer.to_string(),
         connected: silence.is_some_and(|silence| silence <= CONNECTED_WITHIN),
         last_seen_ms: silence.map(|silence| now_ms().saturating_sub(silence.as_millis() as u64)),
-        halted: desk.witnesses.alarm_of(signer),
+        halted: halt.map(|halt| halt.breach),
+        halt: halt.map(|halt| halt.digest.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use crate::journal::SharedFactLog;
 use crate::mailbox::{Lane, SignersByPin};
 use crate::store::StoreError;
 use crate::trusted::Trusted;
+use crate::view::Decrees;
 use crate::world::now_ms;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
@@ -63,6 +64,7 @@ struct Held {
     submitted: Vec<(Digest, oneshot::Sender<Result<Digest, Refusal>>)>,
     approved: Vec<(Count, oneshot::Sender<Result<Count, Refusal>>)>,
     governing: Vec<(ApprovedGovernance, oneshot::Sender<Result<(), Refusal>>)>,
+    decreed: Vec<(Digest, oneshot::Sender<Result<Digest, Refusal>>)>,
     /// When a commit for which nothing waits is due.
     commit_at: Option<Instant>,
     looked_at: Instant,
@@ -77,6 +79,7 @@ impl Held {
             submitted: Vec::new(),
             approved: Vec::new(),
             governing: Vec::new(),
+            decreed: Vec::new(),
             commit_at: None,
             looked_at: Instant::now(),
         }
@@ -111,11 +114,20 @@ impl Held {
                     Ok(count) => self.approved.push((count, answer)),
                     Err(error) => drop(answer.send(Err(error.into()))),
                 },
+                Order::Mandate(approved, answer) => self.decree(driver.mandate(*approved), answer),
+                Order::Obey(approved, answer) => self.decree(driver.order(*approved), answer),
                 Order::Govern(next, answer) => self.governing.push((*next, answer)),
                 Order::Stop => return Ended::Yes,
             }
         }
         Ended::No
+    }
+
+    fn decree(&mut self, taken: Result<Digest, Error>, answer: oneshot::Sender<Result<Digest, Refusal>>) {
+        match taken {
+            Ok(digest) => self.decreed.push((digest, answer)),
+            Err(error) => drop(answer.send(Err(error.into()))),
+        }
     }
 
     /// Puts the next versions of governance in force: on disk, in the journal, in the loop, and for everybody else.
@@ -162,7 +174,8 @@ impl Held {
             || self.settled.notes.iter().any(is_urgent)
             || self.settled.changes.iter().any(|change| !matches!(change, HeadChange::Serves { .. }))
             || !self.submitted.is_empty()
-            || !self.approved.is_empty();
+            || !self.approved.is_empty()
+            || !self.decreed.is_empty();
         let is_due = self.commit_at.is_some_and(|commit_at| commit_at <= Instant::now());
         if !is_awaited && !is_due && ended == Ended::No {
             return Ok(());
@@ -175,7 +188,7 @@ impl Held {
         parts.ledger.take_notes(notes);
         self.publish(parts);
         self.show(parts, driver);
-        for (digest, answer) in self.submitted.drain(..) {
+        for (digest, answer) in self.submitted.drain(..).chain(self.decreed.drain(..)) {
             // Whoever asked may have gone meanwhile; here and below.
             let _ = answer.send(Ok(digest));
         }
@@ -197,6 +210,7 @@ impl Held {
     /// Shows every ceremony that is not over, and those that are over since the last time.
     fn show(&mut self, parts: &Parts, driver: &Loop) {
         parts.view.set_governed(driver.governed());
+        parts.view.set_decrees(Decrees::of(driver));
         self.open.retain(|digest| {
             let open = driver.ceremony(digest);
             if let Some(status) = driver.status(digest) {
@@ -207,7 +221,7 @@ impl Held {
     }
 
     fn refuse(self, refusal: &Refusal) {
-        for (_, answer) in self.submitted {
+        for (_, answer) in self.submitted.into_iter().chain(self.decreed) {
             let _ = answer.send(Err(refusal.clone()));
         }
         for (_, answer) in self.approved {
@@ -246,6 +260,10 @@ fn log(note: &Note) {
         Note::Submitted { ceremony } => tracing::info!(%ceremony, "a plan was submitted"),
         Note::Approved { ceremony, person } => tracing::info!(%ceremony, %person, "a plan was approved"),
         Note::Authorised { ceremony, .. } => tracing::info!(%ceremony, "its quorum is complete"),
+        Note::Mandated { mandate, .. } => tracing::info!(%mandate, "a mandate was given"),
+        Note::Ordered { order, approved } => {
+            tracing::info!(%order, "people ordered: {}", approved.order.deed);
+        }
         Note::Activated { chunk, .. } => tracing::info!(%chunk, "active"),
         Note::Retired { chunk, .. } => tracing::info!(%chunk, "retired everything lower"),
         Note::Created { chunk, generation } => {

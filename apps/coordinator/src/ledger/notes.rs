@@ -5,7 +5,9 @@
 //! | `governance-pinned` | version | the governance with its approvals |
 //! | `plan-submitted` | plan | the plan; kept with the facts |
 //! | `plan-approval` | plan and person | the plan that is approved; the signature follows with `plan-approved` |
-//! | `plan-approved` | plan | the plan with its approvals |
+//! | `plan-approved` | plan | the plan with its approvals, or with its mandate and the mandate's |
+//! | `mandate-given` | mandate | the mandate with its approvals |
+//! | `order-given` | order | the order with its approvals |
 //! | `activation`, `retirement` | chunk | the certificate |
 //! | `wallets-created` | chunk | the names of the wallets and the digests of their share sets |
 //! | `receipt` | chunk | a signer's signed receipt |
@@ -13,7 +15,7 @@
 //! | `given-up` | plan | the names of the wallets |
 //! | `ceremony-finished` | plan | how it ended |
 //!
-//! A plan is written as its digest, a chunk as plan, epoch and range of places. The entry of a signature is made in
+//! Plans, mandates and orders are written as their digests, a chunk as plan, epoch and range of places. The entry of a signature is made in
 //! the gateway.
 
 use minicbor::{Decode, Encode};
@@ -78,6 +80,12 @@ pub fn note_entry(note: &Note, at_ms: u64) -> NoteEntry {
         }
         Note::Authorised { plan, ceremony } => {
             with_body("plan-approved", ceremony.to_string(), encoding::encode(&**plan))
+        }
+        Note::Mandated { mandate, approved } => {
+            with_body("mandate-given", mandate.to_string(), encoding::encode(&**approved))
+        }
+        Note::Ordered { order, approved } => {
+            with_body("order-given", order.to_string(), encoding::encode(&**approved))
         }
         Note::Activated { chunk, certificate } => {
             with_body("activation", written(chunk), encoding::encode(&**certificate))

@@ -21,7 +21,7 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Bytes, Digest};
 use perennial_model::identity::IdentityKey;
 use perennial_model::mail::Request;
-use perennial_model::witness::{Alarm, Answer, Offer};
+use perennial_model::witness::{Answer, Offer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,6 +59,15 @@ pub struct Standing {
     pub alarm: Option<&'static str>,
 }
 
+/// Why a signer has halted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halt {
+    /// How the ledger broke its word.
+    pub breach: &'static str,
+    /// The digest of its alarm, which an order to readmit it names.
+    pub digest: Digest,
+}
+
 #[derive(Debug, Default)]
 struct Known {
     witnesses: BTreeMap<SignerId, Witness>,
@@ -71,7 +80,7 @@ struct Witness {
     key: WitnessKey,
     held: Option<TreeHead>,
     asked: Option<(u64, Instant)>,
-    alarm: Option<&'static str>,
+    alarm: Option<Halt>,
 }
 
 /// The task that offers checkpoints and takes in answers.
@@ -140,7 +149,7 @@ impl Witnesses {
     }
 
     /// Why a signer has halted; none if it is not known to have.
-    pub fn alarm_of(&self, signer: &SignerId) -> Option<&'static str> {
+    pub fn alarm_of(&self, signer: &SignerId) -> Option<Halt> {
         locked(&self.known).witnesses.get(signer)?.alarm
     }
 
@@ -150,7 +159,7 @@ impl Witnesses {
         let of = |(signer, known): (&SignerId, &Witness)| Standing {
             witness: signer.clone(),
             size: known.held.map(|head| head.size),
-            alarm: known.alarm,
+            alarm: known.alarm.map(|halt| halt.breach),
         };
         known.witnesses.iter().map(of).collect()
     }
@@ -367,7 +376,7 @@ impl Task {
             Answer::Holds(note) => self.hear_held(from, note.as_ref()),
             Answer::Alarm(alarm) => match alarm.check(self.in_force.get().governance()) {
                 Ok(said) if said.signer == *from => {
-                    self.hear_alarm(from, &said.body);
+                    self.hear_alarm(from, Halt { breach: said.body.breach.name(), digest: said.digest });
                     Ok(())
                 }
                 Ok(said) => Err(format!("an alarm of {}", said.signer)),
@@ -404,11 +413,11 @@ impl Task {
         Ok(())
     }
 
-    fn hear_alarm(&self, from: &SignerId, alarm: &Alarm) {
-        let breach = alarm.breach.name();
+    fn hear_alarm(&self, from: &SignerId, halt: Halt) {
         if let Some(known) = locked(&self.known).witnesses.get_mut(from)
-            && known.alarm.replace(breach).is_none()
+            && known.alarm.replace(halt).is_none()
         {
+            let breach = halt.breach;
             tracing::error!(signer = %from, "it has halted: this ledger was {breach}; restore the true one");
         }
     }

@@ -92,6 +92,7 @@ fn note(reply: &Reply, lane: Lane) {
         Reply::Governed { version, digest } => {
             tracing::info!(lane, digest = digest.short(), "has governance version {version}");
         }
+        Reply::Ordered(digest) => tracing::info!(lane, order = digest.short(), "obeys an order"),
         Reply::Checkpoint(Answer::Alarm(alarm)) => halted(lane, alarm),
         Reply::Refused(_) => tracing::warn!(lane, "refused a dealing: its dealer, or this signer, is faulty"),
         _ => {}

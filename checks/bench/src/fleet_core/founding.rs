@@ -128,5 +128,6 @@ fn status(plan: Digest, count: u32) -> CeremonyStatus {
         wallets_retired: count,
         wallets_given_up: 0,
         wallets_waiting: 0,
+        mandate: None,
     }
 }

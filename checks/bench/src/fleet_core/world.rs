@@ -65,7 +65,7 @@ impl Part {
             Request::Session(_) | Request::SessionMail(_) => Self::Probe,
             Request::Activate(_) | Request::Keep(_) => Self::Activate,
             Request::Retire(_) => Self::Retire,
-            Request::Governance(_) | Request::Checkpoint(_) => Self::Coordinate,
+            Request::Governance(_) | Request::Order(_) | Request::Checkpoint(_) => Self::Coordinate,
         }
     }
 }
@@ -238,6 +238,7 @@ impl Fleet {
             governance: encoding::digest(&*self.cast.governance),
             initiator: name("otto"),
             nonce: perennial_model::encoding::Digest::of(&self.rank.to_be_bytes()),
+            mandate: None,
         }
     }
 }

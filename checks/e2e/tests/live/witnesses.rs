@@ -1,6 +1,8 @@
 //! Signers as witnesses of the ledger: they cosign what the coordinator shows, and stop it when its ledger goes back.
 
 use crate::cluster::{Cluster, OPERATOR, SIGNER, THE_COORDINATOR, said};
+use crate::decisions::{give, order};
+use crate::governance::name;
 use crate::load::{Tally, sign};
 use crate::people::{LOOK, PATIENCE, creation, renewal};
 use crate::transactions::payment;
@@ -8,6 +10,7 @@ use perennial_ledger::{Checkpoint, NoteKey, WitnessKey};
 use perennial_model::encoding;
 use perennial_model::governance::history::{History, Versions};
 use perennial_model::identity::IdentityKey;
+use perennial_model::order::Deed;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -260,15 +263,27 @@ fn a_ledger_that_went_back_is_noticed_by_every_signer_and_nothing_is_signed_unti
     cluster.start(THE_COORDINATOR);
     cluster.wait_until_ready();
     assert_refused(&cluster, &wallet, 6);
-    for signer in SIGNERS {
+    for signer in ["a", "b"] {
         cluster.stop(signer);
         clear(&cluster, signer);
         cluster.start(signer);
     }
     cluster.wait_until_ready();
+    readmit(&cluster, "c");
     sign(&cluster.api, &wallet, 6, &mut Tally::default()).expect("signed");
     wait_until_cosigned(&cluster, &SIGNERS, ledger_size(&cluster));
     cluster.api.complete(&renewal(0), &cluster.dana);
+}
+
+/// By order, without anybody going to its machine.
+fn readmit(cluster: &Cluster, signer: &str) {
+    wait_for_alarms(cluster, &[signer]);
+    let listed = cluster.api.look("/v1/signers");
+    let mut listed = listed["signers"].as_array().expect("a list").iter();
+    let halted = listed.find(|known| known["signer"] == signer).expect("known");
+    let halt = halted["halt"].as_str().and_then(|digest| digest.parse().ok()).expect("a digest");
+    let deed = Deed::Readmit { signer: name(signer), halt };
+    give(cluster, &order(&cluster.dana, deed, 1, &cluster.api.draft(&renewal(0))), 3);
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Office {
     }
 
     pub fn approved(&self, plan: &Plan) -> ApprovedPlan {
-        ApprovedPlan { plan: plan.clone(), approvals: vec![self.dana.approves(plan)] }
+        ApprovedPlan::by_people(plan.clone(), vec![self.dana.approves(plan)])
     }
 
     /// Submits and approves a plan.

@@ -62,5 +62,6 @@ fn plan(
         governance: encoding::digest(governance),
         initiator: name("iris"),
         nonce: Digest([rank as u8; 32]),
+        mandate: None,
     }
 }

@@ -179,14 +179,13 @@ fn approved_plan(governance: &Governance, approver: &PrivateKey) -> ApprovedPlan
         governance: digest(governance),
         initiator: named("erin"),
         nonce: Digest([7; 32]),
+        mandate: None,
     };
     let line = signed_line(&plan.digest());
     let signature = approver.sign(NAMESPACE, HashAlg::Sha512, line.as_bytes()).expect("an Ed25519 key signs");
     let signature = signature.to_pem(LineEnding::LF).expect("a signature can be written");
-    ApprovedPlan {
-        plan,
-        approvals: vec![Approval { person: named("dana"), signature: ApprovalSignature::Ssh(signature) }],
-    }
+    let approval = Approval { person: named("dana"), signature: ApprovalSignature::Ssh(signature) };
+    ApprovedPlan::by_people(plan, vec![approval])
 }
 
 fn wallet_dealing(chunk: &Chunk, wallet: &PlannedWallet, dealer: &SignerId) -> WalletDealing {

@@ -26,6 +26,8 @@ pub struct Mirror {
     pub plans: BTreeMap<Digest, Digest>,
     /// The versions of governance.
     pub governance: BTreeMap<u64, Digest>,
+    /// The orders that were obeyed.
+    pub orders: BTreeSet<Digest>,
     /// Sessions begun lately.
     pub sessions: BTreeSet<Digest>,
     /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
@@ -102,6 +104,7 @@ impl Mirror {
             && fresh.dealings == self.dealings
             && fresh.plans == self.plans
             && fresh.governance == self.governance
+            && fresh.orders == self.orders
             && fresh.sessions == self.sessions
             && fresh.bases == self.bases;
         if same { Ok(()) } else { Err(Violation::new(Invariant::Sound, "the simulator missed a change")) }
@@ -152,6 +155,9 @@ impl Mirror {
                 let named =
                     |version: ApprovedGovernance| (version.governance.version, version.governance.digest());
                 self.governance.extend(version.map(named));
+            }
+            Table::Order => {
+                self.orders.insert(Digest(key.try_into().map_err(|e| unreadable(&e))?));
             }
             Table::Session => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);

@@ -1,15 +1,27 @@
 //! I11, approvals bind: nothing is opened, dealt, prepared or activated without a quorum over exactly this plan, under the
-//! newest governance that the signer has.
+//! newest governance that the signer has; and where a mandate stands for the quorum, within it by the signer's own clock.
 
-use crate::history::{Changed, History, Mirror};
+use crate::history::{Changed, ChunkChange, History, Mirror};
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
+use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_custody::record::ChunkRecord;
+use perennial_model::encoding::Digest;
 use perennial_model::mail::Reply;
+use perennial_model::order::{Deed, Order};
+use perennial_model::plan::{Chunk, Plan};
 
 /// What a signer newly did belongs to a plan that people approved, in its range of numbers, and that names the governance
 /// which was the newest on the signer's disk.
-pub fn i11_approvals_bind(history: &History, number: usize, changed: &Changed) -> Result<(), Violation> {
+pub fn i11_approvals_bind(
+    history: &mut History,
+    number: usize,
+    changed: &Changed,
+    clock_ms: u64,
+) -> Result<(), Violation> {
+    for change in &changed.chunks {
+        note_renewal(history, number, change)?;
+    }
     let mirror = &history.mirrors[number];
     for change in &changed.chunks {
         let Some(new) = &change.new else { continue };
@@ -31,8 +43,65 @@ pub fn i11_approvals_bind(history: &History, number: usize, changed: &Changed) -
                 "approved under another governance than the newest that it has, {newest:?}"
             ));
         }
+        if let Some(order) = cancelled_by(history, mirror, &chunk.plan, plan) {
+            return broken(format!("although it obeys order {}", order.short()));
+        }
+        if let Some(what) = beyond_mandate(history, number, chunk, plan, clock_ms).filter(|_| verb == "opens")
+        {
+            return broken(what);
+        }
     }
     Ok(())
+}
+
+/// When this signer has erased what was below a chunk, by its own clock.
+fn note_renewal(history: &mut History, number: usize, change: &ChunkChange) -> Result<(), Violation> {
+    let receipt = |record: &ChunkRecord| record.receipt.clone();
+    let before = change.old.as_ref().and_then(receipt);
+    let Some(receipt) = change.new.as_ref().and_then(receipt).filter(|_| before.is_none()) else {
+        return Ok(());
+    };
+    let unreadable = |e| Violation::new(Invariant::Sound, format!("a receipt cannot be read: {e}"));
+    let erased_at_ms = receipt.read_unchecked().map_err(unreadable)?.erased_at_ms;
+    let wallets = change.new.iter().flat_map(|record| &record.wallets);
+    for wallet in wallets {
+        history.renewed.insert((number, wallet.clone()), erased_at_ms);
+    }
+    Ok(())
+}
+
+/// The order on a signer's disk by which a plan, or its mandate, is called off.
+pub fn cancelled_by(history: &History, mirror: &Mirror, digest: &Digest, plan: &Plan) -> Option<Digest> {
+    let mandate = plan.mandate.as_ref().map(|under| under.mandate);
+    let mut obeyed = mirror.orders.iter().filter_map(|order| Some((order, history.orders.get(order)?)));
+    let calls_off = |order: &Order| match &order.deed {
+        Deed::Cancel(what) => what == digest || Some(*what) == mandate,
+        _ => false,
+    };
+    obeyed.find(|(_, order)| calls_off(order)).map(|(digest, _)| *digest)
+}
+
+/// What a plan under a mandate does that people did not approve with it, at this signer and at this time.
+fn beyond_mandate(
+    history: &History,
+    number: usize,
+    chunk: &Chunk,
+    plan: &Plan,
+    clock_ms: u64,
+) -> Option<String> {
+    let under = plan.mandate.as_ref()?;
+    let Some(mandate) = history.mandates.get(&under.mandate) else {
+        return Some("under a mandate that nobody gave".into());
+    };
+    if let Err(error) = mandate.check_plan(plan) {
+        return Some(error.to_string());
+    }
+    let wallets = plan.wallets_of(chunk).unwrap_or_default();
+    wallets.iter().find_map(|wallet| {
+        let renewed_ms = history.renewed.get(&(number, wallet.id().clone()))?;
+        let soon = clock_ms + CLOCK_SKEW_MS < renewed_ms + mandate.least_gap_ms;
+        soon.then(|| format!("{} ms after the last renewal of {}", clock_ms - renewed_ms, wallet.id()))
+    })
 }
 
 /// A dealing that goes out gives its receivers full power, so its plan is in force at that moment.

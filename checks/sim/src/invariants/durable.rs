@@ -51,6 +51,7 @@ pub fn i8_acknowledgement_implies_durability(
                 == Some(said.body_digest())
         }
         Reply::Governed { version, digest } => mirror.governance.get(version) == Some(digest),
+        Reply::Ordered(digest) => mirror.orders.contains(digest),
         Reply::SessionMail(said) => mirror.sessions.contains(&read(said)?.session),
         Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => true,
     };
@@ -125,6 +126,7 @@ fn words(reply: &Reply) -> String {
         Reply::Activated(chunk, _) => format!("that it serves {chunk}"),
         Reply::Erased(said) => format!("its receipt for{}", about(chunk(said, |body| body.chunk))),
         Reply::Governed { version, .. } => format!("that it has governance version {version}"),
+        Reply::Ordered(digest) => format!("that it obeys order {}", digest.short()),
         Reply::SessionMail(_) => "something in a session that it has not written down".into(),
         Reply::PairingMail(_) | Reply::Session(_) | Reply::Declined { .. } | Reply::Checkpoint(_) => {
             "something".into()

@@ -1,6 +1,7 @@
 //! I5, what may be erased, and I9, that erasing is complete.
 
 use crate::history::{Changed, History, Mirror};
+use crate::invariants::approvals::cancelled_by;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::{SlotBytes, SlotIndex};
@@ -162,10 +163,14 @@ fn is_retired_above(history: &History, number: usize, wallet: &WalletId, held: &
     })
 }
 
-/// Whether a share was a mere candidate, and its date is past.
+/// Whether a share was a mere candidate, and its date is past or its plan called off.
 fn is_overdue(history: &History, number: usize, changed: &Changed, held: &HeldEpoch, clock_ms: u64) -> bool {
     let state = changed.old_state(&history.mirrors[number], &held.chunk);
     let plan = history.plans.get(&held.chunk.plan);
-    let over = plan.is_some_and(|plan| clock_ms > plan.activation_deadline_ms + CLOCK_SKEW_MS);
+    let mirror = &history.mirrors[number];
+    let over = plan.is_some_and(|plan| {
+        clock_ms > plan.activation_deadline_ms + CLOCK_SKEW_MS
+            || cancelled_by(history, mirror, &held.chunk.plan, plan).is_some()
+    });
     state == Some(ChunkState::Prepared) && over
 }

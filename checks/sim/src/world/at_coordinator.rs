@@ -98,6 +98,7 @@ impl World {
         self.coordinator.log.set_fuse(None);
         let Turned { settled, outbox } = turned;
         self.history.settled(&settled)?;
+        self.watch_what_began();
         if stops {
             self.count_at_coordinator(Kind::CoordinatorStopped, about);
             self.kill_coordinator();
@@ -119,6 +120,7 @@ impl World {
         let started = self.coordinator.start(self.now_ms);
         started
             .map_err(|e| Violation::new(Invariant::Sound, format!("the coordinator cannot start: {e:?}")))?;
+        self.watch_what_began();
         let waiting: Vec<u64> = self.load.wanted.keys().copied().collect();
         for number in waiting {
             let seen = self.seen();
@@ -146,7 +148,7 @@ impl World {
 
     /// Somebody wants something signed.
     pub(super) fn order(&mut self) -> Result<(), Violation> {
-        let every_ms = self.scenario.order_every_ms;
+        let every_ms = self.scenario.order_every_ms * self.pace() * if self.pace() > 1 { 10 } else { 1 };
         let next_ms = self.now_ms + every_ms / 2 + self.rng.next_u64() % every_ms;
         self.network.at(next_ms, Event::Order);
         let heads = &self.coordinator.heads;
@@ -290,7 +292,7 @@ impl World {
                 let session = said.read_unchecked().ok().map(|body| body.session);
                 (session.and_then(|session| self.probes.get(&session).copied()), None)
             }
-            Request::Governance(_) => (None, None),
+            Request::Governance(_) | Request::Order(_) => (None, None),
             Request::PairingMail(said) => (None, said.read_unchecked().ok().map(|body| body.plan)),
             Request::Checkpoint(_) => (None, None),
         };
@@ -309,7 +311,7 @@ impl World {
     pub(super) fn set_alarm(&mut self) {
         let wanted = self.coordinator.driver().and_then(|driver| driver.wake_at_ms());
         let wanted = [wanted, self.load.next_overdue_ms()].into_iter().flatten().min();
-        let latest_ms = self.now_ms + WAKE_MS;
+        let latest_ms = self.now_ms + WAKE_MS * self.pace();
         let at_ms = wanted.map_or(latest_ms, |at_ms| at_ms.clamp(self.now_ms + 1, latest_ms));
         if at_ms < self.alarm_at_ms {
             self.alarm += 1;

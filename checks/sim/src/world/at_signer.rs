@@ -225,6 +225,7 @@ fn chunk_of(reply: &Reply) -> Option<Chunk> {
         Reply::Declined { chunk, .. } => *chunk,
         Reply::Planned(_)
         | Reply::Governed { .. }
+        | Reply::Ordered(_)
         | Reply::SessionMail(_)
         | Reply::PairingMail(_)
         | Reply::Session(_)

@@ -2,14 +2,15 @@
 //! through at once, every wallet signs.
 
 use super::{Act, World};
-use crate::coordinator::Came;
+use crate::coordinator::{Came, Decree};
 use crate::faults::Weather;
-use crate::network::About;
+use crate::network::{About, Event};
 use crate::operator::Watched;
 use crate::trace::What;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_model::encoding::Digest;
+use perennial_model::order::Deed;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::wallet::WalletId;
 use perennial_workflow::ceremony::status::{Phase, Stage};
@@ -18,6 +19,8 @@ use perennial_workflow::ceremony::status::{Phase, Stage};
 const STORM_MS_MAX: u64 = 1_800_000;
 /// How often people look, on average, between two changes of governance.
 const GOVERN_ONE_IN: u64 = 60;
+/// How often people look, on average, between two decisions about mandates and orders.
+const DECREE_ONE_IN: u64 = 40;
 /// In this time after healing, or after its last date, an attempt must be over, in milliseconds.
 const SETTLE_MS: u64 = 60_000;
 /// In this time a plan goes through on a healed network, in milliseconds: six attempts at the longest patience.
@@ -42,10 +45,12 @@ impl World {
     }
 
     fn make_plans(&mut self) -> Result<(), Violation> {
+        if let Some(unattended_ms) = self.scenario.unattended_ms {
+            return self.leave_alone(unattended_ms);
+        }
         let over = self.operator.made >= self.scenario.plans && !self.operator.is_busy(self.now_ms, 1);
         if over || self.now_ms > super::BEGIN_MS + STORM_MS_MAX {
-            self.heal();
-            return Ok(());
+            return self.heal();
         }
         if self.scenario.governance_changes && self.operator.one_in(GOVERN_ONE_IN) {
             self.change_governance()?;
@@ -53,12 +58,34 @@ impl World {
         if self.coordinator.heads.is_empty() {
             return self.have_wallets_made();
         }
+        if self.scenario.mandates && self.operator.one_in(DECREE_ONE_IN) {
+            self.decree()?;
+        }
         let at_once = if self.operator.one_in(6) { 2 } else { 1 };
         if self.operator.made < self.scenario.plans && !self.operator.is_busy(self.now_ms, at_once) {
             let plan = self.operator.refresh(&self.cast, &self.coordinator.heads, self.now_ms);
             return plan.map_or(Ok(()), |plan| self.hand_in(plan).map(drop));
         }
         Ok(())
+    }
+
+    /// One mandate for so long, and nobody is asked for anything else.
+    fn leave_alone(&mut self, unattended_ms: u64) -> Result<(), Violation> {
+        if self.coordinator.heads.is_empty() {
+            return self.have_wallets_made();
+        }
+        if self.operator.mandates.is_empty() {
+            let mandate = self.operator.weekly(&self.cast, self.now_ms, unattended_ms);
+            return self.take_decree(Decree::Mandate(mandate));
+        }
+        match self.now_ms > super::BEGIN_MS + unattended_ms {
+            true => {
+                // The next request may be hours away.
+                self.network.at(self.now_ms + 1, Event::Order);
+                self.heal()
+            }
+            false => Ok(()),
+        }
     }
 
     /// Every plan before it is void for whatever is not Activated yet.
@@ -80,11 +107,71 @@ impl World {
         self.hand_in(plan).map(drop)
     }
 
-    /// Nothing goes wrong from here on.
-    fn heal(&mut self) {
+    /// Nothing goes wrong from here on, and nothing new begins by itself.
+    fn heal(&mut self) -> Result<(), Violation> {
         self.weather = Weather::CALM;
         self.act = Act::Healed { since_ms: self.now_ms };
         self.trace.add(self.now_ms, What::Said("the network heals".into()));
+        for (mandate, governance) in std::mem::take(&mut self.operator.mandates) {
+            if governance == self.cast.history.newest_digest() {
+                self.give_order(Deed::Cancel(mandate))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// People give a mandate; once there is one they have it rest or go on, call it off, or call off a plan.
+    fn decree(&mut self) -> Result<(), Violation> {
+        let in_force = self.cast.history.newest_digest();
+        self.operator.mandates.retain(|(_, governance)| *governance == in_force);
+        let Some((mandate, _)) = self.operator.mandates.first().copied() else {
+            let mandate = self.operator.mandate(&self.cast, self.now_ms);
+            return self.take_decree(Decree::Mandate(mandate));
+        };
+        match self.operator.one_of(8) {
+            0 => {
+                self.operator.mandates.clear();
+                self.give_order(Deed::Cancel(mandate))
+            }
+            1 => self.give_order(Deed::Pause(mandate)),
+            2..=4 => self.give_order(Deed::Resume(mandate)),
+            _ => {
+                let open = self.operator.watched.iter().map(|watched| watched.plan);
+                let open = open.rev().find(|plan| self.coordinator.is_open(plan));
+                open.map_or(Ok(()), |plan| self.give_order(Deed::Cancel(plan)))
+            }
+        }
+    }
+
+    fn give_order(&mut self, deed: Deed) -> Result<(), Violation> {
+        let order = self.operator.order(&self.cast, deed, self.now_ms);
+        self.history.ordered(&order.order);
+        self.take_decree(Decree::Order(order))
+    }
+
+    fn take_decree(&mut self, decree: Decree) -> Result<(), Violation> {
+        self.trace.add(self.now_ms, What::Said(format!("{decree:?}").chars().take(80).collect()));
+        if let Decree::Mandate(given) = &decree {
+            self.history.mandated(&given.mandate);
+        }
+        let taken = self.coordinator.decree(self.now_ms, decree);
+        taken.map_err(|e| Violation::new(Invariant::Sound, format!("a sound decision is refused: {e}")))?;
+        self.turn_coordinator(Came::Nothing, About::default(), false)
+    }
+
+    /// Plans that the loop has made itself under a mandate are watched like those of people.
+    pub(super) fn watch_what_began(&mut self) {
+        let Some(driver) = self.coordinator.driver() else { return };
+        for digest in driver.ceremonies() {
+            let Some(plan) = driver.ceremony(&digest).map(|open| open.plan()) else { continue };
+            if plan.mandate.is_none() || self.operator.watched.iter().any(|known| known.plan == digest) {
+                continue;
+            }
+            let deadline_ms = plan.activation_deadline_ms;
+            let action = plan.action;
+            self.operator.watched.push(Watched { plan: digest, action, since_ms: self.now_ms, deadline_ms });
+            self.history.planned(plan);
+        }
     }
 
     /// L1: what is open ends by itself, or stays activated beside its parent because a holder dropped it by date.
@@ -209,7 +296,7 @@ impl World {
         let tally = &mut self.tally;
         self.operator.watched.retain(|watched| {
             let Some(status) = driver.status(&watched.plan) else { return false };
-            if !matches!(status.stage, Stage::Done | Stage::Expired | Stage::Outdated) {
+            if !matches!(status.stage, Stage::Done | Stage::Expired | Stage::Outdated | Stage::Cancelled) {
                 return true;
             }
             let retired =
@@ -219,7 +306,9 @@ impl World {
             if watched.action == Action::Refresh {
                 tally.wallets += u64::from(status.wallets_retired);
                 tally.chunks += status.attempts.iter().filter(retired).count() as u64;
-                tally.refreshes += u64::from(status.wallets_retired == status.wallets);
+                let through = u64::from(status.wallets_retired == status.wallets);
+                tally.refreshes += through;
+                tally.mandated += if status.mandate.is_some() { through } else { 0 };
             }
             false
         });

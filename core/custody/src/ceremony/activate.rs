@@ -9,6 +9,7 @@ use crate::record::{ChunkRecord, ChunkState, WalletRecord, chunk_key, delete, pu
 use crate::serving::{Attempt, unlock_share};
 use crate::store::{Table, Write};
 use crate::turn::{Draft, Effect};
+use perennial_model::approval::Approved;
 use perennial_model::certificate::{Confirmed, check_probes};
 use perennial_model::committee::{Committee, Seat, SignerId};
 use perennial_model::dealing::SchnorrProof;
@@ -28,6 +29,7 @@ use perennial_model::wallet::WalletId;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Keeper {
     /// Begins to serve a chunk, or says again since when it does. With no overlap to wait for, Keep follows at
@@ -357,13 +359,13 @@ impl Keeper {
         records.any(|record| matches!(record.state, ChunkState::Retired(_)))
     }
 
-    /// Drops candidates that were not activated by their date, alone and for good.
-    pub(crate) fn drop_overdue(&mut self, now_ms: u64, draft: &mut Draft) {
-        let overdue = |chunk: &Chunk| {
-            self.plans
-                .get(&chunk.plan)
-                .is_none_or(|plan| now_ms > plan.plan().activation_deadline_ms.saturating_add(CLOCK_SKEW_MS))
+    /// Drops candidates that were not activated by their date, or whose plan is called off, alone and for good.
+    pub(crate) fn drop_candidates(&mut self, now_ms: u64, draft: &mut Draft) {
+        let is_over = |plan: &Arc<Approved>| {
+            now_ms > plan.plan().activation_deadline_ms.saturating_add(CLOCK_SKEW_MS)
+                || self.check_not_cancelled(plan).is_err()
         };
+        let overdue = |chunk: &Chunk| self.plans.get(&chunk.plan).is_none_or(is_over);
         let dropped: Vec<Chunk> = self
             .chunks
             .iter()

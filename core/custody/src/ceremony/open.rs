@@ -84,6 +84,7 @@ impl Keeper {
         }
         let approved = self.known_plan(&chunk.plan)?;
         self.check_in_force(&approved)?;
+        self.check_not_cancelled(&approved)?;
         let plan = approved.plan();
         if now_ms < plan.not_before_ms {
             return Err(Error::stale(format!(
@@ -101,7 +102,9 @@ impl Keeper {
         self.check_concerns(&approved, &chunk)?;
         self.check_rank(plan.rank)?;
         let parents = self.needed_parents(wallets, parents)?;
-        let scheme = self.check_chunk(&chunk, wallets, &parents)?;
+        let standing = self.parents(wallets, &parents)?;
+        let scheme = self.check_chunk(&approved, &chunk, wallets, &standing)?;
+        self.check_mandate(now_ms, &approved, &chunk, &standing)?;
         for wallet in wallets {
             self.check_unopened(wallet.id(), &chunk)?;
         }
@@ -213,15 +216,14 @@ impl Keeper {
     /// same as the new one; and that a wallet to be made does not exist.
     fn check_chunk(
         &self,
+        approved: &Approved,
         chunk: &Chunk,
         wallets: &[PlannedWallet],
-        handed: &[ShareSet],
+        parents: &[Option<Arc<ShareSet>>],
     ) -> Result<Scheme, Error> {
-        let approved = self.known_plan(&chunk.plan)?;
-        let parents = self.parents(wallets, handed)?;
         let schemes: Vec<Scheme> = wallets
             .iter()
-            .zip(&parents)
+            .zip(parents)
             .filter_map(|(wallet, parent)| match (wallet, parent) {
                 (PlannedWallet::New(wallet), _) => Some(wallet.chain.scheme()),
                 (_, Some(parent)) => Some(parent.scheme()),

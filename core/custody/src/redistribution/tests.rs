@@ -89,6 +89,7 @@ fn plan(action: Action, wallets: usize, scheme: Scheme, committee: &Committee) -
         governance: Digest::default(),
         initiator: "ira".parse().expect("a good name"),
         nonce: Digest::default(),
+        mandate: None,
     }
 }
 

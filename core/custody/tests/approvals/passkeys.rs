@@ -21,7 +21,7 @@ fn assertion(names: [&str; 3], why: &str, person: Person, attack: Assertion, twi
         let signature = ApprovalSignature::Passkey(Box::new(assertion));
         let mut approvals = approvals(&plan().digest(), &[CAT]);
         approvals.push(Approval { person: crate::scene::name(person.0), signature });
-        vec![submit(ApprovedPlan { plan: plan(), approvals })]
+        vec![submit(ApprovedPlan::by_people(plan(), approvals))]
     };
     case(name, refusal, says, why, with(attack), with(twin))
 }

@@ -87,6 +87,10 @@ pub fn first() -> Governance {
             rule(Matter::Refresh, Tier::Standard, &[("operator", 2)]),
             rule(Matter::Refresh, Tier::High, &both),
             rule(Matter::Govern, Tier::Low, &both),
+            rule(Matter::Mandate, Tier::Low, &both),
+            rule(Matter::Cancel, Tier::Low, &[("operator", 1)]),
+            rule(Matter::Pause, Tier::Low, &[("operator", 1)]),
+            rule(Matter::Readmit, Tier::Low, &both),
         ],
         tenants: vec![name("acme"), name("globex")],
         signers: (1..=4).map(signer_identity).collect(),
@@ -167,6 +171,7 @@ pub fn plan() -> Plan {
         governance: second().digest(),
         initiator: name("ira"),
         nonce: Digest([7; 32]),
+        mandate: None,
     }
 }
 
@@ -184,7 +189,7 @@ pub fn refresh(parent: &ShareSet) -> Plan {
 
 pub fn approved(plan: Plan, people: &[Person]) -> ApprovedPlan {
     let approvals = approvals(&plan.digest(), people);
-    ApprovedPlan { plan, approvals }
+    ApprovedPlan::by_people(plan, approvals)
 }
 
 /// A step in which a plan comes.

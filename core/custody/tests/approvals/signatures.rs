@@ -78,7 +78,7 @@ fn armour(names: [&str; 3], why: &str, attack: &str, twin: &str) -> Case {
         let signature = ApprovalSignature::Ssh(armour.to_owned());
         let mut approvals = approvals(&plan().digest(), &[BOB]);
         approvals.push(Approval { person: crate::scene::name("ann"), signature });
-        vec![submit(ApprovedPlan { plan: plan(), approvals })]
+        vec![submit(ApprovedPlan::by_people(plan(), approvals))]
     };
     case(name, refusal, says, why, with(attack), with(twin))
 }

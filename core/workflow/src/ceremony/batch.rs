@@ -15,6 +15,8 @@ use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::History;
 use perennial_model::governance::{Governance, PersonId};
+use perennial_model::mandate::ApprovedMandate;
+use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::wallet::{Scheme, WalletId};
@@ -51,6 +53,18 @@ pub enum CeremonyFact {
     /// Governance changed before it was approved.
     #[n(8)]
     Outdated,
+    /// People have called it off before it was approved.
+    #[n(9)]
+    Cancelled,
+    /// A mandate stands for its approvals.
+    #[n(10)]
+    UnderMandate(#[n(0)] Box<ApprovedMandate>),
+    /// No ceremony but what ceremonies go by: people have given a mandate.
+    #[n(11)]
+    Mandated(#[n(0)] Box<ApprovedMandate>),
+    /// No ceremony but what ceremonies go by: people have given an order.
+    #[n(12)]
+    Ordered(#[n(0)] Box<ApprovedOrder>),
 }
 
 /// How the ECDSA wallets of a plan stand together.
@@ -113,7 +127,11 @@ pub struct Ceremony {
 impl Ceremony {
     /// A ceremony that nobody has approved yet.
     pub fn submitted(at_ms: u64, plan: Plan, history: &History) -> Self {
+        let under_mandate = plan.mandate.is_some();
         let of_version = |governance: &Governance| {
+            if under_mandate {
+                return Some(0);
+            }
             let Question { matter, tier, .. } = plan.question();
             governance.approvals_for(matter, tier)
         };
@@ -121,7 +139,7 @@ impl Ceremony {
             digest: plan.digest(),
             approvals_needed: history.version_of(&plan.governance).and_then(of_version).unwrap_or(u32::MAX),
             approvals_counted: 0,
-            submitted: ApprovedPlan { plan, approvals: Vec::new() },
+            submitted: ApprovedPlan::new(plan),
             approved: None,
             stage: Stage::AwaitingApproval,
             attempts: BTreeMap::new(),
@@ -157,9 +175,15 @@ impl Ceremony {
             }
             (Stage::AwaitingApproval, CeremonyFact::Expired) => self.end(Stage::Expired, at_ms),
             (Stage::AwaitingApproval, CeremonyFact::Outdated) => self.end(Stage::Outdated, at_ms),
+            (Stage::AwaitingApproval, CeremonyFact::Cancelled) => self.end(Stage::Cancelled, at_ms),
+            (Stage::AwaitingApproval, CeremonyFact::UnderMandate(mandate)) => {
+                self.submitted.mandate = Some(mandate);
+                self.run(at_ms, history).inspect_err(|_| self.submitted.mandate = None)
+            }
             (Stage::Running, CeremonyFact::Cut(portions)) if !self.cut => {
                 self.cut = true;
-                self.waiting = portions.into_iter().map(|portion| (1, portion)).collect();
+                let first = *self.plan().counts().start();
+                self.waiting = portions.into_iter().map(|portion| (first, portion)).collect();
                 Ok(())
             }
             (Stage::Running, CeremonyFact::Started(chunk)) => self.start(at_ms, chunk),
@@ -181,7 +205,7 @@ impl Ceremony {
     pub fn next(&self) -> Next<'_> {
         match self.stage {
             Stage::AwaitingApproval => Next::AwaitApproval,
-            Stage::Done | Stage::Expired | Stage::Outdated => Next::Rest,
+            Stage::Done | Stage::Expired | Stage::Outdated | Stage::Cancelled => Next::Rest,
             Stage::Running if !self.cut => Next::Cut,
             Stage::Running => match self.waiting.front() {
                 Some((count, portion)) => Next::Start(portion, self.chunk(*count, portion)),
@@ -274,6 +298,7 @@ impl Ceremony {
             wallets_retired: self.attempts.values().map(wallets_retired).sum(),
             wallets_given_up: self.wallets_given_up,
             wallets_waiting: self.waiting.iter().map(|(_, portion)| portion.count).sum(),
+            mandate: self.plan().mandate.map(|under| under.mandate),
         }
     }
 
@@ -302,7 +327,7 @@ impl Ceremony {
 
     /// Runs once the quorum is there. An approval beyond what its role takes is kept, and the others are awaited.
     fn complete_quorum(&mut self, at_ms: u64, history: &History) -> Result<(), Unfit> {
-        let ApprovedPlan { plan, approvals } = &self.submitted;
+        let ApprovedPlan { plan, approvals, .. } = &self.submitted;
         if let Some(governance) = history.version_of(&plan.governance) {
             let people: Vec<&PersonId> = approvals.iter().map(|approval| &approval.person).collect();
             self.approvals_counted = governance.counted(plan.action.into(), plan.tier, &people);
@@ -310,19 +335,16 @@ impl Ceremony {
         if self.approvals_counted < self.approvals_needed {
             return Ok(());
         }
+        self.run(at_ms, history).inspect_err(|_| drop(self.submitted.approvals.pop()))
+    }
+
+    fn run(&mut self, at_ms: u64, history: &History) -> Result<(), Unfit> {
         let governance = history.find(&self.plan().governance);
-        match governance.and_then(|governance| self.submitted.clone().check(governance)) {
-            Ok(approved) => {
-                self.approved = Some(Arc::new(approved));
-                self.stage = Stage::Running;
-                self.approved_ms = Some(at_ms);
-                Ok(())
-            }
-            Err(error) => {
-                self.submitted.approvals.pop();
-                Err(Unfit(error.to_string()))
-            }
-        }
+        let approved = governance.and_then(|governance| self.submitted.clone().check(governance));
+        self.approved = Some(Arc::new(approved.map_err(|error| Unfit(error.to_string()))?));
+        self.stage = Stage::Running;
+        self.approved_ms = Some(at_ms);
+        Ok(())
     }
 
     fn chunk(&self, count: u32, portion: &Portion) -> Chunk {
@@ -363,8 +385,11 @@ impl Ceremony {
 
     /// Whether an attempt that was left has a successor.
     pub fn tries_again(&self, chunk: &Chunk, reason: &Reason) -> bool {
-        chunk.epoch.count < self.plan().attempts
-            && !matches!(reason, Reason::Superseded(_) | Reason::TooLate | Reason::Outdated)
+        chunk.epoch.count < *self.plan().counts().end()
+            && !matches!(
+                reason,
+                Reason::Superseded(_) | Reason::TooLate | Reason::Outdated | Reason::Cancelled
+            )
     }
 
     fn give_up(&mut self, scheme: Scheme, wallets: u32) {
@@ -404,7 +429,7 @@ impl Attempt {
     /// Whether the plan allows no attempt after it. The last one is not left for silence: it waits for as long as
     /// the plan lasts.
     pub fn is_last(&self) -> bool {
-        self.terms.chunk.epoch.count >= self.terms.plan().attempts
+        self.terms.chunk.epoch.count >= *self.terms.plan().counts().end()
     }
 
     /// When its Activation was put together, in milliseconds since 1970; 0 if it never was.

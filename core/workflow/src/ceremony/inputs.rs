@@ -38,6 +38,7 @@ impl Experience {
             Reason::Unusable(_)
             | Reason::TooLate
             | Reason::Outdated
+            | Reason::Cancelled
             | Reason::Superseded(_)
             | Reason::Outrun(_) => {}
         }

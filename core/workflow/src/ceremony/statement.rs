@@ -56,6 +56,7 @@ impl Statement {
             Reply::Erased(signed) => Self::Erased(Heard::check(signed, from, governance)?),
             Reply::Planned(_)
             | Reply::Governed { .. }
+            | Reply::Ordered(_)
             | Reply::SessionMail(_)
             | Reply::PairingMail(_)
             | Reply::Session(_)

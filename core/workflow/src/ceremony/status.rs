@@ -206,6 +206,9 @@ pub enum Stage {
     /// Governance changed before it was approved.
     #[n(4)]
     Outdated,
+    /// Called off before it was approved.
+    #[n(5)]
+    Cancelled,
 }
 
 impl Stage {
@@ -217,6 +220,7 @@ impl Stage {
             Self::Done => "done",
             Self::Expired => "expired",
             Self::Outdated => "outdated",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -295,6 +299,9 @@ pub struct CeremonyStatus {
     /// Wallets that wait for an attempt.
     #[n(12)]
     pub wallets_waiting: u32,
+    /// The mandate under which the plan was made, if people did not approve the plan itself.
+    #[n(13)]
+    pub mandate: Option<Digest>,
 }
 
 impl Document for CeremonyStatus {
@@ -372,6 +379,7 @@ impl fmt::Display for Reason {
             Self::Unusable(what) => f.write_str(what),
             Self::TooLate => f.write_str("the plan's date has passed"),
             Self::Outdated => f.write_str("governance has changed since the plan was approved"),
+            Self::Cancelled => f.write_str("called off by order"),
             Self::Superseded(epoch) => write!(f, "epoch {epoch} is retired above it"),
             Self::Outrun(epoch) => {
                 write!(f, "wallets on the same pair bases need epoch {epoch}, and it goes with them")

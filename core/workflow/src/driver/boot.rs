@@ -2,6 +2,7 @@
 
 use super::{Closed, Driver, Tuning, World};
 use crate::driver::asking::Desk;
+use crate::driver::decrees::Decrees;
 use crate::driver::governing::Governed;
 use crate::driver::probing::Bench;
 use crate::journal::{Batch, Journal, Loaded, Recorded, Summary};
@@ -44,6 +45,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             world,
             history,
             governed: Governed::default(),
+            decrees: Decrees::default(),
             tuning,
             open: BTreeMap::new(),
             closed: BTreeMap::new(),

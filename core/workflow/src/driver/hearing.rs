@@ -25,6 +25,10 @@ impl<J, W: World> Driver<J, W> {
                 Ok(())
             }
             Reply::Governed { version, digest } => self.hear_governed(&from, version, &digest),
+            Reply::Ordered(order) => {
+                self.hear_ordered(&from, order);
+                Ok(())
+            }
             Reply::Session(report) => self.hear_session(&from, report),
             Reply::Declined { chunk: Some(chunk), blame, reason, .. } => {
                 self.hear_declined(&from, chunk, blame, shortened(reason));

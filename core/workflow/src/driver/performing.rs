@@ -44,6 +44,7 @@ impl<J, W: World> Driver<J, W> {
         let ceremony = self.open.get(digest)?;
         let plan = ceremony.plan();
         match ceremony.next() {
+            Next::AwaitApproval if self.is_cancelled(digest, plan) => Some(CeremonyFact::Cancelled),
             Next::AwaitApproval if !self.is_in_force(&plan.governance) => Some(CeremonyFact::Outdated),
             Next::AwaitApproval if self.now_ms > plan.expiry_ms => Some(CeremonyFact::Expired),
             Next::Cut => {
@@ -51,6 +52,7 @@ impl<J, W: World> Driver<J, W> {
                 // A plan whose parents are gone has nothing to do: no portions, and so it is over.
                 Some(CeremonyFact::Cut(cut(plan, self.tuning.chunk_wallets, &known).unwrap_or_default()))
             }
+            Next::Start(..) if self.is_cancelled(digest, plan) => Some(CeremonyFact::GivenUp),
             Next::Start(..) if self.now_ms > plan.expiry_ms || !self.is_in_force(&plan.governance) => {
                 Some(CeremonyFact::GivenUp)
             }
@@ -124,7 +126,8 @@ impl<J, W: World> Driver<J, W> {
         let ceremony = self.open.get(&chunk.plan)?;
         let in_force = self.is_in_force(&attempt.terms.plan().governance);
         // After its expiry no other number can be opened, nor under an older governance.
-        let can_follow = in_force && self.now_ms <= attempt.terms.plan().expiry_ms;
+        let cancelled = self.is_cancelled(&chunk.plan, attempt.terms.plan());
+        let can_follow = in_force && !cancelled && self.now_ms <= attempt.terms.plan().expiry_ms;
         if let Some(higher) = ceremony.outrun_by(chunk).filter(|_| can_follow) {
             return Some(Reason::Outrun(higher));
         }
@@ -133,6 +136,9 @@ impl<J, W: World> Driver<J, W> {
         }
         if !in_force {
             return Some(Reason::Outdated);
+        }
+        if cancelled {
+            return Some(Reason::Cancelled);
         }
         if self.now_ms > attempt.terms.plan().activation_deadline_ms {
             return Some(Reason::TooLate);

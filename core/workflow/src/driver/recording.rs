@@ -42,6 +42,9 @@ impl<J, W> Driver<J, W> {
             self.ceremonies_to_see.insert(digest);
             return Ok(());
         }
+        if matches!(fact, CeremonyFact::Mandated(_) | CeremonyFact::Ordered(_)) {
+            return self.take_decree(digest, at_ms, fact);
+        }
         let history = self.history.clone();
         let ceremony = self.open.get_mut(&digest).ok_or_else(|| Unfit("an unknown ceremony".into()))?;
         let trace = Trace::of(ceremony, &fact);
@@ -53,6 +56,10 @@ impl<J, W> Driver<J, W> {
                 let plan = running.then(|| Arc::new(ceremony.submitted.clone()));
                 self.batch.notes.push(Note::Approved { ceremony: digest, person });
                 self.batch.notes.extend(plan.map(|plan| Note::Authorised { plan, ceremony: digest }));
+            }
+            Trace::UnderMandate => {
+                let plan = Arc::new(ceremony.submitted.clone());
+                self.batch.notes.push(Note::Authorised { plan, ceremony: digest });
             }
             Trace::Chunk(chunk, before, said) => self.follow_chunk(chunk, before, said, at_ms),
             Trace::GivenUp(wallets) => {
@@ -180,12 +187,14 @@ impl<J, W> Driver<J, W> {
         self.closed.insert(digest, Closed { status, has_generations });
         self.desk.forget(&digest);
         self.ceremonies_to_see.remove(&digest);
+        self.decrees.is_due = true;
     }
 }
 
 /// What has to be kept of a fact before it is consumed.
 enum Trace {
     Approved(perennial_model::governance::PersonId),
+    UnderMandate,
     Chunk(Chunk, Phase, Said),
     GivenUp(Vec<WalletId>),
     Closed,
@@ -219,8 +228,15 @@ impl Trace {
             }
             CeremonyFact::Started(chunk) => Self::Chunk(*chunk, Phase::Opening, Said::Nothing),
             CeremonyFact::GivenUp => Self::GivenUp(ceremony.waiting_wallets()),
-            CeremonyFact::Expired | CeremonyFact::Outdated | CeremonyFact::Finished => Self::Closed,
-            CeremonyFact::Submitted(_) | CeremonyFact::Cut(_) => Self::Nothing,
+            CeremonyFact::Expired
+            | CeremonyFact::Outdated
+            | CeremonyFact::Cancelled
+            | CeremonyFact::Finished => Self::Closed,
+            CeremonyFact::UnderMandate(_) => Self::UnderMandate,
+            CeremonyFact::Submitted(_)
+            | CeremonyFact::Cut(_)
+            | CeremonyFact::Mandated(_)
+            | CeremonyFact::Ordered(_) => Self::Nothing,
         }
     }
 }

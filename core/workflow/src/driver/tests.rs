@@ -1,5 +1,6 @@
 //! The loop: what it asks, what it writes down, and what is left of it after a crash.
 
+mod decrees;
 mod governing;
 mod trouble;
 
@@ -177,7 +178,7 @@ fn a_plan_that_cannot_be_carried_out_is_refused_with_the_reason() {
     refused(&mut play, again, "taken");
     let present = parents(&play);
     let low = play.cast.refresh(&present, 1);
-    refused(&mut play, low, "rank");
+    refused(&mut play, low, "not above");
     let elsewhere = play.cast.refresh(&[(name("w0"), Digest([1; 32]))], 2);
     refused(&mut play, elsewhere, "not in use");
     let unknown = play.cast.refresh(&[(name("w7"), present[0].1)], 2);

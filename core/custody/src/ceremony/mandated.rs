@@ -1,0 +1,96 @@
+//! What a signer alone can hold against a mandate: its own clock and its own count.
+//!
+//! Both are in its records already: the last Retirement of a wallet says when, and the number of what was retired says
+//! how far numbers may go. Nobody else's word about either is asked.
+
+use crate::keeper::Keeper;
+use crate::pinned::CLOCK_SKEW_MS;
+use crate::record::ChunkState;
+use perennial_model::approval::Approved;
+use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
+use perennial_model::error::Error;
+use perennial_model::mandate::Mandate;
+use perennial_model::plan::Chunk;
+use perennial_model::planted;
+use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::WalletId;
+use std::sync::Arc;
+
+impl Keeper {
+    /// Refuses what goes beyond the mandate under which a plan is made, as far as this signer's own records tell. A
+    /// plan that people approved themselves has none.
+    pub(crate) fn check_mandate(
+        &self,
+        now_ms: u64,
+        approved: &Approved,
+        chunk: &Chunk,
+        parents: &[Option<Arc<ShareSet>>],
+    ) -> Result<(), Error> {
+        let Some(mandate) = approved.mandate() else { return Ok(()) };
+        let digest = mandate.digest();
+        if self.orders.rests(&digest, mandate) {
+            return Err(Error::denied(format!("{chunk}: mandate {} rests by order", digest.short())));
+        }
+        for parent in parents.iter().flatten() {
+            self.check_renewal(now_ms, mandate, &digest, chunk, parent)?;
+        }
+        Ok(())
+    }
+
+    fn check_renewal(
+        &self,
+        now_ms: u64,
+        mandate: &Mandate,
+        digest: &Digest,
+        chunk: &Chunk,
+        parent: &ShareSet,
+    ) -> Result<(), Error> {
+        let wallet = &parent.wallet.id;
+        let denied = |reason: String| Err(Error::denied(format!("mandate {}: {reason}", digest.short())));
+        // Whoever holds nothing of the wallet has nothing but the parent's papers to go by, and the others' clocks.
+        let (retired, renewed_ms) = self.last_retired(wallet).unwrap_or((parent.epoch, 0));
+        if parent.epoch != retired {
+            return denied(format!(
+                "{wallet} was last retired at {retired}, and this begins at {}",
+                parent.epoch
+            ));
+        }
+        if chunk.epoch.rank != retired.rank {
+            return denied(format!("it keeps the rank of {retired}, and this is {}", chunk.epoch));
+        }
+        let highest = retired.count.saturating_add(mandate.attempts);
+        if !(retired.count < chunk.epoch.count && chunk.epoch.count <= highest) {
+            return denied(format!(
+                "{wallet} stands at {retired}, so its numbers go to {}.{highest} until a plan of people's own renews \
+                 it; this is {}",
+                retired.rank, chunk.epoch
+            ));
+        }
+        if planted!(MandateWithoutClock) {
+            return Ok(());
+        }
+        let now_ms = now_ms.saturating_add(CLOCK_SKEW_MS);
+        if now_ms < renewed_ms {
+            return denied(format!("this signer's clock went back behind {wallet}'s last Retirement"));
+        }
+        let since_ms = now_ms - renewed_ms;
+        if since_ms < mandate.least_gap_ms {
+            let left_ms = mandate.least_gap_ms - since_ms;
+            return denied(format!("{wallet} may be renewed again in {left_ms} ms"));
+        }
+        Ok(())
+    }
+
+    /// The highest epoch of a wallet that was retired here, and when this signer erased what was below it.
+    pub(crate) fn last_retired(&self, wallet: &WalletId) -> Option<(Epoch, u64)> {
+        let chunks = self.chunks_of.get(wallet)?.iter();
+        let retired = chunks.filter_map(|chunk| {
+            let record = self.chunks.get(chunk)?;
+            let ChunkState::Retired(since_ms) = record.state else { return None };
+            let receipt = record.receipt.as_ref().and_then(|receipt| receipt.read_unchecked().ok());
+            Some((chunk.epoch, receipt.map_or(since_ms, |receipt| receipt.erased_at_ms)))
+        });
+        retired.max()
+    }
+}
