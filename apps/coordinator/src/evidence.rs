@@ -15,10 +15,10 @@ use perennial_model::plan::Chunk;
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{ChunkRoot, Leaf, leaf_list};
 use perennial_model::wallet::WalletId;
+use perennial_workflow::ceremony::Fact;
 use perennial_workflow::ceremony::batch::CeremonyFact;
 use perennial_workflow::ceremony::generation::Generation;
 use perennial_workflow::ceremony::heard::Heard;
-use perennial_workflow::ceremony::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A page ends with the body that makes it longer than this, in bytes.
@@ -70,7 +70,11 @@ impl Evidence {
     ///
     /// # Errors
     /// [`StoreError`] if the index cannot be made.
-    pub async fn open(index: StoreFile, ledger: StoreFile, ceremonies: StoreFile) -> Result<Self, StoreError> {
+    pub async fn open(
+        index: StoreFile,
+        ledger: StoreFile,
+        ceremonies: StoreFile,
+    ) -> Result<Self, StoreError> {
         let reader = || LedgerReader::new(ledger.clone());
         let index = Index::open(index, reader(), PlanReader::new(ceremonies.clone())).await?;
         Ok(Self { index, ledger: reader(), plans: PlanReader::new(ceremonies) })
@@ -160,7 +164,8 @@ impl Evidence {
     /// Puts proofs to entries. What several need is read once.
     async fn prove(&self, entries: &mut [Evident], size: u64) -> Result<(), StoreError> {
         let damaged = |error: perennial_ledger::Error| self.index.damaged(error.to_string());
-        let mut needs: BTreeSet<NodePosition> = Tree::open_needs(size).map_err(damaged)?.into_iter().collect();
+        let mut needs: BTreeSet<NodePosition> =
+            Tree::open_needs(size).map_err(damaged)?.into_iter().collect();
         for evident in entries.iter() {
             needs.extend(proof::inclusion_needs(evident.entry.place, size).map_err(damaged)?);
         }

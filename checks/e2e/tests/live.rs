@@ -9,6 +9,8 @@ mod bases;
 mod cluster;
 #[path = "live/disks.rs"]
 mod disks;
+#[path = "live/evidence.rs"]
+mod evidence;
 #[path = "shared/governance.rs"]
 mod governance;
 #[path = "live/governing.rs"]
