@@ -14,6 +14,8 @@ mod facts;
 mod flaw;
 mod pages;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod window;
 

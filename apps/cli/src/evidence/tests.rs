@@ -1,0 +1,3 @@
+//! Bundles that were changed, and the page that says how they are written.
+
+mod formats;
