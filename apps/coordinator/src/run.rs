@@ -114,17 +114,15 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         news,
         ledger: ledger.clone(),
     })?;
-    let released = LedgerReader::new(ledger_file.clone());
-    let witnesses_reader = LedgerReader::new(ledger_file.clone());
+    let reader = || LedgerReader::new(ledger_file.clone());
     let (key, mail) = (Arc::clone(&ledger_key), outbox.clone());
     let (witnesses, offering) =
-        Witnesses::open(ledger.clone(), witnesses_reader, key, mail, in_force.clone()).await?;
+        Witnesses::open(ledger.clone(), reader(), key, mail, in_force.clone()).await?;
     elsewhere.spawn(offering);
-    let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), released);
+    let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), reader());
     tokio::spawn(gateway.clone().follow(heard_news));
     elsewhere.spawn(ledger_file.clone().keep_log_short());
     elsewhere.spawn(ceremonies_file.clone().keep_log_short());
-    let evidence = keep_evidence(directory, &ledger, &elsewhere).await?;
 
     let (stop, stopping) = watch::channel(Stop::No);
     let (incoming, waiting) = mpsc::channel(INCOMING_MAX);
@@ -132,12 +130,12 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let replies = Replies { ceremonies: ceremonies.clone(), witnesses: witnesses.clone() };
     tokio::spawn(post::start(outbox.clone(), waiting, replies, gateway.clone())?);
     let desk = Desk {
+        evidence: keep_evidence(directory, &ledger, &elsewhere).await?,
         view,
         ceremonies: ceremonies.clone(),
         gateway,
         ledger,
-        entries: Arc::new(LedgerReader::new(ledger_file)),
-        evidence,
+        entries: Arc::new(reader()),
         plans: Arc::new(PlanReader::new(ceremonies_file)),
         witnesses,
         ledger_key,

@@ -38,6 +38,42 @@ fn governance(cluster: &Cluster) -> String {
     cluster.directory("a").join("governance.cbor").display().to_string()
 }
 
+/// Runs the commands of `docs/operator/verify-by-hand.md` as they stand there, and what they say if they fail.
+fn by_hand(place: &Path, bundle: &[u8]) -> Result<(), String> {
+    let page = include_str!("../../../../docs/operator/verify-by-hand.md");
+    let blocks = page.split("```sh\n").skip(1).map(|block| block.split("```").next().expect("an end"));
+    let commands: String = std::iter::once("set -euo pipefail\n").chain(blocks).collect();
+    assert!(commands.matches("openssl pkeyutl -verify").count() == 3, "{commands}");
+    std::fs::write(place.join("ceremony.zip"), bundle).expect("written");
+    let _ = std::fs::remove_dir_all(place.join("evidence"));
+    let output = Command::new("bash").args(["-c", &commands]).current_dir(place).output().expect("bash");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// What people look at by hand is noticed by hand: a plan, a receipt, a checkpoint and governance, changed.
+fn assert_by_hand_notices(place: &Path, bundle: &[u8]) {
+    let changed = |from: &[u8], to: &[u8]| {
+        let at = bundle.windows(from.len()).position(|window| window == from).expect("it is there");
+        let mut changed = bundle.to_vec();
+        changed[at..at + to.len()].copy_from_slice(to);
+        changed
+    };
+    for (from, to) in [(&b"evault"[..], &b"evaulu"[..]), (b"iperennialgreceipt", b"iperenniblgreceipt")] {
+        assert!(by_hand(place, &changed(from, to)).is_err(), "{}", String::from_utf8_lossy(from));
+    }
+    let governance = std::fs::read(place.join("governance.cbor")).expect("read");
+    let mut other = governance.clone();
+    let key = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
+    let at = other.windows(key.len()).position(|window| window == key).expect("a key") + key.len();
+    other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(place.join("governance.cbor"), other).expect("written");
+    assert!(by_hand(place, bundle).is_err(), "another key approved it");
+    std::fs::write(place.join("governance.cbor"), governance).expect("written");
+}
+
 #[test]
 fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let cluster = Cluster::running(&SIGNERS);
@@ -82,6 +118,9 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let attempts = shown["ceremonies"][0]["attempts"].as_array().expect("a list");
     assert!(attempts.iter().all(|attempt| attempt["possession_checked"] == true), "{shown}");
     assert_eq!(shown["epochs"].as_array().map(Vec::len), Some(8), "{shown}");
+    let bundle = std::fs::read(&ceremony).expect("made");
+    assert_eq!(by_hand(kept.path(), &bundle), Ok(()));
+    assert_by_hand_notices(kept.path(), &bundle);
     let (status, _, why) = verify(&ceremony, &digest, &["--witnesses", "4"]);
     assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
     let (status, _, why) = verify(&ceremony, &"7".repeat(64), &[]);
