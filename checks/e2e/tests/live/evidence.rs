@@ -1,8 +1,11 @@
 //! Evidence of a live cluster: made while it signs, checked when it is gone.
 
 use crate::cluster::{Cluster, OPERATOR};
+use crate::governance::Dana;
 use crate::load::Load;
 use crate::people::{creation, renewal};
+use perennial_model::encoding;
+use perennial_model::governance::history::Versions;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -74,6 +77,13 @@ fn assert_by_hand_notices(place: &Path, bundle: &[u8]) {
     std::fs::write(place.join("governance.cbor"), governance).expect("written");
 }
 
+/// A sound governance of the same signers and the same names, with another key of dana's.
+fn of_another_cluster(governance: &Path) -> Vec<u8> {
+    let versions: Versions = encoding::decode(&std::fs::read(governance).expect("read")).expect("governance");
+    let signers = versions.0[0].governance.signers.clone();
+    encoding::encode(Dana::new([7; 32]).governance(signers).versions())
+}
+
 #[test]
 fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let cluster = Cluster::running(&SIGNERS);
@@ -123,6 +133,10 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     assert_by_hand_notices(kept.path(), &bundle);
     let (status, _, why) = verify(&ceremony, &digest, &["--witnesses", "4"]);
     assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
-    let (status, _, why) = verify(&ceremony, &"7".repeat(64), &[]);
-    assert!(status == Some(1) && why.contains("another cluster's"), "{why}");
+    let stranger = kept.path().join("stranger.cbor");
+    std::fs::write(&stranger, of_another_cluster(&trusted)).expect("written");
+    for other in [stranger.display().to_string(), "7".repeat(64)] {
+        let (status, _, why) = verify(&ceremony, &other, &[]);
+        assert!(status == Some(1) && why.contains("another cluster's"), "{why}");
+    }
 }
