@@ -202,3 +202,6 @@ fn made_chunk(
     }
     Some((chunk, MadeChunk { chunk, root, leaves: leaf_list(&leaves), share_sets }))
 }
+
+#[cfg(test)]
+mod tests;
