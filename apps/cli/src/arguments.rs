@@ -71,6 +71,10 @@ pub enum Command {
     /// The ledger: what happened, and whether anybody has changed it since
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Make the package that an auditor asks for: plans, approvals, certificates, receipts, and their ledger entries
+    Evidence(Evidence),
+    /// Check such a package, offline
+    Verify(Verify),
     /// The signers, as the coordinator sees them
     #[command(subcommand)]
     Signer(Signer),
@@ -357,6 +361,38 @@ pub struct Trust {
     /// How many signers must have cosigned [default: more than half]
     #[arg(long, value_name = "N")]
     pub cosigned: Option<usize>,
+    /// The ledger's key, if you have pinned it: name+id+base64
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// `perennial evidence`
+#[derive(Args, Debug)]
+pub struct Evidence {
+    /// A wallet, or a ceremony: the plan's digest, or its first digits
+    pub about: String,
+    /// The file; it must not exist
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Of a wallet: only from this time on, such as 2026-11-21T10:30:00Z [default: its creation]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Of a wallet: only up to this time [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+/// `perennial verify`
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The package
+    pub file: PathBuf,
+    /// The governance that is trusted: a governance.cbor, or the digest of its first version [default: the cluster's]
+    #[arg(long, value_name = "FILE|DIGEST")]
+    pub governance: Option<String>,
+    /// How many signers must have cosigned the ledger [default: more than half]
+    #[arg(long, value_name = "N")]
+    pub witnesses: Option<usize>,
     /// The ledger's key, if you have pinned it: name+id+base64
     #[arg(long)]
     pub key: Option<String>,

@@ -8,6 +8,7 @@ mod ceremony;
 mod client;
 mod cluster;
 mod demo;
+mod evidence;
 mod failure;
 mod governance;
 mod init;
@@ -83,6 +84,8 @@ fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {
         Command::Order(command) => order::run(&operator()?, command),
         Command::Schedule(command) => schedule::run(&operator()?, command),
         Command::Ledger(command) => ledger::run(&operator()?, command),
+        Command::Evidence(arguments) => evidence::run(&operator()?, arguments),
+        Command::Verify(arguments) => evidence::verify(global, arguments),
         Command::Signer(Signer::List) => signer::list(&operator()?),
         Command::Demo(arguments) => return demo::run(global, arguments),
     };

@@ -10,6 +10,7 @@ pub mod approval;
 pub mod ceremonies;
 pub mod decisions;
 pub mod draft;
+pub mod evidence;
 pub mod governance;
 pub mod input;
 pub mod ledger;
@@ -22,6 +23,7 @@ pub mod standing;
 pub mod wallets;
 
 use crate::ceremonies::Ceremonies;
+use crate::evidence::Evidence;
 use crate::gateway::Gateway;
 use crate::identity::Pin;
 use crate::ledger::key::LedgerKey;
@@ -55,6 +57,8 @@ pub struct Desk {
     pub ledger: Ledger,
     /// The ledger's entries.
     pub entries: Arc<LedgerReader>,
+    /// What auditors get.
+    pub evidence: Arc<Evidence>,
     /// The plans of ceremonies that are over.
     pub plans: Arc<PlanReader>,
     /// Who has cosigned the ledger.
@@ -102,6 +106,8 @@ pub fn router(desk: Desk, elsewhere: Handle) -> Router {
         .routes(routes!(ceremonies::events))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::entries))
+        .routes(routes!(evidence::entries))
+        .routes(routes!(evidence::chunks))
         .split_for_parts();
     let (signing, signing_document) =
         OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(sign::sign)).split_for_parts();

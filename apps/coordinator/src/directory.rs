@@ -146,6 +146,11 @@ impl Directory {
         self.path.join("ceremonies.db")
     }
 
+    /// `index.db`
+    pub fn index_file(&self) -> PathBuf {
+        self.path.join("index.db")
+    }
+
     /// `ledger.db`
     pub fn ledger_file(&self) -> PathBuf {
         self.path.join("ledger.db")

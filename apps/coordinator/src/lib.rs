@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`run`] (threads, and how they hang together), [`ceremonies`] (the loop that runs ceremonies) on
 //! [`journal`] and [`world`], [`post`] (mail that came) on [`mailbox`], [`gateway`] (signing requests) on
-//! [`ledger`], [`view`] and [`api`] (what is shown and asked), [`store`] (the files underneath), [`directory`] and
+//! [`ledger`], [`view`] and [`api`] (what is shown and asked), [`evidence`] (what auditors get), [`store`] (the files underneath), [`directory`] and
 //! [`config`] (what is trusted, and what is tuned).
 
 pub mod api;
@@ -10,6 +10,7 @@ pub mod ceremonies;
 pub mod command;
 pub mod config;
 pub mod directory;
+pub mod evidence;
 pub mod gateway;
 pub mod identity;
 pub mod journal;

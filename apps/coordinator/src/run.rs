@@ -14,6 +14,7 @@ use crate::api::{self, Desk};
 use crate::ceremonies::{Ceremonies, CeremoniesError, CeremoniesThread, Parts};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
+use crate::evidence::Evidence;
 use crate::gateway::Gateway;
 use crate::ledger::witnesses::Witnesses;
 use crate::ledger::{Ledger, LedgerReader};
@@ -113,13 +114,12 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         news,
         ledger: ledger.clone(),
     })?;
-    let released = LedgerReader::new(ledger_file.clone());
-    let witnesses_reader = LedgerReader::new(ledger_file.clone());
+    let reader = || LedgerReader::new(ledger_file.clone());
     let (key, mail) = (Arc::clone(&ledger_key), outbox.clone());
     let (witnesses, offering) =
-        Witnesses::open(ledger.clone(), witnesses_reader, key, mail, in_force.clone()).await?;
+        Witnesses::open(ledger.clone(), reader(), key, mail, in_force.clone()).await?;
     elsewhere.spawn(offering);
-    let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), released);
+    let gateway = Gateway::new(config.signing.clone(), outbox.clone(), ledger.clone(), reader());
     tokio::spawn(gateway.clone().follow(heard_news));
     elsewhere.spawn(ledger_file.clone().keep_log_short());
     elsewhere.spawn(ceremonies_file.clone().keep_log_short());
@@ -130,11 +130,12 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let replies = Replies { ceremonies: ceremonies.clone(), witnesses: witnesses.clone() };
     tokio::spawn(post::start(outbox.clone(), waiting, replies, gateway.clone())?);
     let desk = Desk {
+        evidence: keep_evidence(directory, &ledger, &elsewhere).await?,
         view,
         ceremonies: ceremonies.clone(),
         gateway,
         ledger,
-        entries: Arc::new(LedgerReader::new(ledger_file)),
+        entries: Arc::new(reader()),
         plans: Arc::new(PlanReader::new(ceremonies_file)),
         witnesses,
         ledger_key,
@@ -148,6 +149,21 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let took_ms = now_ms().saturating_sub(started_ms);
     tracing::info!("ready after {took_ms} ms: API at http://{api_address}, mail at {mail_address}");
     until_stopped(Running { stop, mail, api, ledger_writer, ceremonies, ceremonies_thread }).await
+}
+
+/// Opens the index of the ledger, and has it follow.
+async fn keep_evidence(
+    directory: &Directory,
+    ledger: &Ledger,
+    elsewhere: &Handle,
+) -> Result<Arc<Evidence>, StoreError> {
+    let [index, ledger_file, ceremonies] =
+        [directory.index_file(), directory.ledger_file(), directory.ceremonies_file()].map(StoreFile::new);
+    let evidence = Arc::new(Evidence::open(index.clone(), ledger_file, ceremonies).await?);
+    elsewhere.spawn(index.keep_log_short());
+    let (follower, ledger) = (Arc::clone(&evidence), ledger.clone());
+    elsewhere.spawn(async move { follower.index().follow(&ledger).await });
+    Ok(evidence)
 }
 
 /// Hands replies to those whom they concern.

@@ -86,6 +86,23 @@ impl Cluster {
         std::iter::once(&self.coordinator).chain(&self.signers).map(Child::id)
     }
 
+    /// Runs the operator's tool. Gives how long that took, and what it says.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn tool(&self, words: &[&str]) -> anyhow::Result<(Duration, serde_json::Value)> {
+        let directory = self.place.path().join("cluster");
+        let mut command = Command::new(program("perennial")?);
+        command.args(words).arg("--json").arg("--dir").arg(directory);
+        let begun = Instant::now();
+        let output = command.output()?;
+        let took = begun.elapsed();
+        if !output.status.success() {
+            bail!("{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok((took, serde_json::from_slice(&output.stdout)?))
+    }
+
     /// The place of everything.
     pub fn place(&self) -> &Path {
         self.place.path()

@@ -1,6 +1,7 @@
 //! Benchmarks. Each prints its floor or rival from the same run beside every figure; none asserts a time.
 
 mod cpu;
+mod evidence;
 mod fleet;
 mod fleet_core;
 mod ledger;
@@ -35,6 +36,8 @@ enum Benchmark {
     Fleet,
     /// The ledger: entries a second until they are durable, and proofs at ten million entries.
     Ledger,
+    /// Evidence of a thousand wallets: made and checked.
+    Evidence,
     /// All of them, one after the other.
     All,
 }
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         (Benchmark::Signing, signing::run),
         (Benchmark::Fleet, fleet::run),
         (Benchmark::Ledger, ledger::run),
+        (Benchmark::Evidence, evidence::run),
     ];
     for (benchmark, run) in runs {
         if arguments.benchmark == *benchmark || arguments.benchmark == Benchmark::All {

@@ -11,6 +11,8 @@ mod cluster;
 mod decisions;
 #[path = "live/disks.rs"]
 mod disks;
+#[path = "live/evidence.rs"]
+mod evidence;
 #[path = "shared/governance.rs"]
 mod governance;
 #[path = "live/governing.rs"]

@@ -117,6 +117,16 @@ pub fn digest<D: Document>(document: &D) -> Digest {
     Digest::of(&encode(document))
 }
 
+/// What [`Digest::of_parts`] is the digest of.
+pub fn parts(label: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(label.len() + 40 * (parts.len() + 1));
+    for part in std::iter::once(label.as_bytes()).chain(parts.iter().copied()) {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 #[cbor(transparent)]

@@ -39,18 +39,40 @@ impl Document for Leaf {
     const KIND: &'static str = "leaf";
 }
 
-#[derive(Encode, Decode)]
-struct Root {
+/// What the chunk root is the digest of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ChunkRoot {
+    /// The digest of the [`Inputs`].
     #[n(0)]
-    inputs: Digest,
+    pub inputs: Digest,
+    /// The digest of all dealings' digests, in the order of the dealers.
     #[n(1)]
-    dealings: Digest,
+    pub dealings: Digest,
+    /// The digest of all leaves' digests, in the order of the chunk: that of [`leaf_list`].
     #[n(2)]
-    leaves: Digest,
+    pub leaves: Digest,
 }
 
-impl Document for Root {
+impl Document for ChunkRoot {
     const KIND: &'static str = "chunk-root";
+}
+
+/// The label in front of the leaves' digests.
+const LEAVES: &str = "leaves";
+
+/// The bytes whose digest stands for all leaves: so whoever has them can say which leaves a root is over.
+pub fn leaf_list(leaves: &[Digest]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
+    encoding::parts(LEAVES, &parts)
+}
+
+/// The digests in a [`leaf_list`]; none if it is none.
+pub fn read_leaf_list(bytes: &[u8]) -> Option<Vec<Digest>> {
+    let (_, rest) = bytes.split_at_checked(size_of::<u64>() + LEAVES.len())?;
+    let each = size_of::<u64>() + size_of::<Digest>();
+    let leaf = |part: &[u8]| part.get(size_of::<u64>()..)?.try_into().ok().map(Digest);
+    let leaves: Vec<Digest> = rest.chunks(each).map(leaf).collect::<Option<_>>()?;
+    (leaf_list(&leaves) == bytes).then_some(leaves)
 }
 
 /// A finished attempt of one chunk, from outside.
@@ -66,21 +88,33 @@ pub struct Transcript {
     pub inputs: Inputs,
 }
 
+impl ChunkRoot {
+    /// The root of these inputs, dealings in the order of the dealers, and leaves in the order of the chunk.
+    pub fn new(inputs: &Inputs, dealings: &[Digest], leaves: &[Digest]) -> Self {
+        Self {
+            inputs: inputs.digest(),
+            dealings: digest_of_all("dealings", dealings.iter()),
+            leaves: digest_of_all(LEAVES, leaves.iter()),
+        }
+    }
+}
+
+/// `T` of the wallet with this leaf in the chunk of this root.
+pub fn transcript_digest(root: &Digest, leaf: &Digest) -> Digest {
+    Digest::of_parts("perennial/transcript/v1", &[&root.0, &leaf.0])
+}
+
 impl Transcript {
     /// Puts root and leaves together. `dealings` are the digests of all dealings in the order of the dealers.
     pub fn new(inputs: Inputs, dealings: &[Digest], leaves: Vec<Leaf>) -> Self {
         let leaf_digests: Vec<Digest> = leaves.iter().map(encoding::digest).collect();
-        let root = encoding::digest(&Root {
-            inputs: inputs.digest(),
-            dealings: digest_of_all("dealings", dealings.iter()),
-            leaves: digest_of_all("leaves", leaf_digests.iter()),
-        });
+        let root = encoding::digest(&ChunkRoot::new(&inputs, dealings, &leaf_digests));
         Self { root, leaves, leaf_digests, inputs }
     }
 
     /// `T` of the wallet at place `at` in the chunk.
     pub fn of_wallet(&self, at: usize) -> Digest {
-        Digest::of_parts("perennial/transcript/v1", &[&self.root.0, &self.leaf_digests[at].0])
+        transcript_digest(&self.root, &self.leaf_digests[at])
     }
 
     /// The share set of the wallet at place `at` in the chunk.

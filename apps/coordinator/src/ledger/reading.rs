@@ -47,6 +47,25 @@ impl LedgerReader {
         Ok(rows.into_iter().map(|(place, entry)| ReadEntry { place: place as u64, entry }).collect())
     }
 
+    /// The canonical bytes of the entry at a place, and what was answered with it if it is a signature's.
+    ///
+    /// # Errors
+    /// [`StoreError`], also if there is no such entry.
+    pub async fn entry_with_answer(&self, place: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
+        let row: Option<(Vec<u8>, Option<Vec<u8>>)> = self
+            .read(async |connection| {
+                sqlx::query_as(
+                    "SELECT entries.entry, releases.answer FROM entries \
+                     LEFT JOIN releases ON releases.place = entries.place WHERE entries.place = $1",
+                )
+                .bind(i64::try_from(place).unwrap_or(i64::MAX))
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
+        row.ok_or_else(|| self.file.damaged(format!("it has no entry {place}")))
+    }
+
     /// The complete nodes of the tree at these positions; those that are not there are left out.
     ///
     /// # Errors

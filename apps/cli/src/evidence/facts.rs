@@ -1,0 +1,258 @@
+//! What a bundle proves: the one thing from which summaries, JSON and messages are made.
+
+use super::bundle::About;
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
+use perennial_model::governance::PersonId;
+use perennial_model::plan::{Chunk, Plan};
+use perennial_model::wallet::{Wallet, WalletId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where something stands in the ledger, and when it was by the coordinator's clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct At {
+    /// The place of its entry, counted from 0.
+    pub place: u64,
+    /// The entry's time, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// Everything that follows from a bundle.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What it is about.
+    pub about: About,
+    /// The digest of the first version of governance.
+    pub genesis: Digest,
+    /// Every version.
+    pub governance: Vec<GovernanceFact>,
+    /// The checkpoint.
+    pub ledger: LedgerFact,
+    /// The ceremonies, in the order of the ledger.
+    pub ceremonies: Vec<CeremonyFact>,
+    /// Every epoch, by wallet and number.
+    pub epochs: Vec<EpochFact>,
+    /// What was signed, in the order of the ledger.
+    pub signatures: Vec<SignatureFact>,
+    /// What happened, in the order of the ledger, but for signatures.
+    pub timeline: Vec<Moment>,
+    /// What is not there yet. A bundle with gaps is not false.
+    pub gaps: Vec<String>,
+}
+
+/// A version of governance.
+#[derive(Clone, Debug)]
+pub struct GovernanceFact {
+    /// Its number.
+    pub version: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// Who asked for it.
+    pub initiator: PersonId,
+    /// Who approved it.
+    pub approved_by: Vec<PersonId>,
+    /// When it was pinned; none if its entry is not in the bundle.
+    pub pinned: Option<At>,
+}
+
+/// The checkpoint that everything is under.
+#[derive(Clone, Debug)]
+pub struct LedgerFact {
+    /// The ledger's key.
+    pub key: String,
+    /// Whether governance names it.
+    pub is_named: bool,
+    /// How many entries.
+    pub size: u64,
+    /// The root over them.
+    pub root: String,
+    /// Who has cosigned, and when by their clock, in seconds since 1970.
+    pub cosigned: Vec<(String, u64)>,
+    /// Who has not.
+    pub not_cosigned: Vec<String>,
+}
+
+/// A plan and what came of it.
+#[derive(Clone, Debug)]
+pub struct CeremonyFact {
+    /// Its digest.
+    pub plan: Digest,
+    /// The plan, once its quorum was complete.
+    pub approved_plan: Option<Plan>,
+    /// The version of governance that it was approved under.
+    pub governance_version: Option<u64>,
+    /// Who approved it, and in which role.
+    pub approved_by: Vec<(PersonId, String)>,
+    /// When it was submitted.
+    pub submitted: Option<At>,
+    /// When its quorum was complete.
+    pub approved: Option<At>,
+    /// Its attempts, by number and place.
+    pub attempts: Vec<AttemptFact>,
+    /// When it was over.
+    pub ended: Option<At>,
+}
+
+/// One attempt at one chunk.
+#[derive(Clone, Debug)]
+pub struct AttemptFact {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Everybody who prepared.
+    pub holders: Vec<SignerId>,
+    /// When its epoch began.
+    pub activated: Option<At>,
+    /// When everything lower was ended.
+    pub retired: Option<At>,
+    /// Who says to have erased, when by their clock in milliseconds since 1970, and how far that reaches.
+    pub receipts: Vec<(At, SignerId, u64, &'static str)>,
+    /// When it was left.
+    pub left: Option<At>,
+    /// Whether probes and proofs of possession were checked: that takes all wallets of the chunk.
+    pub is_possessed: bool,
+}
+
+/// One epoch of one wallet.
+#[derive(Clone, Debug)]
+pub struct EpochFact {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its key, the same in every epoch.
+    pub public_key: String,
+    /// Where it receives first.
+    pub address: Option<String>,
+    /// The number.
+    pub epoch: Epoch,
+    /// The plan that made it; none if that is not in the bundle.
+    pub plan: Option<Digest>,
+    /// `T`.
+    pub transcript: Digest,
+    /// How many sign.
+    pub threshold: u8,
+    /// Who holds shares.
+    pub holders: Vec<SignerId>,
+    /// When it began.
+    pub activated: Option<At>,
+    /// When all holders had said that they keep it.
+    pub kept: Option<At>,
+    /// When it was ended, and by which epoch.
+    pub ended: Option<(At, Epoch)>,
+    /// Whose receipts name it.
+    pub erased_by: Vec<SignerId>,
+    /// Holders whose receipts do not.
+    pub not_erased_by: Vec<SignerId>,
+    /// Holders that were written off: nothing is awaited of them.
+    pub written_off: Vec<SignerId>,
+}
+
+/// One signature.
+#[derive(Clone, Debug)]
+pub struct SignatureFact {
+    /// Its entry.
+    pub at: At,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// `T` of that epoch.
+    pub transcript: Digest,
+    /// The plan that made that epoch.
+    pub plan: Digest,
+    /// Who took part, as the coordinator says.
+    pub signers: Vec<String>,
+    /// The name of the transaction on its chain, as the coordinator says.
+    pub transaction_id: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Its entry.
+    pub at: At,
+    /// What.
+    pub kind: String,
+    /// To what.
+    pub subject: String,
+}
+
+impl Facts {
+    /// The names of the wallets.
+    pub fn wallets(&self) -> BTreeSet<&WalletId> {
+        self.epochs.iter().map(|epoch| &epoch.wallet.id).collect()
+    }
+
+    /// A few lines for a terminal.
+    pub fn in_short(&self) -> String {
+        let epochs = self.epochs.iter().filter(|epoch| epoch.activated.is_some()).count();
+        let mut text = format!(
+            "{} plans, {} wallets, {epochs} epochs, {} signatures\n",
+            self.ceremonies.len(),
+            self.wallets().len(),
+            self.signatures.len()
+        );
+        for gap in &self.gaps {
+            text.push_str(&format!("incomplete: {gap}\n"));
+        }
+        text
+    }
+
+    /// What is missing. `orphans` are epochs whose parent is not here.
+    pub fn find_gaps(&self, orphans: &[(WalletId, Epoch)]) -> Vec<String> {
+        let mut gaps = Vec::new();
+        for ceremony in &self.ceremonies {
+            let plan = ceremony.plan.short();
+            let Some(approved) = &ceremony.approved_plan else {
+                gaps.push(format!("plan {plan}: no quorum has approved it"));
+                continue;
+            };
+            if let About::Ceremony { .. } = self.about {
+                let active = |epoch: &&EpochFact| epoch.plan == Some(ceremony.plan);
+                let made: BTreeSet<&WalletId> =
+                    self.epochs.iter().filter(active).map(|epoch| &epoch.wallet.id).collect();
+                let (have, of) = (made.len(), approved.wallets.len());
+                if have < of {
+                    gaps.push(format!("plan {plan}: {} of {of} wallets have no new epoch", of - have));
+                }
+            }
+            let waiting =
+                ceremony.attempts.iter().filter(|known| known.activated.is_some() && known.retired.is_none());
+            for attempt in waiting {
+                gaps.push(format!("{}: not all holders have said that they keep it", attempt.chunk));
+            }
+        }
+        self.add_missing_receipts(&mut gaps);
+        self.add_missing_epochs(orphans, &mut gaps);
+        gaps
+    }
+
+    fn add_missing_receipts(&self, gaps: &mut Vec<String>) {
+        let mut missing: BTreeMap<(&SignerId, Epoch), usize> = BTreeMap::new();
+        for epoch in self.epochs.iter().filter(|epoch| epoch.ended.is_some()) {
+            for signer in &epoch.not_erased_by {
+                *missing.entry((signer, epoch.epoch)).or_default() += 1;
+            }
+        }
+        for ((signer, epoch), wallets) in missing {
+            gaps.push(format!("no receipt of {signer} for its shares of epoch {epoch} of {wallets} wallets"));
+        }
+    }
+
+    fn add_missing_epochs(&self, orphans: &[(WalletId, Epoch)], gaps: &mut Vec<String>) {
+        let is_window = matches!(self.about, About::Wallet { from_ms: Some(_), .. });
+        if let About::Wallet { wallet, .. } = &self.about
+            && self.epochs.iter().all(|epoch| epoch.activated.is_none())
+        {
+            gaps.push(format!("wallet {wallet} has no epoch here"));
+        }
+        let wallets: BTreeMap<&WalletId, Vec<Epoch>> =
+            orphans.iter().fold(BTreeMap::new(), |mut all, (id, epoch)| {
+                all.entry(id).or_insert_with(Vec::new).push(*epoch);
+                all
+            });
+        for (wallet, epochs) in wallets {
+            // In a window of time the epoch before the first one is meant to be missing.
+            for epoch in epochs.iter().skip(usize::from(is_window)) {
+                gaps.push(format!("wallet {wallet}: the share set that epoch {epoch} came of is not here"));
+            }
+        }
+    }
+}

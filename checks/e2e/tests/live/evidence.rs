@@ -1,0 +1,142 @@
+//! Evidence of a live cluster: made while it signs, checked when it is gone.
+
+use crate::cluster::{Cluster, OPERATOR};
+use crate::governance::Dana;
+use crate::load::Load;
+use crate::people::{creation, renewal};
+use perennial_model::encoding;
+use perennial_model::governance::history::Versions;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const SIGNERS: [&str; 3] = ["a", "b", "c"];
+
+/// Runs the operator's tool: exit status, standard output, standard error.
+fn operator(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(OPERATOR).args(words).stdin(Stdio::null()).output().expect("run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Makes a bundle, and says whether it was complete.
+fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value {
+    let (api, file) = (cluster.api.address.to_string(), file.display().to_string());
+    let empty = cluster.place().join("empty").display().to_string();
+    let words = ["evidence", about, "-o", &file, "--json", "--dir", &empty, "--api", &api];
+    let (status, said, why) = operator(&[&words[..], more].concat());
+    assert_eq!(status, Some(0), "{why}");
+    serde_json::from_str(&said).expect("JSON")
+}
+
+/// Verifies a bundle with nothing but a governance.
+fn verify(file: &Path, governance: &str, more: &[&str]) -> (Option<i32>, Value, String) {
+    let file = file.display().to_string();
+    let words = ["verify", &file, "--governance", governance, "--json", "--api", "127.0.0.1:9"];
+    let (status, said, why) = operator(&[&words[..], more].concat());
+    (status, serde_json::from_str(&said).expect("JSON"), why)
+}
+
+fn governance(cluster: &Cluster) -> String {
+    cluster.directory("a").join("governance.cbor").display().to_string()
+}
+
+/// Runs the commands of `docs/operator/verify-by-hand.md` as they stand there, and what they say if they fail.
+fn by_hand(place: &Path, bundle: &[u8]) -> Result<(), String> {
+    let page = include_str!("../../../../docs/operator/verify-by-hand.md");
+    let blocks = page.split("```sh\n").skip(1).map(|block| block.split("```").next().expect("an end"));
+    let commands: String = std::iter::once("set -euo pipefail\n").chain(blocks).collect();
+    assert!(commands.matches("openssl pkeyutl -verify").count() == 3, "{commands}");
+    std::fs::write(place.join("ceremony.zip"), bundle).expect("written");
+    let _ = std::fs::remove_dir_all(place.join("evidence"));
+    let output = Command::new("bash").args(["-c", &commands]).current_dir(place).output().expect("bash");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// What people look at by hand is noticed by hand: a plan, a receipt, a checkpoint and governance, changed.
+fn assert_by_hand_notices(place: &Path, bundle: &[u8]) {
+    let changed = |from: &[u8], to: &[u8]| {
+        let at = bundle.windows(from.len()).position(|window| window == from).expect("it is there");
+        let mut changed = bundle.to_vec();
+        changed[at..at + to.len()].copy_from_slice(to);
+        changed
+    };
+    for (from, to) in [(&b"evault"[..], &b"evaulu"[..]), (b"iperennialgreceipt", b"iperenniblgreceipt")] {
+        assert!(by_hand(place, &changed(from, to)).is_err(), "{}", String::from_utf8_lossy(from));
+    }
+    let governance = std::fs::read(place.join("governance.cbor")).expect("read");
+    let mut other = governance.clone();
+    let key = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
+    let at = other.windows(key.len()).position(|window| window == key).expect("a key") + key.len();
+    other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(place.join("governance.cbor"), other).expect("written");
+    assert!(by_hand(place, bundle).is_err(), "another key approved it");
+    std::fs::write(place.join("governance.cbor"), governance).expect("written");
+}
+
+/// A sound governance of the same signers and the same names, with another key of dana's.
+fn of_another_cluster(governance: &Path) -> Vec<u8> {
+    let versions: Versions = encoding::decode(&std::fs::read(governance).expect("read")).expect("governance");
+    let signers = versions.0[0].governance.signers.clone();
+    encoding::encode(Dana::new([7; 32]).governance(signers).versions())
+}
+
+#[test]
+fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
+    let cluster = Cluster::running(&SIGNERS);
+    let wallets =
+        [("treasury", "ethereum"), ("vault", "bitcoin"), ("payroll", "solana"), ("spare", "solana")];
+    cluster.api.complete(&creation(&wallets), &cluster.dana);
+    let load = Load::begin(&cluster.api, cluster.api.wallets().into_values());
+    cluster.api.complete(&renewal(500), &cluster.dana);
+    let last = cluster.api.complete(&renewal(500), &cluster.dana);
+    let tally = load.end();
+    assert!(tally.complaints.is_empty(), "{:?}", tally.complaints);
+    std::fs::create_dir(cluster.place().join("empty")).expect("made");
+    let kept = tempfile::tempdir().expect("a directory");
+    let [wallet, again, ceremony] = ["wallet", "again", "ceremony"].map(|name| kept.path().join(name));
+    let made = make(&cluster, "treasury", &wallet, &[]);
+    assert_eq!((&made["complete"], &made["gaps"]), (&Value::Bool(true), &Value::Array(vec![])), "{made}");
+    make(&cluster, "treasury", &again, &[]);
+    assert_eq!(std::fs::read(&wallet).expect("made"), std::fs::read(&again).expect("made"));
+    let made = make(&cluster, last["ceremony"].as_str().expect("text"), &ceremony, &[]);
+    assert_eq!(made["complete"], true, "{made}");
+    let trusted = kept.path().join("governance.cbor");
+    std::fs::copy(governance(&cluster), &trusted).expect("copied");
+    let signed = cluster.api.look("/v1/ledger/entries?limit=1000");
+    let signed = signed["entries"].as_array().expect("a list").iter();
+    let signed = signed.filter(|entry| entry["signature"]["wallet"] == "treasury").count();
+    drop(cluster);
+
+    let digest = made["genesis"].as_str().expect("text").to_owned();
+    let (status, shown, why) = verify(&wallet, &trusted.display().to_string(), &["--witnesses", "3"]);
+    assert_eq!(status, Some(0), "{why}");
+    let epochs: Vec<&Value> = shown["epochs"].as_array().expect("a list").iter().collect();
+    assert_eq!(epochs.len(), 3, "{shown}");
+    assert!(epochs.iter().all(|epoch| epoch["public_key"] == epochs[0]["public_key"]), "{shown}");
+    for (epoch, next) in epochs.iter().zip(&epochs[1..]) {
+        assert_eq!(epoch["ended_by"], next["epoch"], "{shown}");
+        assert_eq!(epoch["erased_by"].as_array().map(Vec::len), Some(3), "{shown}");
+    }
+    let entered = shown["signatures"].as_array().expect("a list");
+    assert!(entered.len() == signed && signed > 0, "{} of {signed}", entered.len());
+    let (status, shown, why) = verify(&ceremony, &digest, &[]);
+    assert_eq!((status, shown["complete"].as_bool()), (Some(0), Some(true)), "{why}");
+    let attempts = shown["ceremonies"][0]["attempts"].as_array().expect("a list");
+    assert!(attempts.iter().all(|attempt| attempt["possession_checked"] == true), "{shown}");
+    assert_eq!(shown["epochs"].as_array().map(Vec::len), Some(8), "{shown}");
+    let bundle = std::fs::read(&ceremony).expect("made");
+    assert_eq!(by_hand(kept.path(), &bundle), Ok(()));
+    assert_by_hand_notices(kept.path(), &bundle);
+    let (status, _, why) = verify(&ceremony, &digest, &["--witnesses", "4"]);
+    assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
+    let stranger = kept.path().join("stranger.cbor");
+    std::fs::write(&stranger, of_another_cluster(&trusted)).expect("written");
+    for other in [stranger.display().to_string(), "7".repeat(64)] {
+        let (status, _, why) = verify(&ceremony, &other, &[]);
+        assert!(status == Some(1) && why.contains("another cluster's"), "{why}");
+    }
+}
