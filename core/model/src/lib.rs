@@ -3,8 +3,9 @@
 //!
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`mandate`],
-//! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
-//! [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the ledger),
+//! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and
+//! holders publish), [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they
+//! say about the ledger), [`evidence`] (how all of it is shown),
 //! [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
@@ -15,6 +16,7 @@ pub mod derivation;
 pub mod encoding;
 pub mod epoch;
 pub mod error;
+pub mod evidence;
 pub mod governance;
 pub mod group;
 pub mod identity;

@@ -11,6 +11,7 @@ use perennial_model::dealing::{
 use perennial_model::derivation::Path;
 use perennial_model::encoding::{Bytes, Digest, Document, decode, encode};
 use perennial_model::epoch::Epoch;
+use perennial_model::evidence::{CreatedWallets, ProvedEntry};
 use perennial_model::governance::history::{ApprovedGovernance, Versions};
 use perennial_model::governance::{
     Approver, ApproverKey, Demand, Governance, Matter, Passkey, PasskeyKey, RelyingParty, Rule,
@@ -29,7 +30,7 @@ use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::refusal::{Fault, Refusal};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::share_set::ShareSet;
-use perennial_model::transcript::Leaf;
+use perennial_model::transcript::{ChunkRoot, Leaf};
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Chain, Tier, Wallet, WalletKey};
 use perennial_model::witness::{Alarm, Answer, Breach, Offer};
@@ -403,6 +404,9 @@ fn no_document_changes_its_bytes_without_a_new_version() {
         line(&Reply::Checkpoint(Answer::Cosigned { size: 35, line: "a line".into() })),
         line(&Reply::Checkpoint(Answer::Holds(Some(Bytes(vec![36]))))),
         line(&Reply::Checkpoint(Answer::Alarm(signed(&alarm())))),
+        line(&ChunkRoot::new(&inputs(), &[Digest([37; 32])], &[Digest([38; 32])])),
+        line(&CreatedWallets { chunk: chunk(), wallets: vec![(name("treasury"), Digest([39; 32]))] }),
+        line(&ProvedEntry { place: 40, entry: Bytes(vec![41]), proof: vec![Digest([42; 32])] }),
     ];
     let expected = include_str!("golden.txt");
     assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}\n", lines.join("\n"));

@@ -2,7 +2,6 @@
 
 use super::bundle::{About, Bundle, CHECKPOINT, GOVERNANCE, SUMMARY_HTML, SUMMARY_MD, entry_member};
 use super::check::{Trust, facts_of};
-use super::documents::{ProvedEntry, read_chunk};
 use super::facts::Facts;
 use super::summary;
 use super::window::read_time;
@@ -17,6 +16,7 @@ use perennial_ledger::Entry;
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::certificate::Certificate;
 use perennial_model::encoding::{self, Bytes, Digest};
+use perennial_model::evidence::{ProvedEntry, read_subject};
 use perennial_model::plan::{Plan, PlannedWallet};
 use perennial_model::wallet::WalletId;
 use rand_core::UnwrapErr;
@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// How long it is waited until signers have cosigned what is in the ledger now.
 const COSIGNED_WITHIN: Duration = Duration::from_secs(10);
+/// How long the coordinator lets what happened in ceremonies wait for more of its kind, before it enters all of it; and
+/// time to do so.
+const ENTERED_WITHIN: Duration = Duration::from_millis(200);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// Epochs before a window whose signatures may still be in it: the one that serves, and the one before in an overlap.
@@ -132,6 +135,7 @@ fn about(operator: &Operator, arguments: &arguments::Evidence) -> Result<About, 
 impl<'c> Collector<'c> {
     /// Waits for a checkpoint over everything that is in the ledger now.
     fn begin(client: &'c Client, about: About) -> Result<Self, Failure> {
+        std::thread::sleep(ENTERED_WITHIN);
         let page = client.get("/v1/ledger/entries?limit=1")?;
         let size = page["size"].as_u64().unwrap_or(0);
         let begun = Instant::now();
@@ -158,7 +162,7 @@ impl<'c> Collector<'c> {
             let found = self.entries(&format!("plan:{plan}"), None)?;
             let place = found.iter().find_map(approved_plan).and_then(|plan| place_in(&plan, wallet));
             let concerns = |found: &Found| {
-                let chunk = read_chunk(found.entry.subject.as_str());
+                let chunk = read_subject(found.entry.subject.as_str());
                 chunk.is_none_or(|chunk| {
                     place.is_some_and(|place| (chunk.first..chunk.first + chunk.count).contains(&place))
                 })
@@ -293,7 +297,7 @@ impl ProvedBody {
 }
 
 fn plan_of(entry: &Entry) -> Option<Digest> {
-    read_chunk(entry.subject.as_str()).map(|chunk| chunk.plan)
+    read_subject(entry.subject.as_str()).map(|chunk| chunk.plan)
 }
 
 fn approved_plan(found: &Found) -> Option<Plan> {

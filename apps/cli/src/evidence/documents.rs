@@ -1,46 +1,9 @@
-//! The documents of a bundle, each under its digest, and the entries of its ledger as they are written.
+//! The documents of a bundle, each under its digest.
 
 use super::bundle::{Bundle, DOCUMENTS, document_member};
 use super::flaw::{Check, Flaw};
-use minicbor::{Decode, Encode};
-use perennial_model::encoding::{self, Bytes, Digest, Document};
-use perennial_model::epoch::Epoch;
-use perennial_model::plan::Chunk;
-use perennial_model::wallet::WalletId;
+use perennial_model::encoding::{self, Digest, Document};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An entry of the ledger with the proof that it is in it.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct ProvedEntry {
-    /// Its place, counted from 0.
-    #[n(0)]
-    pub place: u64,
-    /// Its canonical bytes.
-    #[n(1)]
-    pub entry: Bytes,
-    /// The hashes of the inclusion proof (RFC 9162) for the size of the checkpoint.
-    #[n(2)]
-    pub proof: Vec<Digest>,
-}
-
-impl Document for ProvedEntry {
-    const KIND: &'static str = "proved-entry";
-}
-
-/// The body of a `wallets-created` entry.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct CreatedWallets {
-    /// The chunk that made them.
-    #[n(0)]
-    pub chunk: Chunk,
-    /// Each wallet's name, and the digest of its first share set.
-    #[n(1)]
-    pub wallets: Vec<(WalletId, Digest)>,
-}
-
-impl Document for CreatedWallets {
-    const KIND: &'static str = "created-wallets";
-}
 
 /// What is in the folder of documents, and which of it something spoke of.
 #[derive(Debug)]
@@ -93,22 +56,4 @@ impl<'b> Documents<'b> {
 /// Reads a document that stands in a member.
 pub fn read<D: Document>(check: Check, member: &str, bytes: &[u8]) -> Result<D, Flaw> {
     encoding::decode(bytes).map_err(|error| Flaw::new(check, member, error))
-}
-
-/// A chunk as the subject of an entry: plan, epoch, and places in the plan as `first..end`.
-pub fn read_chunk(subject: &str) -> Option<Chunk> {
-    let mut words = subject.split(' ');
-    let (plan, epoch, places) = (words.next()?, words.next()?, words.next()?);
-    let (rank, count) = epoch.split_once('.')?;
-    let (first, end) = places.split_once("..")?;
-    let (first, end): (u32, u32) = (first.parse().ok()?, end.parse().ok()?);
-    let epoch = Epoch::new(rank.parse().ok()?, count.parse().ok()?);
-    let chunk = Chunk { plan: plan.parse().ok()?, epoch, first, count: end.checked_sub(first)? };
-    (subject_of(&chunk) == subject).then_some(chunk)
-}
-
-/// The subject of an entry about a chunk.
-pub fn subject_of(chunk: &Chunk) -> String {
-    let end = u64::from(chunk.first) + u64::from(chunk.count);
-    format!("{} {} {}..{end}", chunk.plan, chunk.epoch, chunk.first)
 }

@@ -1,6 +1,7 @@
 //! What a bundle proves: the one thing from which summaries, JSON and messages are made.
 
 use super::bundle::About;
+use crate::rendering::counted;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
@@ -184,10 +185,11 @@ impl Facts {
     pub fn in_short(&self) -> String {
         let epochs = self.epochs.iter().filter(|epoch| epoch.activated.is_some()).count();
         let mut text = format!(
-            "{} plans, {} wallets, {epochs} epochs, {} signatures\n",
-            self.ceremonies.len(),
-            self.wallets().len(),
-            self.signatures.len()
+            "{}, {}, {}, {}\n",
+            counted(self.ceremonies.len(), "plan"),
+            counted(self.wallets().len(), "wallet"),
+            counted(epochs, "epoch"),
+            counted(self.signatures.len(), "signature")
         );
         for gap in &self.gaps {
             text.push_str(&format!("incomplete: {gap}\n"));
@@ -232,7 +234,10 @@ impl Facts {
             }
         }
         for ((signer, epoch), wallets) in missing {
-            gaps.push(format!("no receipt of {signer} for its shares of epoch {epoch} of {wallets} wallets"));
+            gaps.push(format!(
+                "no receipt of {signer} for its shares of epoch {epoch} of {}",
+                counted(wallets, "wallet")
+            ));
         }
     }
 

@@ -22,6 +22,7 @@ use minicbor::{Decode, Encode};
 use perennial_ledger::entry::{Content, Kind, ShortText};
 use perennial_ledger::{Digest as BodyDigest, Entry};
 use perennial_model::encoding::{self, Digest, Document};
+use perennial_model::evidence::{CreatedWallets, subject_of};
 use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
@@ -35,21 +36,6 @@ pub struct NoteEntry {
     pub entry: Vec<u8>,
     /// What the entry's digest is of.
     pub body: Option<Vec<u8>>,
-}
-
-/// The body of `wallets-created`.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct CreatedWallets {
-    /// The chunk that made them.
-    #[n(0)]
-    pub chunk: Chunk,
-    /// Each wallet's name, and the digest of its first share set.
-    #[n(1)]
-    pub wallets: Vec<(WalletId, Digest)>,
-}
-
-impl Document for CreatedWallets {
-    const KIND: &'static str = "created-wallets";
 }
 
 /// The body of `given-up`.
@@ -88,16 +74,16 @@ pub fn note_entry(note: &Note, at_ms: u64) -> NoteEntry {
             with_body("order-given", order.to_string(), encoding::encode(&**approved))
         }
         Note::Activated { chunk, certificate } => {
-            with_body("activation", written(chunk), encoding::encode(&**certificate))
+            with_body("activation", subject_of(chunk), encoding::encode(&**certificate))
         }
         Note::Retired { chunk, certificate } => {
-            with_body("retirement", written(chunk), encoding::encode(&**certificate))
+            with_body("retirement", subject_of(chunk), encoding::encode(&**certificate))
         }
         Note::Created { chunk, generation } => {
-            with_body("wallets-created", written(chunk), encoding::encode(&created(chunk, generation)))
+            with_body("wallets-created", subject_of(chunk), encoding::encode(&created(chunk, generation)))
         }
-        Note::Erased { chunk, receipt } => with_body("receipt", written(chunk), to_cbor(receipt)),
-        Note::Left { chunk, reason } => with_body("attempt-left", written(chunk), to_cbor(reason)),
+        Note::Erased { chunk, receipt } => with_body("receipt", subject_of(chunk), to_cbor(receipt)),
+        Note::Left { chunk, reason } => with_body("attempt-left", subject_of(chunk), to_cbor(reason)),
         Note::GivenUp { ceremony, wallets } => {
             let body = GivenUpWallets { wallets: wallets.clone() };
             with_body("given-up", ceremony.to_string(), encoding::encode(&body))
@@ -111,12 +97,6 @@ pub fn note_entry(note: &Note, at_ms: u64) -> NoteEntry {
 fn created(chunk: &Chunk, generation: &Generation) -> CreatedWallets {
     let names = generation.share_sets.iter().map(|share_set| share_set.wallet.id.clone());
     CreatedWallets { chunk: *chunk, wallets: names.zip(generation.digests.iter().copied()).collect() }
-}
-
-/// At most 64 + 21 + 14 characters and two spaces.
-fn written(chunk: &Chunk) -> String {
-    let last = u64::from(chunk.first) + u64::from(chunk.count);
-    format!("{} {} {}..{last}", chunk.plan, chunk.epoch, chunk.first)
 }
 
 fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {

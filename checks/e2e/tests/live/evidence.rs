@@ -84,6 +84,36 @@ fn of_another_cluster(governance: &Path) -> Vec<u8> {
     encoding::encode(Dana::new([7; 32]).governance(signers).versions())
 }
 
+/// Only what concerns the time that was asked for is in a bundle, with the epochs that may have signed in it.
+fn assert_windows(cluster: &Cluster, last: &Value, trusted: &Path, place: &Path) {
+    let moment = last["submitted_ms"].as_u64().expect("a number");
+    for (end, name) in [("--from", "from"), ("--to", "to")] {
+        let file = place.join(name);
+        make(cluster, "treasury", &file, &[end, &moment.to_string()]);
+        let (status, shown, why) = verify(&file, &trusted.display().to_string(), &[]);
+        assert_eq!((status, shown["complete"].as_bool()), (Some(0), Some(true)), "{shown} {why}");
+        let times = shown["signatures"].as_array().expect("a list").iter();
+        let times: Vec<u64> = times.map(|signed| signed["time_ms"].as_u64().expect("a number")).collect();
+        assert!(
+            !times.is_empty() && times.iter().all(|at| (*at >= moment) == (end == "--from")),
+            "{times:?}"
+        );
+        let epochs = shown["epochs"].as_array().map(Vec::len);
+        assert_eq!(epochs, Some(if end == "--from" { 3 } else { 2 }), "{shown}");
+    }
+}
+
+/// A ceremony that waits for people has a bundle that says so, and is not false.
+fn assert_incomplete(cluster: &Cluster, trusted: &Path, place: &Path) {
+    let waiting = cluster.api.submit(&cluster.api.draft(&renewal(0)));
+    let file = place.join("waiting");
+    let made = make(cluster, &waiting, &file, &[]);
+    assert_eq!(made["complete"], false, "{made}");
+    let (status, shown, why) = verify(&file, &trusted.display().to_string(), &[]);
+    assert_eq!((status, shown["valid"].as_bool()), (Some(0), Some(true)), "{why}");
+    assert!(shown["gaps"].to_string().contains("no quorum has approved it"), "{shown}");
+}
+
 #[test]
 fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let cluster = Cluster::running(&SIGNERS);
@@ -109,6 +139,8 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let signed = cluster.api.look("/v1/ledger/entries?limit=1000");
     let signed = signed["entries"].as_array().expect("a list").iter();
     let signed = signed.filter(|entry| entry["signature"]["wallet"] == "treasury").count();
+    assert_windows(&cluster, &last, &trusted, kept.path());
+    assert_incomplete(&cluster, &trusted, kept.path());
     drop(cluster);
 
     let digest = made["genesis"].as_str().expect("text").to_owned();

@@ -2,11 +2,12 @@
 
 use super::{Trust, missing};
 use crate::evidence::bundle::{Bundle, CHECKPOINT, ENTRIES, MANIFEST, entry_member};
-use crate::evidence::documents::{Documents, ProvedEntry, read};
+use crate::evidence::documents::{Documents, read};
 use crate::evidence::facts::{At, LedgerFact};
 use crate::evidence::flaw::{Check, Flaw};
 use perennial_ledger::{Checkpoint, Entry, Error, InclusionProof, NodeHash, NoteKey, TreeHead, WitnessKey};
 use perennial_model::encoding::Digest;
+use perennial_model::evidence::ProvedEntry;
 use perennial_model::governance::Governance;
 use perennial_model::governance::history::History;
 use perennial_model::identity::IdentityKey;

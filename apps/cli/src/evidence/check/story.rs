@@ -6,7 +6,7 @@ use super::only_wallet;
 use super::possession::Possessed;
 use super::signatures::{self, SignedEntry};
 use crate::evidence::bundle::About;
-use crate::evidence::documents::{CreatedWallets, Documents, read_chunk};
+use crate::evidence::documents::Documents;
 use crate::evidence::facts::{At, AttemptFact, CeremonyFact, Moment};
 use crate::evidence::flaw::{Check, Flaw};
 use perennial_ledger::entry::Content;
@@ -14,6 +14,7 @@ use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::certificate::{Certificate, Confirmed};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
+use perennial_model::evidence::{CreatedWallets, read_subject};
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::governance::{Governance, PersonId};
 use perennial_model::identity::Signed;
@@ -126,7 +127,7 @@ impl<'h> Story<'h> {
         self.timeline.push(Moment { at: line.at, kind: kind.into(), subject: subject.into() });
         if matches!(kind, "activation" | "retirement" | "wallets-created" | "receipt" | "attempt-left") {
             let chunk =
-                read_chunk(subject).ok_or_else(|| line.flaw(Check::Entry, "its subject is no chunk"))?;
+                read_subject(subject).ok_or_else(|| line.flaw(Check::Entry, "its subject is no chunk"))?;
             return self.take_attempt(line, &chunk, body);
         }
         let plan = subject.split(' ').next().and_then(|word| word.parse().ok());

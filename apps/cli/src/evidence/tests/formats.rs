@@ -1,7 +1,6 @@
 //! `docs/formats.md` against the code: every example is made again, and every table has as many rows as its document
 //! has fields.
 
-use crate::evidence::documents::{CreatedWallets, ProvedEntry, subject_of};
 use perennial_ledger::entry::{Content, Kind, ShortText};
 use perennial_ledger::{Entry, KeyName, NodeHash, NoteKey};
 use perennial_model::approval::{Approval, ApprovalSignature, ApprovedPlan};
@@ -10,6 +9,7 @@ use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{Inputs, SchnorrProof};
 use perennial_model::encoding::{self, Bytes, Digest, Document, encode};
 use perennial_model::epoch::Epoch;
+use perennial_model::evidence::{CreatedWallets, ProvedEntry, subject_of};
 use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::governance::{Governance, RelyingParty};
 use perennial_model::group::Point;

@@ -8,7 +8,6 @@ use crate::evidence::bundle::{
     About, Bundle, CHECKPOINT, GOVERNANCE, SUMMARY_HTML, SUMMARY_MD, entry_member,
 };
 use crate::evidence::check::{Trust, facts_of};
-use crate::evidence::documents::{CreatedWallets, ProvedEntry, subject_of};
 use crate::evidence::summary;
 use ed25519_dalek::{Signer as _, SigningKey};
 use getrandom::SysRng;
@@ -19,6 +18,7 @@ use perennial_model::certificate::Certificate;
 use perennial_model::dealing::{Inputs, SchnorrProof};
 use perennial_model::encoding::{self, Bytes, Digest, encode};
 use perennial_model::epoch::Epoch;
+use perennial_model::evidence::{CreatedWallets, ProvedEntry, subject_of};
 use perennial_model::governance::history::Versions;
 use perennial_model::group::{Group, Scalar};
 use perennial_model::identity::Signed;
