@@ -234,6 +234,22 @@ def maker_of(share_set, activations):
     return None
 
 
+def check_chain(sets):
+    """[11] The share sets of each wallet, by rising epoch, keep its key and have parents."""
+    by_digest = {share_set.digest: share_set for share_set in sets.values()}
+    before = None
+    for _, share_set in sorted(sets.items()):
+        with checking("share-set", f"documents/{share_set.digest}"):
+            if before and before.wallet.id == share_set.wallet.id:
+                need((before.wallet, before.key) == (share_set.wallet, share_set.key)
+                     and share_set.parent, "the same wallet and key, and a parent")
+            parent = by_digest.get(share_set.parent and share_set.parent.hex())
+            need(not parent or parent.wallet.id == share_set.wallet.id
+                 and parent.epoch < share_set.epoch
+                 and parent.highest_seat <= share_set.highest_seat, "an older parent")
+            before = share_set
+
+
 def lacks(bundle):
     """What has not happened yet (section 10, incomplete is not false)."""
     yield from (f"plan {plan} has no quorum" for plan in bundle.plans.keys() - bundle.approved)

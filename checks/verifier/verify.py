@@ -11,12 +11,11 @@ from types import SimpleNamespace
 from encoding import (Refused, checking, decode, digest_of, document, need, open_archive, parts,
                       read, sha)
 from governance import check_history, check_quorum, trusted
-from statements import (CHUNK, SUBJECTS, check_certificate, check_checkpoint, check_inclusion,
-                        check_manifest, check_opens, check_plan, check_possession,
-                        check_statement, lacks, maker_of, wallet_name)
+from statements import (CHUNK, SUBJECTS, check_certificate, check_chain, check_checkpoint,
+                        check_inclusion, check_manifest, check_opens, check_plan,
+                        check_possession, check_statement, lacks, maker_of, wallet_name)
 
 TOLERANCE = 300_000
-ENTRY = SimpleNamespace(label="perennial/ledger-entry", format=1, most=1024)
 
 
 def after(entry, earlier):
@@ -65,10 +64,10 @@ class Bundle:
         with checking("entry", name):
             proved = document(self.members[name], "proved-entry")
             need(f"entries/{proved.place:012}" == name, "its place as name")
-            need(len(proved.entry) <= ENTRY.most, "1024 bytes at most")
+            need(len(proved.entry) <= 1024, "1024 bytes at most")
             check_inclusion(proved.entry, proved.place, self.size, proved.proof, self.root)
             label, form, kind, time, subject, body, signature = decode(proved.entry)
-            need((label, form) == (ENTRY.label, ENTRY.format) and kind in SUBJECTS, "its kinds")
+            need((label, form) == ("perennial/ledger-entry", 1) and kind in SUBJECTS, "its kinds")
             need(re.fullmatch(SUBJECTS[kind], subject), f"a subject of {kind}")
             need((signature is None) == (kind != "signature"), "a signature in that kind only")
             entry = SimpleNamespace(
@@ -94,10 +93,14 @@ class Bundle:
     def take_pinned(self, entry):
         """[4] A version of governance is the one in the history, and none was pinned later."""
         number = int(entry.subject[8:])
-        version = document(entry.body, "approved-governance").governance
+        pinned = document(entry.body, "approved-governance")
+        version = pinned.governance
         need(self.pinned < number <= len(self.history) and version.version == number
              and digest_of("governance", version.raw) == self.digests[number - 1],
              "that version, in its turn")
+        judge = self.history[max(number - 2, 0)].governance
+        check_quorum(judge, (2, 2, None, version.initiator), self.digests[number - 1],
+                     pinned.approvals)
         self.pinned = number
 
     def take_of_plan(self, entry):
@@ -126,18 +129,20 @@ class Bundle:
                 names = entry.names = names[first:end]
         with checking("entry", entry.member):
             need(self.wallet is None or self.wallet in names, "the bundle's wallet")
-        if entry.kind in ("activation", "retirement"):
-            with checking("certificate", entry.member):
-                self.take_certificate(entry)
-        elif entry.kind == "receipt":
-            with checking("receipt", entry.member):
-                self.take_receipt(entry)
-        elif entry.kind == "wallets-created":
-            with checking("share-set", entry.member):
-                need(entry.subject in self.activations, "the Activation before it")
-                created = document(entry.body, "created-wallets")
-                need(created.chunk.name == entry.subject, "its own chunk")
-                self.created.append((entry, {w.wallet: w.digest.hex() for w in created.wallets}))
+        check, take = {"activation": ("certificate", self.take_certificate),
+                       "retirement": ("certificate", self.take_certificate),
+                       "receipt": ("receipt", self.take_receipt),
+                       "wallets-created": ("share-set", self.take_created),
+                       }.get(entry.kind, ("entry", lambda _: None))
+        with checking(check, entry.member):
+            take(entry)
+
+    def take_created(self, entry):
+        """[11] The wallets that a chunk created, after its Activation."""
+        need(entry.subject in self.activations, "the Activation before it")
+        created = document(entry.body, "created-wallets")
+        need(created.chunk.name == entry.subject, "its own chunk")
+        self.created.append((entry, {w.wallet: w.digest.hex() for w in created.wallets}))
 
     def take_approved(self, entry):
         """[8, 15] A sound plan has its quorum under the version that was last pinned."""
@@ -230,18 +235,7 @@ class Bundle:
             with checking("share-set", entry.member):
                 for share_set in self.activations[entry.subject].sets.values():
                     need(created.get(share_set.wallet.id) == share_set.digest, "its share sets")
-        by_digest = {share_set.digest: share_set for share_set in self.sets.values()}
-        before = None
-        for _, share_set in sorted(self.sets.items()):
-            with checking("share-set", f"documents/{share_set.digest}"):
-                if before and before.wallet.id == share_set.wallet.id:
-                    need((before.wallet, before.key) == (share_set.wallet, share_set.key)
-                         and share_set.parent, "the same wallet and key, and a parent")
-                parent = by_digest.get(share_set.parent and share_set.parent.hex())
-                need(not parent or parent.wallet.id == share_set.wallet.id
-                     and parent.epoch < share_set.epoch
-                     and parent.highest_seat <= share_set.highest_seat, "an older parent")
-                before = share_set
+        check_chain(self.sets)
 
     def check_rest(self):
         """[13, 14, 15] What receipts and signatures say of share sets."""
