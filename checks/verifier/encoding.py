@@ -225,14 +225,17 @@ def open_archive(data):
         names = [name for name, _ in members]
         need(names[:1] == ["manifest.json"], "the manifest first")
         need(len(members) <= 65_001 and sum(len(d) for _, d in members) <= 1 << 30, "its limits")
-    at = 0
+    at, good = 0, names[0]
     for name, record in archive(members):
-        with checking("archive", name):
+        sound = name in (names[0], "the end record") or re.fullmatch(MEMBER, name)
+        good = name if sound else good
+        with checking("archive", good if sound else f"what follows {good}"):
+            need(sound, "a name of section 1")
             need(data[at:at + len(record)] == record, "its records in the one form")
             at += len(record)
     for before, name in itertools.pairwise(names):
         with checking("archive", name):
-            need(re.fullmatch(MEMBER, name), "a name of section 1")
+            need(name != names[0], "one manifest")
             need(before == names[0] or before < name, "sorted names, none twice")
     with checking("archive", "the end record"):
         need(at == len(data), "nothing behind it")
