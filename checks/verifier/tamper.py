@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Damages a bundle in seeded random ways and demands that verify.py refuses each and names a
+member. Every way changes the meaning by construction, so there are no exceptions: summaries are
+left alone under a new manifest (verify.py does not make them again), and all cosignatures that
+are there are asked for (else one of them may rightly be missing)."""
+import argparse
+import base64
+import json
+import pathlib
+import random
+import re
+import sys
+import time
+from collections import Counter
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import verify
+from encoding import MEMBER, archive, decode, document, encode, open_archive, sha
+from governance import trusted
+from statements import key_id
+
+
+class Tampering:
+    """A sound bundle, and the ways to damage it; each gives the bytes of another archive."""
+
+    def __init__(self, data, chance):
+        self.data, self.chance = data, chance
+        self.members = open_archive(data)
+        self.entries = {name: document(body, "proved-entry") for name, body in
+                        self.members.items() if name.startswith("entries/")}
+        self.bodies = {name: "documents/" + decode(entry.entry)[5].hex()
+                       for name, entry in self.entries.items()}
+        uses = Counter(self.bodies.values())
+        self.core = [name for name in self.members
+                     if name != "manifest.json" and not name.startswith("summary")]
+        self.needed = [name for name in self.members if name in uses or "/" not in name]
+        self.needed += [name for name, body in self.bodies.items() if uses[body] == 1]
+
+    def pack(self, members, manifest=False):
+        """An archive of the members, with a manifest that fits if that is asked."""
+        ordered = {"manifest.json": members.get("manifest.json", b""),
+                   **{name: members[name] for name in sorted(members.keys() - {"manifest.json"})}}
+        if manifest:
+            old = json.loads(ordered["manifest.json"])
+            old["members"] = [{"name": name, "bytes": len(body), "sha256": sha(body).hex()}
+                              for name, body in ordered.items() if name != "manifest.json"]
+            ordered["manifest.json"] = (json.dumps(old, indent=2) + "\n").encode()
+        elif "manifest.json" not in members:
+            del ordered["manifest.json"]
+        return b"".join(record for _, record in archive(list(ordered.items())))
+
+    def edited(self, body):
+        """The bytes with one of them changed."""
+        at = self.chance.randrange(len(body))
+        return body[:at] + bytes([body[at] ^ self.chance.randrange(1, 256)]) + body[at + 1:]
+
+    def archive_edit(self):
+        """One byte of the archive is another."""
+        return self.edited(self.data)
+
+    def archive_cut(self):
+        """The archive ends early."""
+        return self.data[:self.chance.randrange(len(self.data))]
+
+    def archive_gap(self):
+        """Some bytes in the archive are gone."""
+        at = self.chance.randrange(len(self.data) - 1)
+        return self.data[:at] + self.data[at + self.chance.randrange(1, 99):]
+
+    def archive_more(self):
+        """Some bytes are put in."""
+        at = self.chance.randrange(len(self.data) + 1)
+        return self.data[:at] + self.chance.randbytes(self.chance.randrange(1, 99)) \
+            + self.data[at:]
+
+    def member_edit(self, manifest=False):
+        """One byte of a member is another."""
+        name = self.chance.choice(self.core if manifest else list(self.members))
+        return self.pack({**self.members, name: self.edited(self.members[name])}, manifest)
+
+    def member_cut(self, manifest=False):
+        """A member ends early."""
+        name = self.chance.choice(self.core if manifest else list(self.members))
+        body = self.members[name][:self.chance.randrange(len(self.members[name]))]
+        return self.pack({**self.members, name: body}, manifest)
+
+    def member_gone(self, manifest=False):
+        """A member is gone; under a new manifest one that others depend on."""
+        names = [name for name in self.needed if name != "manifest.json"] if manifest \
+            else list(self.members)
+        gone = self.chance.choice(names)
+        return self.pack({name: body for name, body in self.members.items() if name != gone},
+                         manifest)
+
+    def member_swap(self, manifest=False):
+        """Two members have each other's bytes."""
+        while True:
+            one, two = self.chance.sample(self.core, 2)
+            if self.members[one] != self.members[two]:
+                break
+        return self.pack({**self.members, one: self.members[two], two: self.members[one]},
+                         manifest)
+
+    def manifest_edit(self):
+        """The manifest is in its form but about something else, or names another key."""
+        manifest, key = json.loads(self.members["manifest.json"]), "about"
+        if self.chance.random() < 0.5:
+            kind = "wallet" if "wallet" in manifest[key] else "plan"
+            other = self.chance.randbytes(32).hex()
+            manifest[key][kind] = other[:40] if kind == "wallet" else other
+        else:
+            manifest["ledger_key"] = self.key_line(Ed25519PrivateKey.from_private_bytes(
+                self.chance.randbytes(32)))
+        text = json.dumps(manifest, indent=2) + "\n"
+        return self.pack({**self.members, "manifest.json": text.encode()})
+
+    def key_line(self, private):
+        """A key line with the name of the bundle's ledger."""
+        name = json.loads(self.members["manifest.json"])["ledger_key"].split("+")[0]
+        public = private.public_key().public_bytes_raw()
+        return f"{name}+{key_id(name, 1, public).hex()}+" \
+            + base64.b64encode(b"\1" + public).decode()
+
+    def document_renamed(self):
+        """A document is changed and has the name that fits its bytes; nothing speaks of it."""
+        name = self.chance.choice([name for name in self.core if name.startswith("documents/")])
+        members = {**self.members}
+        body = self.edited(members.pop(name))
+        return self.pack({**members, f"documents/{sha(body).hex()}": body}, True)
+
+    def ledger_again(self, changed, others):
+        """Members and root of a ledger made again of the entries here, one of them changed."""
+        leaves = [changed.get(name, entry.entry) for name, entry in self.entries.items()]
+        root, proofs = tree([sha(b"\0", leaf) for leaf in leaves])
+        members = {name: body for name, body in self.members.items() if name not in self.entries}
+        for place, (leaf, proof) in enumerate(zip(leaves, proofs)):
+            members[f"entries/{place:012}"] = encode(
+                ["perennial", "proved-entry", 1, [place, leaf, proof]])
+        return {**members, **others}, len(leaves), root
+
+    def signed_note(self, size, root, private, signers):
+        """A checkpoint by that key, cosigned by other keys under the names of the signers."""
+        line = self.key_line(private)
+        name, _, _ = line.split("+", 2)
+        text = f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"
+        note, public = text + "\n", private.public_key().public_bytes_raw()
+        for label, type_byte, front, signed in (
+                (name, 1, b"", text), *((f"{name}/{signer}", 4, bytes(8),
+                                         "cosignature/v1\ntime 0\n" + text)
+                                        for signer in signers)):
+            blob = key_id(label, type_byte, public) + front + private.sign(signed.encode())
+            note += f"\u2014 {label} {base64.b64encode(blob).decode()}\n"
+        return note.encode(), line
+
+    def fork_ledger(self):
+        """The same entries, one at another time, in a ledger by a key of the forger's."""
+        name = self.chance.choice(list(self.entries))
+        entry = decode(self.entries[name].entry)
+        entry[3] += self.chance.randrange(1, 1000)
+        members, size, root = self.ledger_again({name: encode(entry)}, {})
+        private = Ed25519PrivateKey.from_private_bytes(self.chance.randbytes(32))
+        note, line = self.signed_note(size, root, private, "abc")
+        manifest = json.loads(members["manifest.json"])
+        if self.chance.random() < 0.5:
+            manifest["ledger_key"] = line
+        members["manifest.json"] = json.dumps(manifest).encode()
+        return self.pack({**members, "checkpoint.txt": note}, True)
+
+    def fork_governance(self):
+        """Another first version, or one more version that the old approvals do not cover."""
+        body = decode(self.members["governance.cbor"])
+        governance, approvals = body[3][-1]
+        if self.chance.random() < 0.5:
+            changed = [*governance]
+            changed[2] = f"forger-{self.chance.randrange(1 << 30)}"
+            body[3][-1] = [changed, approvals]
+        else:
+            digest = sha(encode(["perennial", "governance", 2, governance]))
+            body[3].append([[governance[0] + 1, digest, *governance[2:]], approvals])
+        return self.pack({**self.members, "governance.cbor": encode(body)}, True)
+
+    def lying_ledger(self):
+        """One body is changed where the ledger and all its witnesses go along with it; gives
+        the archive and what the checkpoint is to be taken for."""
+        bodies = {name: decode(entry.entry)[2] for name, entry in self.entries.items()}
+        name = self.chance.choice([name for name, kind in bodies.items() if kind in (
+            "governance-pinned", "plan-submitted", "plan-approved", "activation", "retirement",
+            "receipt", "signature")])
+        entry, old = decode(self.entries[name].entry), self.bodies[name]
+        body = self.members[old]
+        if entry[2] == "signature":
+            said = json.loads(body)
+            said.update(self.chance.choice([
+                {"wallet": "other"}, {"epoch": "9.9"}, {"transcript": "0" * 64},
+                {"signers": ["mallory"]}, {"transaction_id": 7}]))
+            body = json.dumps(said).encode()
+        else:
+            body = self.edited(body)
+        entry[5] = sha(body)
+        members, size, root = self.ledger_again(
+            {name: encode(entry)}, {f"documents/{sha(body).hex()}": body})
+        if list(self.bodies.values()).count(old) == 1:
+            del members[old]
+        return self.pack(members, True), (size, root)
+
+
+def tree(nodes):
+    """Root and inclusion proofs of a Merkle tree over leaf hashes (RFC 6962, 2.1)."""
+    if len(nodes) == 1:
+        return nodes[0], [[]]
+    split = 1 << (len(nodes) - 1).bit_length() - 1
+    (left, lefts), (right, rights) = tree(nodes[:split]), tree(nodes[split:])
+    return sha(b"\1", left, right), [*([*p, right] for p in lefts), *([*p, left] for p in rights)]
+
+
+def refusal(data, known, witnesses, checkpoint):
+    """What verify.py says against the bytes, or None; `checkpoint` replaces what it reads."""
+    honest = verify.check_checkpoint
+    try:
+        if checkpoint:
+            verify.check_checkpoint = lambda *_: (*checkpoint, {"a": 1 << 50, "b": 1, "c": 1})
+            witnesses = 0
+        verify.Bundle(data, known, witnesses)
+    except verify.Refused as refused:
+        return str(refused)
+    finally:
+        verify.check_checkpoint = honest
+    return None
+
+
+def main():
+    """Status 0 if every damaged bundle was refused with a member named."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("bundle", type=pathlib.Path)
+    options.add_argument("--governance", required=True)
+    options.add_argument("--count", type=int, default=10_000)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args()
+    data, known = given.bundle.read_bytes(), trusted(given.governance)
+    chance = random.Random(given.seed)
+    sound = verify.Bundle(data, known)
+    tampering, witnesses = Tampering(data, chance), len(sound.cosigned)
+    ways = [tampering.archive_edit, tampering.archive_cut, tampering.archive_gap,
+            tampering.archive_more, tampering.manifest_edit, tampering.document_renamed,
+            tampering.fork_ledger, tampering.fork_governance, tampering.lying_ledger]
+    for way in (tampering.member_edit, tampering.member_cut, tampering.member_gone,
+                tampering.member_swap):
+        ways += [way, lambda way=way: way(manifest=True)]
+    members, size, root = tampering.ledger_again({}, {})
+    unchanged = refusal(tampering.pack(members, True), known, 0, (size, root))
+    if unchanged:
+        sys.exit(f"the ledger made again without a change is refused: {unchanged}")
+    begun, missed, checks = time.monotonic(), 0, Counter()
+    for number in range(given.count):
+        made = ways[number % len(ways)]()
+        made, checkpoint = made if isinstance(made, tuple) else (made, None)
+        said = refusal(made, known, witnesses, checkpoint)
+        words = (said or "").split(": ")
+        checks[words[0]] += 1
+        named = words[1].removeprefix("what follows ") if len(words) > 2 else None
+        if not re.fullmatch(f"manifest.json|the end record|{MEMBER}", named or ""):
+            missed += 1
+            print(f"number {number}, way {number % len(ways)}: {said or 'not noticed'}")
+    print(f"{given.count} damaged bundles, {missed} not refused by name, "
+          f"{time.monotonic() - begun:.0f} s; refused by", dict(checks.most_common()))
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()
