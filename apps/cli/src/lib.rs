@@ -21,6 +21,7 @@ mod rendering;
 mod sign;
 mod signer;
 mod table;
+mod token;
 mod transfer;
 mod wallet;
 

@@ -8,7 +8,7 @@ use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::PersonId;
 use perennial_model::plan::{Action, Plan, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{TenantId, WalletId};
 use perennial_workflow::Heads;
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
 use perennial_workflow::wallets::HeadChange;
@@ -133,10 +133,14 @@ impl View {
         self.running.borrow().clone()
     }
 
-    /// Whether a ceremony that is not over will make a wallet of this name.
-    pub fn is_being_made(&self, wallet: &WalletId) -> bool {
-        self.heads().is_taken(wallet)
-            || self.open_plans().any(|plan| plan.action == Action::Create && names(&plan, wallet))
+    /// For whom a ceremony that is not over will make a wallet of this name; none if there is none.
+    pub fn is_being_made_for(&self, wallet: &WalletId) -> Option<TenantId> {
+        if let Some(tenant) = self.heads().tenant(wallet) {
+            return Some(tenant.clone());
+        }
+        let mut plans = self.open_plans();
+        let making = plans.find(|plan| plan.action == Action::Create && names(plan, wallet));
+        making.map(|plan| plan.tenant.clone())
     }
 
     /// A rank above every rank that was ever approved for one of these wallets. A ceremony in which no attempt

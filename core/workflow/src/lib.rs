@@ -4,8 +4,9 @@
 //! Reading order: [`ceremony`] (one attempt at one chunk: states, facts, next step), [`ceremony::states`] (what
 //! each state holds), [`ceremony::statement`] (what is believed of signers), [`ceremony::batch`] (one plan: chunks,
 //! next attempts), [`wallets`] (what is known of each wallet), [`journal`] (what must be durable), [`driver`] (the
-//! loop), [`route`] (a signing request and its fallback).
+//! loop), [`route`] (a signing request and its fallback), [`access`] (who may ask for what).
 
+pub mod access;
 pub mod ceremony;
 pub mod driver;
 pub mod journal;

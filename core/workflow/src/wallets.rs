@@ -11,7 +11,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::plan::Chunk;
 use perennial_model::share_set::ShareSet;
-use perennial_model::wallet::{Wallet, WalletId, WalletKey};
+use perennial_model::wallet::{TenantId, Wallet, WalletId, WalletKey};
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
@@ -202,6 +202,11 @@ impl Heads {
     /// Whether a wallet of this name exists or has a key that may still become its own.
     pub fn is_taken(&self, wallet: &WalletId) -> bool {
         self.wallets.contains_key(wallet)
+    }
+
+    /// Whose the wallet of this name is, if there is one or it has a key that may still become its own.
+    pub fn tenant(&self, wallet: &WalletId) -> Option<&TenantId> {
+        self.wallets.get(wallet).and_then(|entry| self.head(entry)).map(|head| &head.wallet().tenant)
     }
 
     /// The share set of that digest, if a plan may still name it as a parent: activated, and not replaced.

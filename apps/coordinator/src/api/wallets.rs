@@ -1,9 +1,10 @@
 //! Wallets, each with its epochs. A wallet is shown only once its first epoch is kept by all: before that, the
 //! next attempt would give it another address.
 
+use super::caller::By;
 use super::input::{Named, Parameters};
 use super::problem::Problem;
-use super::sign::{not_ready, unknown_wallet};
+use super::sign::not_there;
 use super::{Answered, AtDesk};
 use crate::view::View;
 use axum::Json;
@@ -115,14 +116,15 @@ pub struct EpochBody {
         (status = "4XX", description = "The caller's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> Answered<Wallets> {
+pub async fn list(State(desk): AtDesk, by: By, Parameters(page): Parameters<Page>) -> Answered<Wallets> {
     let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let after = page.after.unwrap_or_default();
     let heads = desk.view.heads();
-    let mut rest = heads.iter().filter(|head| head.wallet().id.as_str() > after.as_str());
+    let seen = || heads.iter().filter(|head| by.sees(&head.wallet().tenant));
+    let mut rest = seen().filter(|head| head.wallet().id.as_str() > after.as_str());
     let wallets: Vec<WalletBody> = rest.by_ref().take(limit).map(|head| written(&head)).collect();
     let next = rest.next().and(wallets.last()).map(|last| last.id.clone());
-    let total = heads.len();
+    let total = if by.sees_all() { heads.len() } else { seen().count() };
     drop(rest);
     drop(heads);
     let wallets = wallets.into_iter().map(|wallet| with_address(&desk.view, wallet)).collect();
@@ -141,12 +143,14 @@ pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> An
          content_type = "application/problem+json"),
     )
 )]
-pub async fn show(State(desk): AtDesk, Named(id): Named<WalletId>) -> Answered<WalletBody> {
-    let known = desk.view.heads().get(&id).map(|head| written(&head));
+pub async fn show(State(desk): AtDesk, by: By, Named(id): Named<WalletId>) -> Answered<WalletBody> {
+    let heads = desk.view.heads();
+    let seen = heads.get(&id).filter(|head| by.sees(&head.wallet().tenant));
+    let known = seen.map(|head| written(&head));
+    drop(heads);
     match known {
         Some(wallet) => Ok(Json(with_address(&desk.view, wallet))),
-        None if desk.view.is_being_made(&id) => Err(not_ready(id.as_str())),
-        None => Err(unknown_wallet(id.as_str())),
+        None => Err(not_there(&desk, &by, &id)),
     }
 }
 
