@@ -6,12 +6,13 @@ use perennial_model::approval::ApprovedPlan;
 use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
+use perennial_model::exposure::Copies;
 use perennial_model::governance::PersonId;
 use perennial_model::plan::{Action, Plan, PlannedWallet};
 use perennial_model::wallet::{TenantId, WalletId};
-use perennial_workflow::Heads;
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
 use perennial_workflow::wallets::HeadChange;
+use perennial_workflow::{Heads, exposure};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -126,6 +127,13 @@ impl View {
                 return Some(shown);
             }
         }
+    }
+
+    /// Where copies of a wallet's shares may be, the newest number first.
+    pub fn copies(&self, wallet: &WalletId) -> Vec<Copies> {
+        let open = self.ceremonies_now();
+        let open = open.values().filter_map(|shown| Some((shown.plan.as_deref()?, &shown.status)));
+        exposure::copies(&self.heads(), open, wallet)
     }
 
     /// Whether ceremonies go on.

@@ -11,6 +11,8 @@ mod bases;
 mod cluster;
 #[path = "live/disks.rs"]
 mod disks;
+#[path = "live/exposure.rs"]
+mod exposure;
 #[path = "shared/governance.rs"]
 mod governance;
 #[path = "live/governing.rs"]

@@ -4,8 +4,8 @@
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`approval`] (what people
 //! decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and holders publish), [`vote`],
-//! [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they say about the ledger),
-//! [`session`] and [`mail`] (how it travels).
+//! [`possession`], [`certificate`], [`receipt`] (what signers promise), [`exposure`] (where copies may be left), [`witness`]
+//! (what they say about the ledger), [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
 pub mod certificate;
@@ -15,6 +15,7 @@ pub mod derivation;
 pub mod encoding;
 pub mod epoch;
 pub mod error;
+pub mod exposure;
 pub mod governance;
 pub mod group;
 pub mod identity;

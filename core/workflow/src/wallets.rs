@@ -209,6 +209,19 @@ impl Heads {
         self.wallets.get(wallet).and_then(|entry| self.head(entry)).map(|head| &head.wallet().tenant)
     }
 
+    /// Everything of a wallet that was activated and not replaced by a Retirement, the newest first.
+    pub fn activated(&self, wallet: &WalletId) -> Vec<Served<'_>> {
+        let places = self.wallets.get(wallet).into_iter().flat_map(Entry::places);
+        let mut all: Vec<Served<'_>> = places.filter_map(|place| self.served(place)).collect();
+        all.sort_by_key(|served| std::cmp::Reverse(served.share_set.epoch));
+        all
+    }
+
+    /// Attempts of a wallet that were left and are not below a Retirement: each signer that opened one, with its number.
+    pub fn left_behind(&self, wallet: &WalletId) -> &[(Epoch, SignerId)] {
+        self.left_behind.get(wallet).map_or(&[], Vec::as_slice)
+    }
+
     /// The share set of that digest, if a plan may still name it as a parent: activated, and not replaced.
     pub fn share_set(&self, wallet: &WalletId, digest: &Digest) -> Option<&ShareSet> {
         self.parent(wallet, digest).map(|served| served.share_set)

@@ -8,6 +8,7 @@ use crate::world::now_ms;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use perennial_workflow::ceremony::status::{CeremonyStatus, Phase};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -69,6 +70,12 @@ pub async fn metrics(State(desk): AtDesk) -> Response {
     }
 }
 
+/// When the first of a ceremony's Retirements was made whose receipts are not all there.
+fn oldest_retirement(status: &CeremonyStatus) -> Option<u64> {
+    let retiring = status.attempts.iter().filter(|attempt| attempt.phase == Phase::Retiring);
+    retiring.filter_map(|attempt| attempt.entered_ms.last().map(|(_, at_ms)| *at_ms)).min()
+}
+
 fn registry(desk: &Desk) -> Registry {
     let mut registry = Registry::with_prefix("perennial");
     let figures = &desk.figures;
@@ -95,6 +102,13 @@ fn registry(desk: &Desk) -> Registry {
         stages.get_or_create(&[("stage", shown.status.stage.name().to_owned())]).inc();
     }
     registry.register("ceremonies", "Ceremonies by stage", stages);
+    let retiring =
+        desk.view.ceremonies().into_iter().filter_map(|shown| oldest_retirement(&shown.status)).min();
+    let waiting_s = retiring.map_or(0, |since_ms| now_ms().saturating_sub(since_ms) / 1000);
+    let oldest = Gauge::<i64>::default();
+    oldest.set(i64::try_from(waiting_s).unwrap_or(i64::MAX));
+    let help = "For how long the oldest Retirement has waited for receipts; 0 if none does";
+    registry.register("receipts_awaited_seconds", help, oldest);
     let (connected, seen) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
     let halted = Family::<Label, Gauge>::default();
     for signer in &desk.in_force.get().governance().signers {

@@ -1,5 +1,6 @@
 //! The loop: what it asks, what it writes down, and what is left of it after a crash.
 
+mod exposure;
 mod governing;
 mod trouble;
 
