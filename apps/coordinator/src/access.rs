@@ -284,7 +284,10 @@ impl Table {
 
     fn tell(&self, now_ms: u64) {
         let all = || self.by_token.values().chain(self.by_pin.values());
-        tracing::info!(clients = all().count(), "these may use the API");
+        match all().count() {
+            0 => tracing::warn!("nobody may use the API; `perennial-coordinator client add` adds a client"),
+            clients => tracing::info!(clients, "so many may use the API"),
+        }
         for known in all() {
             let Client { name, expires_ms, .. } = &known.client;
             if known.client.is_expired(now_ms) {
