@@ -46,6 +46,24 @@ pub struct Wallet {
     pub signers: Vec<Seat>,
     /// The epoch that signs and its parent.
     pub epochs: Vec<Epoch>,
+    /// Where copies of its shares may be; empty in a list.
+    #[serde(default)]
+    pub exposure: Vec<Exposure>,
+    /// Since when the oldest number that is not dead has a newer epoch above it, in milliseconds since 1970.
+    pub undead_since_ms: Option<u64>,
+}
+
+/// The copies of one number of a wallet.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Exposure {
+    /// The epoch or attempt, or what is below one.
+    pub number: String,
+    /// What they are worth, in words.
+    pub words: String,
+    /// The state of the key in the words of NIST SP 800-57.
+    pub key_state: String,
+    /// Where a copy may be, without a receipt.
+    pub outstanding: Vec<String>,
 }
 
 /// A signer's place in a wallet.

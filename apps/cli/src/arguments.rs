@@ -34,6 +34,10 @@ pub struct Global {
     /// Where the coordinator's API listens [default: what the cluster's settings say, else 127.0.0.1:7700]
     #[arg(long, global = true)]
     pub api: Option<SocketAddr>,
+    /// The token for the coordinator's API [default: the variable PERENNIAL_TOKEN, else operator.token in the cluster's
+    /// directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub json: bool,

@@ -1,15 +1,16 @@
 //! The coordinator's API as its client: plain HTTP on this machine, one connection kept open for each thread.
 //!
-//! It refuses addresses that other machines have, since the API has no authentication, and turns every problem
-//! document (RFC 9457) into a [`Failure`] that says who is to blame.
+//! It refuses addresses that other machines have, since whoever listens on the way would have the token, and turns every
+//! problem document (RFC 9457) into a [`Failure`] that says who is to blame.
 
 use crate::failure::{Failure, Kind};
+use crate::token::Token;
 use serde::Deserialize;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Client {
     agent: Agent,
     address: SocketAddr,
+    token: Option<Token>,
 }
 
 /// What an API says when it does not do what it was asked (RFC 9457).
@@ -35,14 +37,14 @@ struct Problem {
 }
 
 impl Client {
-    /// A client of the coordinator at this address.
+    /// A client of the coordinator at this address, with or without a token.
     ///
     /// # Errors
     /// When the address is not of this machine.
-    pub fn new(address: SocketAddr) -> Result<Self, Failure> {
+    pub fn new(address: SocketAddr, token: Option<Token>) -> Result<Self, Failure> {
         if !address.ip().is_loopback() {
             return Err(Failure::usage(
-                format!("{address} is an address of another machine, and the API has no authentication"),
+                format!("{address} is an address of another machine, and this speaks plain HTTP"),
                 "give a loopback address such as 127.0.0.1:7700, the near end of a tunnel if need be",
             ));
         }
@@ -53,12 +55,12 @@ impl Client {
             .user_agent(concat!("perennial/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(Duration::from_secs(5)))
             .build();
-        Ok(Self { agent: config.new_agent(), address })
+        Ok(Self { agent: config.new_agent(), address, token })
     }
 
     /// Another client of the same coordinator, with connections of its own.
     pub fn another(&self) -> Result<Self, Failure> {
-        Self::new(self.address)
+        Self::new(self.address, self.token.clone())
     }
 
     /// Asks for a resource: `path` begins with `/v1/`.
@@ -69,16 +71,24 @@ impl Client {
     /// Asks for a resource whose answer may be held back for `wait`.
     pub fn get_waiting(&self, path: &str, wait: Duration) -> Result<Value, Failure> {
         let request = self.agent.get(self.url(path)).config().timeout_global(Some(wait + PATIENCE)).build();
-        self.read(request.call())
+        self.read(self.show_token(request).call())
     }
 
     /// Sends a document; `key` makes a repetition harmless (the header `Idempotency-Key`).
     pub fn post(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
-        let mut request = self.agent.post(self.url(path)).config().timeout_global(Some(PATIENCE)).build();
+        let request = self.agent.post(self.url(path)).config().timeout_global(Some(PATIENCE)).build();
+        let mut request = self.show_token(request);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
         self.read(request.content_type("application/json").send(body.to_string()))
+    }
+
+    fn show_token<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("Authorization", token.header().as_str()),
+            None => request,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -144,8 +154,8 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_refused() {
-        assert!(Client::new("192.0.2.1:80".parse().expect("an address")).is_err());
-        assert!(Client::new("[::1]:80".parse().expect("an address")).is_ok());
+        assert!(Client::new("192.0.2.1:80".parse().expect("an address"), None).is_err());
+        assert!(Client::new("[::1]:80".parse().expect("an address"), None).is_ok());
     }
 
     #[test]
@@ -167,7 +177,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let failure = Client::new(address).expect("loopback").get("/v1/health").expect_err("nobody");
+        let failure = Client::new(address, None).expect("loopback").get("/v1/health").expect_err("nobody");
         assert_eq!(failure.kind, Kind::Unreachable);
     }
 }

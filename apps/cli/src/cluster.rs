@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `perennial.toml` | where the coordinator is, who starts plans and who approves them |
 //! | `governance.cbor` | who approves what, and who the signers are |
+//! | `operator.token` | with what the operator's tool comes to the coordinator's API |
 //! | `NAME.key`, `NAME.key.pub` | the approver's SSH key |
 //! | `coordinator/` | the coordinator's own directory |
 //! | `signers/NAME/` | each signer's own directory |
@@ -11,6 +12,7 @@
 //! In earnest every signer is on a machine of its own, and so are coordinator and approvers.
 
 use crate::failure::Failure;
+use crate::token::Token;
 use perennial_model::governance::history::History;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -21,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub const SETTINGS_FILE: &str = "perennial.toml";
 /// The file of the governance.
 pub const GOVERNANCE_FILE: &str = "governance.cbor";
+/// The file of the token for the API.
+pub const TOKEN_FILE: &str = "operator.token";
 /// The port of the API where nobody says otherwise.
 pub const API_PORT: u16 = 7700;
 /// The largest file of settings or governance that is read, in bytes.
@@ -81,6 +85,14 @@ impl Cluster {
     pub fn api(&self) -> SocketAddr {
         let usual = (Ipv4Addr::LOCALHOST, API_PORT).into();
         self.settings.as_ref().map_or(usual, |settings| settings.api)
+    }
+
+    /// The token for the coordinator's API: the one in that file, or else the environment's, or else the one here.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be used.
+    pub fn token(&self, named: Option<&Path>) -> Result<Option<Token>, Failure> {
+        Token::find(named, &self.directory.join(TOKEN_FILE))
     }
 
     /// The governance as it is here, checked from its first version; none if there is no file.

@@ -4,7 +4,7 @@
 //! It refuses to change a cluster that is there: governance is changed by people, not by a tool.
 
 use crate::arguments::{Global, Init};
-use crate::cluster::{API_PORT, Cluster, GOVERNANCE_FILE, SETTINGS_FILE, Settings};
+use crate::cluster::{API_PORT, Cluster, GOVERNANCE_FILE, SETTINGS_FILE, Settings, TOKEN_FILE};
 use crate::failure::Failure;
 use crate::key_file::{ApproverKey, write_new};
 use crate::operator::{Form, print};
@@ -66,6 +66,7 @@ pub fn run(global: &Global, arguments: &Init) -> Result<(), Failure> {
         let value = json!({
             "directory": cluster.directory, "api": new.api, "mail": new.mail, "signers": signers,
             "threshold": new.threshold, "approver": new.approver.as_str(), "governance": governance,
+            "token_file": cluster.directory.join(TOKEN_FILE),
         });
         print(&format!("{value}\n"));
     } else {
@@ -165,6 +166,7 @@ pub fn make(directory: &Path, new: &NewCluster) -> Result<Cluster, Failure> {
     let cluster = Cluster { directory: directory.clone(), settings: Some(settings.clone()) };
     let key = ApproverKey::create(&directory.join(key_name), new.approver.as_str())?;
     let coordinator = init_coordinator(&cluster, new)?;
+    add_operator(&cluster)?;
     let signers = names
         .iter()
         .map(|name| init_signer(&cluster, name, new.mail, &coordinator.pin))
@@ -213,6 +215,15 @@ fn init_coordinator(cluster: &Cluster, new: &NewCluster) -> Result<SaidCoordinat
         mail.as_ref(),
     ];
     read_said("perennial-coordinator", &run_program("perennial-coordinator", &arguments)?)
+}
+
+/// Makes the operator a client of the API who may do everything, with a token here.
+fn add_operator(cluster: &Cluster) -> Result<(), Failure> {
+    let (place, token) = (cluster.coordinator(), cluster.directory.join(TOKEN_FILE));
+    let words = ["client", "add", "operator", "--scopes", "read,submit,sign,audit", "--tenants", "*"];
+    let words = words.iter().map(AsRef::as_ref);
+    let files: [&OsStr; 4] = ["--dir".as_ref(), place.as_ref(), "--token-file".as_ref(), token.as_ref()];
+    run_program("perennial-coordinator", &words.chain(files).collect::<Vec<&OsStr>>()).map(drop)
 }
 
 fn init_signer(

@@ -44,19 +44,8 @@ impl ApproverKey {
     /// # Errors
     /// When the file is not there, is open to others, or holds no usable key.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|e| Failure::file("open", path, &e))?;
-        let mode = file.metadata().map_err(|e| Failure::file("inspect", path, &e))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(Failure::local(
-                format!("{} is open to others (mode {:04o})", path.display(), mode & 0o7777),
-                format!(
-                    "chmod 600 {}; if somebody may have read it, have governance name a new key",
-                    path.display()
-                ),
-            ));
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| Failure::file("read", path, &e))?;
+        let wide = "chmod 600 the file; if somebody may have read it, have governance name a new key";
+        let text = read_private(path, FILE_BYTES_MAX, wide)?;
         let key = PrivateKey::from_openssh(text.as_bytes()).map_err(|e| unusable(path, e))?;
         if key.is_encrypted() {
             return Err(Failure::local(
@@ -120,6 +109,19 @@ impl ApproverKey {
             self.0.sign(NAMESPACE, HashAlg::Sha512, signed_line(digest).as_bytes()).map_err(failed)?;
         signature.to_pem(LineEnding::LF).map_err(failed)
     }
+}
+
+/// Reads a secret from a file that nobody else may read; `wide` is what to do if somebody may.
+pub fn read_private(path: &Path, bytes_max: u64, wide: &str) -> Result<Zeroizing<String>, Failure> {
+    let file = File::open(path).map_err(|e| Failure::file("open", path, &e))?;
+    let mode = file.metadata().map_err(|e| Failure::file("inspect", path, &e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let what = format!("{} is open to others (mode {:04o})", path.display(), mode & 0o7777);
+        return Err(Failure::local(what, wide));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(bytes_max).read_to_string(&mut text).map_err(|e| Failure::file("read", path, &e))?;
+    Ok(text)
 }
 
 /// Writes a file that must not be there yet.

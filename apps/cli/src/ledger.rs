@@ -38,6 +38,7 @@ struct Shown {
 #[derive(Debug, Deserialize)]
 struct Page {
     size: u64,
+    next: u64,
     entries: Vec<Line>,
 }
 
@@ -68,12 +69,11 @@ fn tail(operator: &Operator, follow: bool, from: Option<u64>) -> Result<(), Fail
         for line in &page.entries {
             let (bytes, entry) = line.read()?;
             show(operator.form, line.index, &bytes, &entry);
-            next = line.index + 1;
         }
-        match (page.entries.is_empty(), follow) {
+        match (page.next == next, follow) {
             (true, false) => return Ok(()),
             (true, true) => std::thread::sleep(LOOK),
-            (false, _) => {}
+            (false, _) => next = page.next,
         }
     }
 }

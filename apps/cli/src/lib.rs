@@ -27,6 +27,7 @@ mod sign;
 mod signer;
 mod table;
 mod times;
+mod token;
 mod transfer;
 mod wallet;
 

@@ -31,7 +31,8 @@ impl Operator {
     /// What the options say, over what the directory's settings say.
     pub fn new(global: &Global) -> Result<Self, Failure> {
         let cluster = Cluster::open(global.dir.as_deref().unwrap_or(Path::new(".")))?;
-        let client = Client::new(global.api.unwrap_or_else(|| cluster.api()))?;
+        let token = cluster.token(global.token_file.as_deref())?;
+        let client = Client::new(global.api.unwrap_or_else(|| cluster.api()), token)?;
         Ok(Self { cluster, client, form: Form::of(global) })
     }
 

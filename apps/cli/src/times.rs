@@ -27,7 +27,8 @@ pub fn length(text: &str) -> Result<u64, Failure> {
 /// A length of time as it is written: in the largest unit that fits evenly.
 pub fn written(length_ms: u64) -> String {
     let units = [(24 * 60 * MINUTE_MS, "d"), (60 * MINUTE_MS, "h"), (MINUTE_MS, "m"), (1_000, "s")];
-    let fitting = units.iter().find(|(unit_ms, _)| length_ms >= *unit_ms && length_ms.is_multiple_of(*unit_ms));
+    let fitting =
+        units.iter().find(|(unit_ms, _)| length_ms >= *unit_ms && length_ms.is_multiple_of(*unit_ms));
     fitting.map_or_else(
         || format!("{:.1}h", length_ms as f64 / (60 * MINUTE_MS) as f64),
         |(unit_ms, unit)| format!("{}{unit}", length_ms / unit_ms),

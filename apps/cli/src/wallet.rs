@@ -6,6 +6,7 @@ use crate::client::understood;
 use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::plans::{propose, with_terms};
+use crate::rendering::seconds;
 use crate::table::{Side, Table};
 use perennial_model::wallet::{Chain, WalletId};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ pub fn run(operator: &Operator, command: &arguments::Wallet) -> Result<(), Failu
         }
         arguments::Wallet::Show { name } => {
             let answer = operator.client.get(&format!("/v1/wallets/{name}"))?;
-            operator.answer(&shown(&understood(answer.clone())?), &answer);
+            operator.answer(&shown(&understood(answer.clone())?, now_ms()), &answer);
             Ok(())
         }
     }
@@ -81,22 +82,49 @@ fn names(wallet: &Wallet) -> String {
     wallet.signers.iter().map(|seat| seat.signer.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn shown(wallet: &Wallet) -> String {
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where copies may be, and for how long the oldest that should be gone is not.
+fn exposed(wallet: &Wallet, now_ms: u64) -> String {
+    let mut table = Table::new([
+        ("copies of", Side::Left),
+        ("exposure", Side::Left),
+        ("key state", Side::Left),
+        ("without receipt", Side::Left),
+    ]);
+    for row in &wallet.exposure {
+        let places = if row.outstanding.is_empty() { "-".to_owned() } else { row.outstanding.join(" ") };
+        table.row([row.number.clone(), row.words.clone(), row.key_state.clone(), places]);
+    }
+    let age = match wallet.undead_since_ms {
+        None => "nothing older is left, by the receipts of all who had it".to_owned(),
+        Some(since_ms) => {
+            format!("the oldest that is left is out of date for {}", seconds(now_ms.saturating_sub(since_ms)))
+        }
+    };
+    format!("\n{}{age}\n", table.text(0))
+}
+
+fn shown(wallet: &Wallet, now_ms: u64) -> String {
     let standing = |state: &str| match state {
         "active" => "in use, not yet kept by all its signers".to_owned(),
-        "retired" => "in use, kept by all its signers; everything older is erased".to_owned(),
+        "retired" => "in use, kept by all its signers".to_owned(),
         "parent" => "still held, to fall back on".to_owned(),
         other => other.to_owned(),
     };
     let epochs = wallet.epochs.iter().map(|epoch| format!("{} {}", epoch.epoch, standing(&epoch.state)));
     let address = wallet.address.as_deref().unwrap_or("(its key is damaged)");
     format!(
-        "wallet   {}\nchain    {}, signs with {}\naddress  {address}\nepoch    {}\nsigners  any {} of {}\n",
+        "wallet   {}\nchain    {}, signs with {}\naddress  {address}\nepoch    {}\nsigners  any {} of {}\n{}",
         wallet.id,
         wallet.chain,
         wallet.scheme,
         epochs.collect::<Vec<_>>().join("\n         "),
         wallet.threshold,
-        names(wallet)
+        names(wallet),
+        exposed(wallet, now_ms)
     )
 }

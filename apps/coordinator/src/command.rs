@@ -2,12 +2,14 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | ended by SIGINT or SIGTERM, or `init` is done |
+//! | 0 | ended by SIGINT or SIGTERM, or `init` or `client` is done |
 //! | 1 | failed while it ran |
 //! | 2 | the command line is wrong |
 //! | 3 | configuration, governance, identity or directory cannot be used |
 //! | 4 | cannot listen on an address |
 //! | 5 | a store cannot be used |
+
+mod clients;
 
 use crate::ceremonies::CeremoniesError;
 use crate::config::Config;
@@ -15,6 +17,7 @@ use crate::directory::Directory;
 use crate::process;
 use crate::run::{RunError, run};
 use clap::{Parser, Subcommand};
+use clients::ClientCommand;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +40,7 @@ enum Command {
         /// The coordinator's directory.
         #[arg(long)]
         dir: PathBuf,
-        /// Where the API will listen (loopback).
+        /// Where the API will listen (loopback, without TLS).
         #[arg(long)]
         api_address: Option<SocketAddr>,
         /// Where signers will fetch and post mail (loopback).
@@ -47,6 +50,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Who may use the API. A running daemon takes a change over at once.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Runs the daemon until SIGINT or SIGTERM.
     Run {
         /// The coordinator's directory.
@@ -68,6 +74,7 @@ pub fn main() -> ExitCode {
             };
             init(&dir, &config, json)
         }
+        Command::Client(command) => clients::run(&command),
         Command::Run { dir } => start(&dir),
     };
     match outcome {
@@ -131,7 +138,7 @@ fn start(dir: &std::path::Path) -> anyhow::Result<()> {
 
 fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Directory(_) | RunError::SharedPin(_)) => 3,
+        Some(RunError::Directory(_) | RunError::SharedPin(_) | RunError::Clients(_) | RunError::Tls(_)) => 3,
         Some(RunError::Ceremonies(CeremoniesError::Open(error))) if error.is_about_governance() => 3,
         Some(RunError::Listen(_)) => 4,
         Some(RunError::Store(_) | RunError::Ceremonies(_)) => 5,

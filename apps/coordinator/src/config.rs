@@ -1,8 +1,8 @@
 //! What may be tuned: `coordinator.toml`, read once at the start and printed then.
 //!
 //! What is trusted is not in here: the governance document and the identity keys have files of their own
-//! (`directory.rs`). Refuses keys that it does not know, addresses that other machines can reach, and numbers
-//! outside of their limits.
+//! (`directory.rs`). Refuses keys that it does not know, addresses that other machines can reach (for the API: without
+//! TLS), and numbers outside of their limits.
 
 use perennial_model::plan::CHUNK_WALLETS_MAX;
 use perennial_model::session::SESSION_MS_MAX;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the API listens. Loopback only, as long as the API has no authentication. Port 0 takes any.
+    /// Where the API listens. Loopback only, unless `tls` is configured. Port 0 takes any.
     pub api_address: SocketAddr,
     /// Where signers fetch and post mail. Loopback only. Port 0 takes any.
     pub mail_address: SocketAddr,
@@ -26,6 +26,63 @@ pub struct Config {
     pub ceremonies: Ceremonies,
     /// Signing requests.
     pub signing: Signing,
+    /// How often the API may be asked, and who sees its figures.
+    pub access: Access,
+    /// With what the API proves who it is; without it, it speaks plain HTTP to this machine alone.
+    pub tls: Option<Tls>,
+}
+
+/// How often the API may be asked, and who sees its figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    /// How many requests a second one client may make in the long run, where `clients.toml` says nothing else.
+    pub requests_per_second: u32,
+    /// How many it may make at once after a pause.
+    pub burst: u32,
+    /// How many requests a minute from one address are told why they are not let in. Those who show the right token
+    /// or certificate are let in all the same.
+    pub failures_per_minute: u32,
+    /// The most connections at a time.
+    pub connections: usize,
+    /// Who may read `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// Who may read the figures at `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metrics {
+    /// Nobody: there are none.
+    Closed,
+    /// Clients that may see what there is of every tenant.
+    Clients,
+    /// Whoever reaches the address.
+    Anybody,
+}
+
+/// With what the API proves who it is (TLS 1.3). Paths are from the coordinator's directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those that vouch for it, in PEM.
+    pub certificate: PathBuf,
+    /// Its key, in PEM.
+    pub key: PathBuf,
+    /// Whether clients are asked for certificates. None has to show one: a token will do.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether clients are asked for certificates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificates {
+    /// They are; `clients.toml` names them by their pins.
+    #[default]
+    Asked,
+    /// They are not.
+    NotAsked,
 }
 
 /// How ceremonies are run. Times are in milliseconds.
@@ -68,6 +125,8 @@ pub struct Signing {
 const TIME_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// The most requests, attempts or sessions that can be allowed at a time.
 const IN_FLIGHT_MAX: usize = 10_000;
+/// The highest rate that can be set.
+const RATE_MAX: u64 = 1_000_000;
 
 impl Default for Config {
     fn default() -> Self {
@@ -77,6 +136,20 @@ impl Default for Config {
             log: "info".into(),
             ceremonies: Ceremonies::default(),
             signing: Signing::default(),
+            access: Access::default(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 500,
+            burst: 1_000,
+            failures_per_minute: 60,
+            connections: 1_024,
+            metrics: Metrics::Clients,
         }
     }
 }
@@ -193,7 +266,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Refused`].
     pub fn check(&self) -> Result<(), ConfigError> {
-        loopback("api_address", self.api_address, "the API has no authentication yet")?;
+        if self.tls.is_none() {
+            let why = "without [tls] the API speaks plain HTTP, and whoever listens on the way would have the tokens";
+            loopback("api_address", self.api_address, why)?;
+        }
         loopback("mail_address", self.mail_address, "signers elsewhere need a forwarder that you trust")?;
         let Ceremonies { chunk_wallets, attempts_in_flight, sessions_in_flight, session_ms, .. } =
             self.ceremonies;
@@ -203,8 +279,16 @@ impl Config {
             ("ceremonies.attempts_in_flight", attempts_in_flight),
             ("ceremonies.sessions_in_flight", sessions_in_flight),
             ("signing.requests_in_flight", self.signing.requests_in_flight),
+            ("access.connections", self.access.connections),
         ] {
             within(key, number as u64, 1, IN_FLIGHT_MAX as u64)?;
+        }
+        for (key, number) in [
+            ("access.requests_per_second", self.access.requests_per_second),
+            ("access.burst", self.access.burst),
+            ("access.failures_per_minute", self.access.failures_per_minute),
+        ] {
+            within(key, number.into(), 1, RATE_MAX)?;
         }
         for (key, time_ms) in [
             ("ceremonies.opening_patience_ms", self.ceremonies.opening_patience_ms),
@@ -222,7 +306,8 @@ impl Config {
 
 const HEADER: &str = "\
 # What may be tuned. What is trusted stands elsewhere: governance.cbor, identity/ and ledger.key.
-# Times are in milliseconds. Both addresses must be loopback addresses; port 0 takes any free port.
+# Times are in milliseconds. mail_address must be a loopback address, and api_address too unless there is a [tls]
+# section with certificate and key; port 0 takes any free port.
 # A key that is left out has the value below; a key that is not known is refused.
 
 ";
@@ -272,6 +357,16 @@ mod tests {
     }
 
     #[test]
+    fn with_a_certificate_the_api_may_be_reached_by_others_and_the_mail_still_not() {
+        let tls = "[tls]\ncertificate = \"api.crt\"\nkey = \"api.key\"\n";
+        let config = read(&format!("api_address = \"192.0.2.1:7700\"\n{tls}")).expect("read");
+        let tls_read = config.tls.as_ref().expect("there");
+        assert_eq!(tls_read.client_certificates, ClientCertificates::Asked);
+        assert_eq!(toml::from_str::<Config>(&config.to_toml()).expect("read again"), config);
+        assert!(read(&format!("mail_address = \"192.0.2.1:7700\"\n{tls}")).is_err());
+    }
+
+    #[test]
     fn an_unknown_key_and_a_number_outside_of_its_limits_are_refused() {
         for text in [
             "apiaddress = \"127.0.0.1:1\"",
@@ -282,6 +377,11 @@ mod tests {
             "[ceremonies]\nchunk_wallets = 257",
             "[ceremonies]\npatience_ms = 99999999999",
             "[ceremonies]\nsession_ms = -1",
+            "[access]\nrequests_per_second = 0",
+            "[access]\nconnections = 0",
+            "[access]\nmetrics = \"open\"",
+            "[tls]\ncertificate = \"api.crt\"",
+            "[tls]\ncertificate = \"a\"\nkey = \"b\"\nclient_certificates = false",
             "api_address = 7",
             "api_address = ",
         ] {

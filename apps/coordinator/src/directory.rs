@@ -6,6 +6,7 @@
 //! | `governance.cbor` | who approves what, and who the signers are; written by whoever governs, trusted as it is |
 //! | `identity/` | who this coordinator is to signers |
 //! | `ledger.key` | signs checkpoints of the ledger |
+//! | `clients.toml` | who may use the API (`access/file.rs`), with a `.lock` for those who change it |
 //! | `ceremonies.db` | facts, summaries and notes (SQLite, with its `-wal` and `-shm` beside it) |
 //! | `ledger.db` | the Merkle log and the released signatures (SQLite as well) |
 //! | `listening.toml` | where the running daemon listens; written anew at each start |
@@ -154,6 +155,11 @@ impl Directory {
     /// `ledger.db`
     pub fn ledger_file(&self) -> PathBuf {
         self.path.join("ledger.db")
+    }
+
+    /// `clients.toml`
+    pub fn clients_file(&self) -> PathBuf {
+        self.path.join("clients.toml")
     }
 
     /// Reads the configuration.

@@ -27,6 +27,7 @@ use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::session::SessionReport;
 use perennial_workflow::Heads;
+use perennial_workflow::access::Client;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc};
@@ -147,15 +148,23 @@ impl Gateway {
         }
     }
 
-    /// Signs, or finds out that the same request was signed before.
+    /// Signs for a client, or finds out that the same request was signed before. A wallet that does not exist for the
+    /// client is unknown.
     ///
     /// # Errors
     /// [`SignError`] with whom to blame.
-    pub async fn sign(&self, order: SigningOrder, key: Option<IdempotencyKey>) -> Result<Answer, SignError> {
+    pub async fn sign(
+        &self,
+        client: &Client,
+        order: SigningOrder,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Answer, SignError> {
         let known = locked(&self.shared.heads)
             .get(&order.wallet)
+            .filter(|head| client.sees(&head.wallet().tenant))
             .map(|head| (head.wallet().clone(), head.key().clone()));
         let (wallet, wallet_key) = known.ok_or_else(|| SignError::UnknownWallet(order.wallet.to_string()))?;
+        let key = key.map(|key| key.of(&wallet.tenant));
         let prepared = order.prepare(wallet, wallet_key)?;
         let gateway = self.clone();
         // A task of its own: it goes on when its caller goes away.

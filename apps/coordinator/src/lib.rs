@@ -2,9 +2,11 @@
 //!
 //! Reading order: [`run`] (threads, and how they hang together), [`ceremonies`] (the loop that runs ceremonies) on
 //! [`journal`] and [`world`], [`post`] (mail that came) on [`mailbox`], [`gateway`] (signing requests) on
-//! [`ledger`], [`view`] and [`api`] (what is shown and asked), [`evidence`] (what auditors get), [`store`] (the files underneath), [`directory`] and
+//! [`ledger`], [`view`] and [`api`] (what is shown and asked) behind [`access`] (by whom), [`evidence`] (what auditors
+//! get), [`store`] (the files underneath), [`directory`] and
 //! [`config`] (what is trusted, and what is tuned).
 
+pub mod access;
 pub mod api;
 pub mod ceremonies;
 pub mod command;

@@ -10,12 +10,17 @@
 //!
 //! Nothing on the way of a signature waits for a thread of low priority or for a lock that one holds.
 
+use crate::access::Access;
+use crate::access::file::FileError;
+use crate::api::door::Door;
+use crate::api::tls::{TlsError, server_config};
 use crate::api::{self, Desk};
 use crate::ceremonies::{Ceremonies, CeremoniesError, CeremoniesThread, Parts};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
 use crate::evidence::Evidence;
 use crate::gateway::Gateway;
+use crate::identity::Pin;
 use crate::ledger::witnesses::Witnesses;
 use crate::ledger::{Ledger, LedgerReader};
 use crate::mailbox::{
@@ -25,15 +30,16 @@ use crate::plan_reader::PlanReader;
 use crate::post::{self, Outbox, TakeReplies};
 use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
-use crate::trusted::InForce;
+use crate::trusted::{InForce, Trusted};
 use crate::view::View;
 use crate::world::now_ms;
-use axum::serve::ListenerExt;
 use perennial_model::committee::SignerId;
 use perennial_model::mail::Reply;
-use std::net::{SocketAddr, TcpListener};
+use rustls::ServerConfig;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -62,6 +68,12 @@ pub enum RunError {
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file of clients.
+    #[error(transparent)]
+    Clients(#[from] FileError),
+    /// The API's certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Ceremonies.
     #[error(transparent)]
     Ceremonies(#[from] CeremoniesError),
@@ -88,10 +100,9 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let ledger_key = Arc::new(directory.ledger_key()?);
     let tls = ServerTls::new(&identity, &trusted.pins())?;
     let mail_listener = LoopbackListener::bind(config.mail_address)?;
-    let api_listener = listen(config.api_address)?;
+    let (access, api_tls, api_listener) = open_api(directory, config, started_ms)?;
     let (api_address, mail_address) = (api_listener.local_addr()?, mail_listener.address());
-    let (version, signers) = (trusted.governance().version, trusted.governance().signers.len());
-    tracing::info!(governance = %trusted.digest(), version, signers, %pin, "this is trusted, and the pin is ours");
+    tell_trusted(&trusted, &pin);
 
     let elsewhere = start_elsewhere()?;
     let ledger_file = StoreFile::new(directory.ledger_file());
@@ -123,7 +134,6 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     tokio::spawn(gateway.clone().follow(heard_news));
     elsewhere.spawn(ledger_file.clone().keep_log_short());
     elsewhere.spawn(ceremonies_file.clone().keep_log_short());
-
     let (stop, stopping) = watch::channel(Stop::No);
     let (incoming, waiting) = mpsc::channel(INCOMING_MAX);
     let mail = tokio::spawn(serve(mail_listener, tls, mailbox, incoming, stopped(stopping.clone())));
@@ -137,6 +147,9 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         ledger,
         entries: Arc::new(reader()),
         plans: Arc::new(PlanReader::new(ceremonies_file)),
+        tenants: Arc::default(),
+        access,
+        figures: Arc::default(),
         witnesses,
         ledger_key,
         in_force,
@@ -144,10 +157,10 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
         outbox,
         started_ms,
     };
-    let api = tokio::spawn(serve_api(api_listener, desk, elsewhere, stopping)?);
+    let router = api::router(desk, elsewhere, config.access.metrics);
+    let api = tokio::spawn(Door::new(router, api_tls, &config.access).serve(api_listener, stopping));
     directory.write_listening(api_address, mail_address)?;
-    let took_ms = now_ms().saturating_sub(started_ms);
-    tracing::info!("ready after {took_ms} ms: API at http://{api_address}, mail at {mail_address}");
+    tell_ready(config, api_address, mail_address, started_ms);
     until_stopped(Running { stop, mail, api, ledger_writer, ceremonies, ceremonies_thread }).await
 }
 
@@ -164,6 +177,17 @@ async fn keep_evidence(
     let (follower, ledger) = (Arc::clone(&evidence), ledger.clone());
     elsewhere.spawn(async move { follower.index().follow(&ledger).await });
     Ok(evidence)
+}
+
+fn tell_trusted(trusted: &Trusted, pin: &Pin) {
+    let (version, signers) = (trusted.governance().version, trusted.governance().signers.len());
+    tracing::info!(governance = %trusted.digest(), version, signers, %pin, "this is trusted, and the pin is ours");
+}
+
+fn tell_ready(config: &Config, api: SocketAddr, mail: SocketAddr, started_ms: u64) {
+    let took_ms = now_ms().saturating_sub(started_ms);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    tracing::info!("ready after {took_ms} ms: API at {scheme}://{api}, mail at {mail}");
 }
 
 /// Hands replies to those whom they concern.
@@ -192,7 +216,7 @@ enum Stop {
 struct Running {
     stop: watch::Sender<Stop>,
     mail: JoinHandle<Result<(), ServeError>>,
-    api: JoinHandle<std::io::Result<()>>,
+    api: JoinHandle<()>,
     ledger_writer: JoinHandle<Result<(), StoreError>>,
     ceremonies: Ceremonies,
     ceremonies_thread: CeremoniesThread,
@@ -206,7 +230,7 @@ async fn until_stopped(running: Running) -> Result<(), RunError> {
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("told to end"),
         ended = &mut mail => return Err(early(ended)),
-        ended = &mut api => return Err(early(ended)),
+        ended = &mut api => return Err(early(ended.map(Ok::<_, RunError>))),
         ended = &mut ledger_writer => return Err(early(ended)),
         () = ceremonies_thread.ended() => return Err(ceremonies_thread.reason().into()),
     }
@@ -240,30 +264,22 @@ async fn stopped(mut stopping: watch::Receiver<Stop>) {
     let _ = stopping.wait_for(|stop| *stop == Stop::Yes).await;
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    if !address.ip().is_loopback() {
-        return Err(ListenError::NotLoopback(address));
-    }
-    let system = |source| ListenError::System { address, source };
-    let listener = TcpListener::bind(address).map_err(system)?;
-    listener.set_nonblocking(true).map_err(system)?;
-    Ok(listener)
+/// What the API listens with. Whether others may reach the address is decided by [`Config::check`].
+fn open_api(
+    directory: &Directory,
+    config: &Config,
+    now_ms: u64,
+) -> Result<(Access, Option<ServerConfig>, TcpListener), RunError> {
+    let access = Access::open(directory.clients_file(), &config.access, now_ms)?;
+    let tls = config.tls.as_ref().map(|tls| server_config(tls, directory.path())).transpose()?;
+    Ok((access, tls, listen(config.api_address)?))
 }
 
-fn serve_api(
-    listener: TcpListener,
-    desk: Desk,
-    elsewhere: Handle,
-    stopping: watch::Receiver<Stop>,
-) -> std::io::Result<impl Future<Output = std::io::Result<()>> + Send> {
-    let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|stream| {
-        // Without it a small answer may wait 40 ms for the acknowledgement of the one before.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("a connection of the API goes without TCP_NODELAY: {error}");
-        }
-    });
-    let router = api::router(desk, elsewhere);
-    Ok(axum::serve(listener, router).with_graceful_shutdown(stopped(stopping)).into_future())
+fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let system = |source| ListenError::System { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(system)?;
+    listener.set_nonblocking(true).map_err(system)?;
+    TcpListener::from_std(listener).map_err(system)
 }
 
 /// A thread for everything that can wait, and the way to give it something to do. It ends with the process.

@@ -6,15 +6,16 @@ use perennial_model::approval::ApprovedPlan;
 use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
+use perennial_model::exposure::Copies;
 use perennial_model::governance::PersonId;
 use perennial_model::mandate::ApprovedMandate;
 use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::{Action, Plan, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{TenantId, WalletId};
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
 use perennial_workflow::driver::MandateState;
 use perennial_workflow::wallets::HeadChange;
-use perennial_workflow::{Driver, Heads, World};
+use perennial_workflow::{Driver, Heads, World, exposure};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -163,15 +164,26 @@ impl View {
         }
     }
 
+    /// Where copies of a wallet's shares may be, the newest number first.
+    pub fn copies(&self, wallet: &WalletId) -> Vec<Copies> {
+        let open = self.ceremonies_now();
+        let open = open.values().filter_map(|shown| Some((shown.plan.as_deref()?, &shown.status)));
+        exposure::copies(&self.heads(), open, wallet)
+    }
+
     /// Whether ceremonies go on.
     pub fn running(&self) -> Running {
         self.running.borrow().clone()
     }
 
-    /// Whether a ceremony that is not over will make a wallet of this name.
-    pub fn is_being_made(&self, wallet: &WalletId) -> bool {
-        self.heads().is_taken(wallet)
-            || self.open_plans().any(|plan| plan.action == Action::Create && names(&plan, wallet))
+    /// For whom a ceremony that is not over will make a wallet of this name; none if there is none.
+    pub fn is_being_made_for(&self, wallet: &WalletId) -> Option<TenantId> {
+        if let Some(tenant) = self.heads().tenant(wallet) {
+            return Some(tenant.clone());
+        }
+        let mut plans = self.open_plans();
+        let making = plans.find(|plan| plan.action == Action::Create && names(plan, wallet));
+        making.map(|plan| plan.tenant.clone())
     }
 
     /// A rank above every rank that was ever approved for one of these wallets. A ceremony in which no attempt

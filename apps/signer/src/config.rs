@@ -52,6 +52,8 @@ pub struct Tune {
     pub records_cache_mib: usize,
     /// Whether ceremonies run only where nothing else on the machine wants to.
     pub ceremonies_yield: bool,
+    /// After how many hours of holding an epoch below what it signs under the signer warns.
+    pub old_epoch_hours: u64,
 }
 
 impl Default for Tune {
@@ -61,6 +63,7 @@ impl Default for Tune {
             tick_ms: TICK_MS,
             records_cache_mib: RECORDS_CACHE_MIB,
             ceremonies_yield: false,
+            old_epoch_hours: OLD_EPOCH_HOURS,
         }
     }
 }
@@ -71,6 +74,10 @@ const TICK_MS_MAX: u64 = 200;
 /// The usual cache of the records, in MiB, and the largest.
 const RECORDS_CACHE_MIB: usize = 16;
 const RECORDS_CACHE_MIB_MAX: usize = 1024;
+
+/// After how long an old epoch is warned about, usually, and at the longest: a year.
+const OLD_EPOCH_HOURS: u64 = 24;
+const OLD_EPOCH_HOURS_MAX: u64 = 365 * 24;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +130,7 @@ struct WrittenTune {
     tick_ms: Option<u64>,
     records_cache_mib: Option<usize>,
     ceremonies_yield: Option<bool>,
+    old_epoch_hours: Option<u64>,
 }
 
 /// The name that a directory was made for, without asking whether the rest of the file is complete.
@@ -193,15 +201,17 @@ pub fn template(signer: &SignerId, coordinator: Option<SocketAddr>, pin: Option<
          # What may be tuned. These are the usual values.\n\
          [tune]\n#log = \"info\"\n#tick_ms = {TICK_MS}\n#records_cache_mib = {RECORDS_CACHE_MIB}\n\
          # On a machine that has nothing to do but sign: refreshes disturb signing less, and wait for as long as the\n\
-         # processors are busy.\n#ceremonies_yield = false\n"
+         # processors are busy.\n#ceremonies_yield = false\n\
+         # After so long an epoch that should be erased by now is warned about, whatever the coordinator says.\n\
+         #old_epoch_hours = {OLD_EPOCH_HOURS}\n"
     )
 }
 
 impl fmt::Display for Tune {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { log, tick_ms, records_cache_mib, ceremonies_yield } = self;
+        let Self { log, tick_ms, records_cache_mib, ceremonies_yield, old_epoch_hours } = self;
         write!(f, "log {log}, tick_ms {tick_ms}, records_cache_mib {records_cache_mib}")?;
-        write!(f, ", ceremonies_yield {ceremonies_yield}")
+        write!(f, ", ceremonies_yield {ceremonies_yield}, old_epoch_hours {old_epoch_hours}")
     }
 }
 
@@ -235,7 +245,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Written, Tune), ConfigError> {
         return Err(setting(format!("key `tune.records_cache_mib` is from 1 to {RECORDS_CACHE_MIB_MAX}")));
     }
     let ceremonies_yield = tune.ceremonies_yield.unwrap_or(usual.ceremonies_yield);
-    let tune = Tune { log, tick_ms, records_cache_mib, ceremonies_yield };
+    let old_epoch_hours = tune.old_epoch_hours.unwrap_or(usual.old_epoch_hours);
+    if !(1..=OLD_EPOCH_HOURS_MAX).contains(&old_epoch_hours) {
+        return Err(setting(format!("key `tune.old_epoch_hours` is from 1 to {OLD_EPOCH_HOURS_MAX}")));
+    }
+    let tune = Tune { log, tick_ms, records_cache_mib, ceremonies_yield, old_epoch_hours };
     Ok((written, tune))
 }
 
@@ -283,6 +297,8 @@ mod tests {
             ("tick_ms = 201", "from 1 to 200"),
             ("records_cache_mib = 0", "from 1 to 1024"),
             ("ceremonies_yield = 1", "boolean"),
+            ("old_epoch_hours = 0", "from 1 to 8760"),
+            ("old_epoch_hours = 8761", "from 1 to 8760"),
         ] {
             let text = refusal(&format!("{GOOD}[tune]\n{line}\n"));
             assert!(text.contains(words), "{text}");

@@ -5,6 +5,7 @@
 //! waits for one answer only: that no session runs any more under epochs that it is about to erase. The signing
 //! lane never waits for the ceremony lane.
 
+mod ages;
 mod ceremony;
 mod post;
 mod signing;
@@ -19,6 +20,7 @@ use crate::priority::ceremonies_yield_to_all;
 use crate::private_file::{PrivateFileError, check_directory};
 use crate::process::{DirectoryLock, LockError, end_now};
 use crate::store::{self, Owner, StoreRefused, Stores};
+use ages::Ages;
 use ceremony::{CeremonyEvent, CeremonyLane, DeskHandle};
 use perennial_custody::governing::recorded_governance;
 use perennial_custody::keeper::{Keeper, LoadFailed, Own};
@@ -227,6 +229,7 @@ impl Running {
             urgent,
             stop: Arc::clone(&stop),
             tick,
+            ages: Ages::new(config.tune.old_epoch_hours),
         };
         ceremony.post.send(saved.mail);
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());

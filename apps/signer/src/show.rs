@@ -1,11 +1,13 @@
 //! Tells what a stopped signer holds, from a copy of its records in memory: wallets, epochs, states. It opens no
 //! share, needs no key, and changes nothing.
 
+use crate::clock::Clock;
 use crate::keys::identity_digits;
 use crate::private_file::check_directory;
 use crate::process::DirectoryLock;
 use crate::run::StartError;
 use crate::store::{self, Look, StoreRefused};
+use perennial_custody::exposure::{self, Undead};
 use perennial_custody::keeper::LoadFailed;
 use perennial_custody::keyslots::SlotBytes;
 use perennial_custody::record::{ChunkRecord, ChunkState, WalletRecord};
@@ -89,6 +91,10 @@ fn read(look: &Look) -> Result<Holdings, StartError> {
 }
 
 impl Holdings {
+    fn oldest_undead(&self) -> Option<Undead> {
+        exposure::oldest(self.wallets.values(), |chunk| self.chunks.get(chunk))
+    }
+
     fn state(&self, chunk: &Chunk) -> Option<ChunkState> {
         self.chunks.get(chunk).map(|record| record.state)
     }
@@ -108,6 +114,15 @@ fn numbers(epoch: Epoch) -> Value {
 
 fn used(slots: &[SlotBytes]) -> usize {
     slots.iter().filter(|slot| **slot != SlotBytes::EMPTY).count()
+}
+
+fn undead(oldest: &Undead) -> Value {
+    json!({
+        "wallet": oldest.wallet.as_str(),
+        "epoch": numbers(oldest.epoch),
+        "since_ms": oldest.since_ms,
+        "age_ms": Clock::default().now_ms().saturating_sub(oldest.since_ms),
+    })
 }
 
 fn as_json(look: &Look, holdings: &Holdings) -> Value {
@@ -165,6 +180,7 @@ fn as_json(look: &Look, holdings: &Holdings) -> Value {
         "slots": { "used": used(&look.slots), "size": look.slots.len() },
         "banned": holdings.banned,
         "sessions": holdings.sessions,
+        "oldest_undead": holdings.oldest_undead().as_ref().map(undead),
         "checkpoint": holdings.ledger.checkpoint.as_ref().map(|held| note(&held.note)),
         "halted": halt(&holdings.ledger).map(|(reason, alarm)| json!({
             "reason": reason,
@@ -207,6 +223,13 @@ fn as_text(look: &Look, holdings: &Holdings) -> String {
             let served = if is_served(state) { "yes" } else { "no" };
             line([id, set.wallet.chain.name(), &set.epoch.to_string(), name_of(state), served, &committee]);
         }
+    }
+    if let Some(Undead { wallet, epoch, since_ms }) = holdings.oldest_undead() {
+        let minutes = Clock::default().now_ms().saturating_sub(since_ms) / 60_000;
+        let _ = writeln!(
+            text,
+            "{wallet} epoch {epoch} is not dead, {minutes} minutes after a newer one came into use"
+        );
     }
     for banned in &holdings.banned {
         let _ = writeln!(text, "the pair with {banned} is banned: people have to decide");

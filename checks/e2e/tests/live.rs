@@ -1,6 +1,8 @@
 //! The shipped coordinator and the shipped signers as processes with directories of their own, asked over the API
 //! as anybody would: killed at every phase of a ceremony, given bad input, full disks and old ledgers, and searched for secrets.
 
+#[path = "live/access.rs"]
+mod access;
 #[path = "live/api.rs"]
 mod api;
 #[path = "live/bases.rs"]
@@ -13,6 +15,8 @@ mod decisions;
 mod disks;
 #[path = "live/evidence.rs"]
 mod evidence;
+#[path = "live/exposure.rs"]
+mod exposure;
 #[path = "shared/governance.rs"]
 mod governance;
 #[path = "live/governing.rs"]
@@ -35,6 +39,10 @@ mod room;
 mod secrets;
 #[path = "live/stores.rs"]
 mod stores;
+#[path = "live/tenants.rs"]
+mod tenants;
+#[path = "live/tls.rs"]
+mod tls;
 #[path = "live/transactions.rs"]
 mod transactions;
 #[path = "live/witnesses.rs"]

@@ -10,6 +10,7 @@
 
 use crate::begun::Begun;
 use crate::ceremony::pairs::Pairs;
+use crate::exposure::{self, Undead};
 use crate::inbox::{self, About, Checked, FindPlan};
 use crate::keyslots::{Cabinet, SlotIndex, WrappingKey};
 use crate::orders;
@@ -222,6 +223,11 @@ impl Keeper {
     /// The wallets that this signer holds anything of.
     pub fn wallets(&self) -> impl Iterator<Item = (&WalletId, &WalletRecord)> {
         self.wallets.iter()
+    }
+
+    /// What this signer holds for longest below what it signs under; none if there is nothing. It looks at every wallet.
+    pub fn oldest_undead(&self) -> Option<Undead> {
+        exposure::oldest(self.wallets.values(), |chunk| self.chunks.get(chunk))
     }
 
     /// Shares that did not open when this signer started: their slots are damaged. The wallets' next refresh

@@ -7,11 +7,12 @@
 //!
 //! Reading order: [`pinned`], [`inbox`], [`keeper`] with `ceremony/`, [`governing`], `orders`, [`turn`], [`store`], [`keyslots`],
 //! [`seal`], [`redistribution`], [`serving`], [`signing`], [`sessions`], [`gate`], [`probe`], [`engine`],
-//! [`pairing`], [`share`], [`witness`].
+//! [`pairing`], [`share`], [`witness`], [`exposure`].
 
 mod begun;
 mod ceremony;
 pub mod engine;
+pub mod exposure;
 pub mod gate;
 pub mod governing;
 pub mod inbox;

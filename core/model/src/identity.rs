@@ -1,10 +1,16 @@
-//! Who said something: a signer's identity key, and statements signed with it.
+//! Who said something: a signer's identity key, and statements signed with it; and who asks.
 
 use crate::committee::SignerId;
 use crate::encoding::{self, Bytes, Digest, Document};
 use crate::error::Error;
+use crate::wallet::name_type;
 use minicbor::{Decode, Encode};
 use std::fmt;
+
+name_type! {
+    /// The name of a client of the coordinator's interface, as it stands in logs.
+    ClientId
+}
 
 /// The public half of a signer's identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]

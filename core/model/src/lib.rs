@@ -4,8 +4,8 @@
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`mandate`],
 //! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and
-//! holders publish), [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`witness`] (what they
-//! say about the ledger), [`evidence`] (how all of it is shown),
+//! holders publish), [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`exposure`] (where
+//! copies may be left), [`witness`] (what they say about the ledger), [`evidence`] (how all of it is shown),
 //! [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
@@ -17,6 +17,7 @@ pub mod encoding;
 pub mod epoch;
 pub mod error;
 pub mod evidence;
+pub mod exposure;
 pub mod governance;
 pub mod group;
 pub mod identity;

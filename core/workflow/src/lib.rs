@@ -3,11 +3,14 @@
 //!
 //! Reading order: [`ceremony`] (one attempt at one chunk: states, facts, next step), [`ceremony::states`] (what
 //! each state holds), [`ceremony::statement`] (what is believed of signers), [`ceremony::batch`] (one plan: chunks,
-//! next attempts), [`wallets`] (what is known of each wallet), [`schedule`] (what is due under mandates), [`journal`] (what must be durable), [`driver`] (the
-//! loop), [`route`] (a signing request and its fallback).
+//! next attempts), [`wallets`] (what is known of each wallet), [`schedule`] (what is due under mandates), [`journal`]
+//! (what must be durable), [`driver`] (the loop), [`route`] (a signing request and its fallback), [`exposure`] (where
+//! copies may be left), [`access`] (who may ask for what).
 
+pub mod access;
 pub mod ceremony;
 pub mod driver;
+pub mod exposure;
 pub mod journal;
 pub mod route;
 pub mod schedule;

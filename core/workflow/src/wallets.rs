@@ -11,7 +11,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::plan::Chunk;
 use perennial_model::share_set::ShareSet;
-use perennial_model::wallet::{Wallet, WalletId, WalletKey};
+use perennial_model::wallet::{TenantId, Wallet, WalletId, WalletKey};
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
@@ -202,6 +202,24 @@ impl Heads {
     /// Whether a wallet of this name exists or has a key that may still become its own.
     pub fn is_taken(&self, wallet: &WalletId) -> bool {
         self.wallets.contains_key(wallet)
+    }
+
+    /// Whose the wallet of this name is, if there is one or it has a key that may still become its own.
+    pub fn tenant(&self, wallet: &WalletId) -> Option<&TenantId> {
+        self.wallets.get(wallet).and_then(|entry| self.head(entry)).map(|head| &head.wallet().tenant)
+    }
+
+    /// Everything of a wallet that was activated and not replaced by a Retirement, the newest first.
+    pub fn activated(&self, wallet: &WalletId) -> Vec<Served<'_>> {
+        let places = self.wallets.get(wallet).into_iter().flat_map(Entry::places);
+        let mut all: Vec<Served<'_>> = places.filter_map(|place| self.served(place)).collect();
+        all.sort_by_key(|served| std::cmp::Reverse(served.share_set.epoch));
+        all
+    }
+
+    /// Attempts of a wallet that were left and are not below a Retirement: each signer that opened one, with its number.
+    pub fn left_behind(&self, wallet: &WalletId) -> &[(Epoch, SignerId)] {
+        self.left_behind.get(wallet).map_or(&[], Vec::as_slice)
     }
 
     /// The share set of that digest, if a plan may still name it as a parent: activated, and not replaced.

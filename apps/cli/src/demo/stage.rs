@@ -5,6 +5,7 @@
 //! is removed. With `--keep` they stay, if all went well.
 
 use crate::client::Client;
+use crate::cluster::TOKEN_FILE;
 use crate::failure::Failure;
 use crate::init::{NewCluster, make};
 use crate::operator::{Form, Operator};
@@ -109,7 +110,8 @@ impl Stage {
             mail,
         };
         let cluster = make(&directory, &new)?;
-        let client = Client::new(api)?;
+        let token = cluster.token(Some(&cluster.directory.join(TOKEN_FILE)))?;
+        let client = Client::new(api, token)?;
         let operator = Operator { cluster, client, form };
         let bond = match afterwards {
             Afterwards::Ends => Bond::EndsWithUs,

@@ -1,11 +1,12 @@
 //! Ceremonies: where each is, its plan, its approvals, and a way to wait for the next change.
 
 use super::approval::ApprovalBody;
+use super::caller::By;
 use super::input::{Body, Named, Parameters};
 use super::plans::refused;
 use super::problem::{BAD_APPROVAL, Blame, CANNOT_WRITE, Problem, UNKNOWN_CEREMONY};
 use super::rendering::render;
-use super::{Answered, AtDesk};
+use super::{Answered, AtDesk, tenancy};
 use crate::view::ShownCeremony;
 use axum::Json;
 use axum::extract::State;
@@ -169,8 +170,8 @@ pub struct DeclinedBody {
         (status = "4XX", description = "The caller's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> Answered<Ceremonies> {
-    let all = desk.view.ceremonies();
+pub async fn list(State(desk): AtDesk, by: By, Parameters(page): Parameters<Page>) -> Answered<Ceremonies> {
+    let all = tenancy::seen_of(&desk, &by, desk.view.ceremonies()).await?;
     let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let shown = all.iter().skip(page.skip.unwrap_or(0)).take(limit);
     let ceremonies = shown.map(|shown| CeremonyBody { attempts: Vec::new(), ..written(shown) });
@@ -188,7 +189,8 @@ pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> An
         (status = "4XX", description = "Unknown", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn show(State(desk): AtDesk, Named(id): Named<Digest>) -> Answered<CeremonyBody> {
+pub async fn show(State(desk): AtDesk, by: By, Named(id): Named<Digest>) -> Answered<CeremonyBody> {
+    tenancy::insist(&desk, &by, &id).await?;
     let shown = desk.view.ceremony(&id).ok_or_else(|| unknown(&id))?;
     Ok(Json(written(&shown)))
 }
@@ -218,7 +220,8 @@ pub struct CeremonyPlan {
         (status = "5XX", description = "The store's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn plan(State(desk): AtDesk, Named(id): Named<Digest>) -> Answered<CeremonyPlan> {
+pub async fn plan(State(desk): AtDesk, by: By, Named(id): Named<Digest>) -> Answered<CeremonyPlan> {
+    tenancy::insist(&desk, &by, &id).await?;
     let read = desk.plans.plan(&id).await.map_err(|error| {
         let action = "see to the disk of the coordinator";
         Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), action)
@@ -260,9 +263,11 @@ pub struct Approvals {
 )]
 pub async fn approve(
     State(desk): AtDesk,
+    by: By,
     Named(id): Named<Digest>,
     Body(body): Body<ApprovalBody, APPROVAL_BYTES_MAX>,
 ) -> Answered<Approvals> {
+    tenancy::insist(&desk, &by, &id).await?;
     if desk.view.ceremony(&id).is_none() {
         return Err(unknown(&id));
     }
@@ -307,9 +312,11 @@ pub struct Event {
 )]
 pub async fn events(
     State(desk): AtDesk,
+    by: By,
     Named(id): Named<Digest>,
     Parameters(query): Parameters<Since>,
 ) -> Answered<Event> {
+    tenancy::insist(&desk, &by, &id).await?;
     let since = query.since.unwrap_or(0);
     let wait = Duration::from_millis(query.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
     let deadline = tokio::time::Instant::now() + wait;
@@ -318,7 +325,8 @@ pub async fn events(
     Ok(Json(Event { number: shown.number, changed, ceremony: written(&shown) }))
 }
 
-fn unknown(id: &Digest) -> Problem {
+/// The problem of a ceremony that does not exist.
+pub fn unknown(id: &Digest) -> Problem {
     let detail = format!("there is no ceremony {id}");
     Problem::of_caller(UNKNOWN_CEREMONY, detail, "GET /v1/ceremonies lists those that there are")
 }

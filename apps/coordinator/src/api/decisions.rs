@@ -1,6 +1,7 @@
 //! What people decide beyond single plans: mandates and orders, handed in with their approvals.
 
 use super::approval::ApprovalBody;
+use super::caller::By;
 use super::input::Body;
 use super::plans::refused;
 use super::problem::{BAD_DECISION, MALFORMED, Problem};
@@ -10,7 +11,7 @@ use axum::extract::State;
 use base64ct::{Base64, Encoding};
 use perennial_model::encoding::{self, Document};
 use perennial_model::mandate::ApprovedMandate;
-use perennial_model::order::ApprovedOrder;
+use perennial_model::order::{ApprovedOrder, Order};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -89,9 +90,10 @@ pub struct OrderList {
     tag = "plans",
     responses((status = 200, description = "The mandates", body = MandateList))
 )]
-pub async fn mandates(State(desk): AtDesk) -> Json<MandateList> {
+pub async fn mandates(State(desk): AtDesk, by: By) -> Json<MandateList> {
     let decrees = desk.view.decrees();
-    let shown = decrees.mandates.iter().map(|(digest, approved, state)| MandateBody {
+    let seen = decrees.mandates.iter().filter(|(_, approved, _)| by.sees(&approved.mandate.tenant));
+    let shown = seen.map(|(digest, approved, state)| MandateBody {
         mandate: digest.to_string(),
         state: state.to_string(),
         tenant: approved.mandate.tenant.to_string(),
@@ -109,9 +111,10 @@ pub async fn mandates(State(desk): AtDesk) -> Json<MandateList> {
     tag = "plans",
     responses((status = 200, description = "The orders", body = OrderList))
 )]
-pub async fn orders(State(desk): AtDesk) -> Json<OrderList> {
+pub async fn orders(State(desk): AtDesk, by: By) -> Json<OrderList> {
     let decrees = desk.view.decrees();
-    let shown = decrees.orders.iter().map(|(digest, approved, obeyed_by)| OrderBody {
+    let seen = decrees.orders.iter().filter(|(_, approved, _)| sees(&by, &approved.order));
+    let shown = seen.map(|(digest, approved, obeyed_by)| OrderBody {
         order: digest.to_string(),
         deed: approved.order.deed.to_string(),
         tenant: approved.order.tenant.as_ref().map(ToString::to_string),
@@ -137,8 +140,15 @@ pub async fn orders(State(desk): AtDesk) -> Json<OrderList> {
          content_type = "application/problem+json"),
     )
 )]
-pub async fn give_mandate(State(desk): AtDesk, Body(body): Body<Decided, BODY_BYTES_MAX>) -> Answered<Taken> {
+pub async fn give_mandate(
+    State(desk): AtDesk,
+    by: By,
+    Body(body): Body<Decided, BODY_BYTES_MAX>,
+) -> Answered<Taken> {
     let approved: ApprovedMandate = read(&body)?;
+    if !by.sees(&approved.mandate.tenant) {
+        return Err(nobodys(format!("governance knows no tenant {}", approved.mandate.tenant)));
+    }
     let digest = desk.ceremonies.mandate(approved).await.map_err(|refusal| refused(refusal, BAD_DECISION))?;
     Ok(Json(Taken { digest: digest.to_string() }))
 }
@@ -157,10 +167,26 @@ pub async fn give_mandate(State(desk): AtDesk, Body(body): Body<Decided, BODY_BY
          content_type = "application/problem+json"),
     )
 )]
-pub async fn give_order(State(desk): AtDesk, Body(body): Body<Decided, BODY_BYTES_MAX>) -> Answered<Taken> {
+pub async fn give_order(
+    State(desk): AtDesk,
+    by: By,
+    Body(body): Body<Decided, BODY_BYTES_MAX>,
+) -> Answered<Taken> {
     let approved: ApprovedOrder = read(&body)?;
+    if !sees(&by, &approved.order) {
+        return Err(nobodys(format!("there is nothing here to {}", approved.order.deed.matter())));
+    }
     let digest = desk.ceremonies.obey(approved).await.map_err(|refusal| refused(refusal, BAD_DECISION))?;
     Ok(Json(Taken { digest: digest.to_string() }))
+}
+
+/// Whether an order exists for a client: one for all tenants only for who sees all of them.
+fn sees(by: &By, order: &Order) -> bool {
+    order.tenant.as_ref().map_or_else(|| by.sees_all(), |tenant| by.sees(tenant))
+}
+
+fn nobodys(detail: String) -> Problem {
+    Problem::of_caller(BAD_DECISION, detail, "put it right, or make a new one")
 }
 
 fn read<D: Document>(body: &Decided) -> Result<D, Problem> {

@@ -1,10 +1,11 @@
 //! Making plans for people who will read them before they approve. A draft changes nothing and is kept nowhere.
 
+use super::caller::By;
 use super::input::Body;
 use super::problem::{BAD_PLAN, MALFORMED, Problem};
 use super::rendering::render;
 use super::sign::unknown_wallet;
-use super::{Answered, AtDesk, Desk};
+use super::{Answered, AtDesk, Desk, tenancy};
 use crate::world::now_ms;
 use axum::Json;
 use axum::extract::State;
@@ -154,10 +155,14 @@ pub struct Drafted {
          content_type = "application/problem+json"),
     )
 )]
-pub async fn draft(State(desk): AtDesk, Body(body): Body<DraftBody, BODY_BYTES_MAX>) -> Answered<Drafted> {
+pub async fn draft(
+    State(desk): AtDesk,
+    by: By,
+    Body(body): Body<DraftBody, BODY_BYTES_MAX>,
+) -> Answered<Drafted> {
     let plan = match body {
-        DraftBody::Create(draft) => create(&desk, draft)?,
-        DraftBody::Refresh(draft) => refresh(&desk, draft)?,
+        DraftBody::Create(draft) => create(&desk, &by, draft)?,
+        DraftBody::Refresh(draft) => refresh(&desk, &by, draft)?,
     };
     plan.check(desk.in_force.get().governance()).map_err(|error| match error {
         Error::Denied(reason) => bad_plan(reason),
@@ -183,8 +188,9 @@ struct Terms {
     initiator: Option<String>,
 }
 
-fn create(desk: &Desk, draft: CreateDraft) -> Result<Plan, Problem> {
+fn create(desk: &Desk, by: &By, draft: CreateDraft) -> Result<Plan, Problem> {
     let tenant: TenantId = read("tenant", &draft.tenant)?;
+    tenancy::check_tenant(by, &tenant)?;
     let mut wallets = Vec::with_capacity(draft.wallets.len());
     for new in &draft.wallets {
         let tier = match new.tier {
@@ -221,9 +227,9 @@ fn create(desk: &Desk, draft: CreateDraft) -> Result<Plan, Problem> {
     assemble(desk, Action::Create, tenant, tier, planned, committee, terms)
 }
 
-fn refresh(desk: &Desk, draft: RefreshDraft) -> Result<Plan, Problem> {
+fn refresh(desk: &Desk, by: &By, draft: RefreshDraft) -> Result<Plan, Problem> {
     let wanted: Option<TenantId> = draft.tenant.as_deref().map(|name| read("tenant", name)).transpose()?;
-    let held = held_wallets(desk, &draft.wallets, wanted.as_ref())?;
+    let held = held_wallets(desk, by, &draft.wallets, wanted.as_ref())?;
     let Some(first) = held.first() else {
         return Err(bad_plan("it names no wallet"));
     };
@@ -288,9 +294,11 @@ struct HeldWallet {
     committee: Committee,
 }
 
-/// The wallets of these names, or all of a tenant; those of one scheme stand together.
+/// The wallets of these names, or all of a tenant, as far as they exist for the caller; those of one scheme stand
+/// together.
 fn held_wallets(
     desk: &Desk,
+    by: &By,
     names: &[String],
     tenant: Option<&TenantId>,
 ) -> Result<Vec<HeldWallet>, Problem> {
@@ -302,12 +310,14 @@ fn held_wallets(
         committee: head.ground().share_set.committee.clone(),
     };
     let mut wallets: Vec<HeldWallet> = if names == ["*"] {
-        let of_tenant = |wallet: &Wallet| tenant.is_none_or(|tenant| *tenant == wallet.tenant);
+        let of_tenant =
+            |wallet: &Wallet| by.sees(&wallet.tenant) && tenant.is_none_or(|tenant| *tenant == wallet.tenant);
         heads.iter().filter(|head| of_tenant(head.wallet())).map(held).collect()
     } else {
         let find = |name: &String| -> Result<HeldWallet, Problem> {
             let id: WalletId = read("wallet", name)?;
-            heads.get(&id).map(held).ok_or_else(|| unknown_wallet(name))
+            let seen = heads.get(&id).filter(|head| by.sees(&head.wallet().tenant));
+            seen.map(held).ok_or_else(|| unknown_wallet(name))
         };
         names.iter().map(find).collect::<Result<_, _>>()?
     };
@@ -373,6 +383,7 @@ where
     })
 }
 
-fn bad_plan(reason: impl Into<String>) -> Problem {
+/// The problem of a plan that breaks a rule.
+pub fn bad_plan(reason: impl Into<String>) -> Problem {
     Problem::of_caller(BAD_PLAN, reason, "change what the plan should do")
 }

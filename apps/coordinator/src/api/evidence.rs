@@ -1,8 +1,10 @@
 //! What an evidence bundle is made of. Whoever makes one checks all of it, and so does whoever is handed it.
 
+use super::caller::By;
 use super::input::{Named, Parameters};
 use super::problem::{Blame, CANNOT_WRITE, MALFORMED, Problem};
-use super::{Answered, AtDesk};
+use super::sign::not_there;
+use super::{Answered, AtDesk, Desk, tenancy};
 use crate::evidence::index::{About, Span};
 use crate::evidence::{Evident, MadeChunk};
 use crate::store::StoreError;
@@ -72,12 +74,17 @@ pub struct ProvedEntry {
         (status = "5XX", description = "The store's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn entries(State(desk): AtDesk, Parameters(wanted): Parameters<Wanted>) -> Answered<Proved> {
+pub async fn entries(
+    State(desk): AtDesk,
+    by: By,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Answered<Proved> {
     let about = read_about(&wanted.about).ok_or_else(|| {
         let detail = format!("{:?} is nothing that entries are about", wanted.about);
         let action = "ask about governance, plan:DIGEST, epochs:WALLET or signatures:WALLET";
         Problem::of_caller(MALFORMED, detail, action)
     })?;
+    insist(&desk, &by, &about).await?;
     let size = desk.ledger.head().size;
     if wanted.size == 0 || wanted.size > size {
         let detail = format!("the ledger has {size} entries, and proofs are wanted for {}", wanted.size);
@@ -139,9 +146,11 @@ pub struct ChunkEvidence {
 )]
 pub async fn chunks(
     State(desk): AtDesk,
+    by: By,
     Named(id): Named<Digest>,
     Parameters(chosen): Parameters<Chosen>,
 ) -> Answered<Chunks> {
+    tenancy::insist(&desk, &by, &id).await?;
     let refused = |what: &str| Problem::of_caller(MALFORMED, what, "see /v1/openapi.json");
     let wallet = chosen.wallet.map(|name| name.parse()).transpose();
     let wallet = wallet.map_err(|error| refused(&format!("{error}")))?;
@@ -153,6 +162,19 @@ pub async fn chunks(
         format!("{},{},{first},{count}", epoch.rank, epoch.count)
     });
     Ok(Json(Chunks { chunks: made.iter().map(ChunkEvidence::from).collect(), next }))
+}
+
+/// Refuses what does not exist for a client, as what does not exist.
+async fn insist(desk: &Desk, by: &By, about: &About) -> Result<(), Problem> {
+    match about {
+        About::Governance => Ok(()),
+        About::Plan(plan) => tenancy::insist(desk, by, plan).await,
+        About::Epochs(wallet) | About::Signatures(wallet) => {
+            let seen =
+                by.sees_all() || desk.view.heads().tenant(wallet).is_some_and(|tenant| by.sees(tenant));
+            if seen { Ok(()) } else { Err(not_there(desk, by, wallet)) }
+        }
+    }
 }
 
 fn read_about(text: &str) -> Option<About> {

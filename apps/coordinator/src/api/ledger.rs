@@ -1,8 +1,9 @@
 //! The ledger: its signed head and its entries.
 
+use super::caller::By;
 use super::input::Parameters;
 use super::problem::{Blame, CANNOT_WRITE, Problem};
-use super::{Answered, AtDesk};
+use super::{Answered, AtDesk, tenancy};
 use axum::Json;
 use axum::extract::State;
 use base64ct::{Base64, Encoding};
@@ -86,7 +87,9 @@ pub struct Range {
 pub struct Entries {
     /// How many entries the ledger has.
     pub size: u64,
-    /// The entries, in order.
+    /// Where to go on: the place after the last entry that was looked at.
+    pub next: u64,
+    /// The entries, in order. For a client of some tenants those that are about others are left out.
     pub entries: Vec<EntryBody>,
 }
 
@@ -134,18 +137,23 @@ pub struct SignatureBody {
         (status = "5XX", description = "The store's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn entries(State(desk): AtDesk, Parameters(range): Parameters<Range>) -> Answered<Entries> {
+pub async fn entries(State(desk): AtDesk, by: By, Parameters(range): Parameters<Range>) -> Answered<Entries> {
     let size = desk.ledger.head().size;
     let limit = range.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-    let read = desk.entries.entries(range.from.unwrap_or(0), limit).await.map_err(|error| {
+    let from = range.from.unwrap_or(0);
+    let read = desk.entries.entries(from, limit).await.map_err(|error| {
         let action = "see to the disk of the coordinator";
         Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), action)
     })?;
-    let entries = read.into_iter().filter(|read| read.place < size).map(|read| {
+    let (mut next, mut entries) = (from, Vec::with_capacity(read.len()));
+    for read in read.into_iter().filter(|read| read.place < size) {
         let entry = Entry::from_bytes(&read.entry).map_err(|error| Problem::bug(error.to_string()))?;
-        Ok(written(read.place, &read.entry, &entry))
-    });
-    Ok(Json(Entries { size, entries: entries.collect::<Result<_, Problem>>()? }))
+        if tenancy::sees_entry(&desk, &by, &entry).await? {
+            entries.push(written(read.place, &read.entry, &entry));
+        }
+        next = read.place + 1;
+    }
+    Ok(Json(Entries { size, next, entries }))
 }
 
 fn written(index: u64, bytes: &[u8], entry: &Entry) -> EntryBody {

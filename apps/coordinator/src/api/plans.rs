@@ -1,8 +1,9 @@
 //! Submitting a plan, for which people will be asked.
 
+use super::caller::By;
 use super::input::Body;
 use super::problem::{BAD_PLAN, BUSY, Blame, CANNOT_WRITE, Kind, MALFORMED, Problem, STALE};
-use super::{Answered, AtDesk};
+use super::{Answered, AtDesk, tenancy};
 use crate::ceremonies::Refusal;
 use axum::Json;
 use axum::extract::State;
@@ -50,12 +51,17 @@ pub struct Submitted {
          content_type = "application/problem+json"),
     )
 )]
-pub async fn submit(State(desk): AtDesk, Body(body): Body<PlanBody, BODY_BYTES_MAX>) -> Answered<Submitted> {
+pub async fn submit(
+    State(desk): AtDesk,
+    by: By,
+    Body(body): Body<PlanBody, BODY_BYTES_MAX>,
+) -> Answered<Submitted> {
     let action = "send the canonical bytes of a plan, such as POST /v1/plans/draft gives";
     let bytes = Base64::decode_vec(&body.plan)
         .map_err(|error| Problem::of_caller(MALFORMED, format!("the plan is no base64: {error}"), action))?;
     let plan: Plan = encoding::decode(&bytes)
         .map_err(|error| Problem::of_caller(BAD_PLAN, format!("this is no plan: {error}"), action))?;
+    tenancy::check_plan(&desk, &by, &plan)?;
     let Question { matter, tier, .. } = plan.question();
     let needed = desk.in_force.get().governance().approvals_for(matter, tier);
     let ceremony = desk.ceremonies.submit(plan).await.map_err(|refusal| refused(refusal, BAD_PLAN))?;

@@ -7,6 +7,9 @@ use perennial_model::committee::SignerId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// How every type begins.
+const TYPES: &str = "urn:perennial:problem:";
+
 /// One kind of error: what never changes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -81,6 +84,13 @@ pub const BAD_DECISION: Kind =
 pub const STALE: Kind = kind("stale", StatusCode::CONFLICT, "Something has changed meanwhile");
 /// The approval does not count.
 pub const BAD_APPROVAL: Kind = kind("approval-refused", StatusCode::FORBIDDEN, "The approval does not count");
+/// Nobody knows who asks.
+pub const UNAUTHENTICATED: Kind =
+    kind("unauthenticated", StatusCode::UNAUTHORIZED, "The caller is not known here");
+/// The caller may not do this.
+pub const NOT_ALLOWED: Kind = kind("not-allowed", StatusCode::FORBIDDEN, "The caller may not do this");
+/// The caller asks too often.
+pub const TOO_OFTEN: Kind = kind("too-often", StatusCode::TOO_MANY_REQUESTS, "The caller asks too often");
 /// Policy or approval forbids it.
 pub const DENIED: Kind = kind("denied", StatusCode::FORBIDDEN, "Policy does not allow this");
 /// Signers could not do it.
@@ -135,7 +145,7 @@ impl Problem {
     /// An error of a kind.
     pub fn new(kind: Kind, blame: Blame, detail: impl Into<String>, action: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:perennial:problem:{}", kind.name),
+            kind: format!("{TYPES}{}", kind.name),
             title: kind.title.into(),
             status: kind.status.as_u16(),
             detail: detail.into(),
@@ -170,15 +180,31 @@ impl std::fmt::Display for Blame {
     }
 }
 
+impl Problem {
+    /// The name of its kind.
+    pub fn name(&self) -> &str {
+        self.kind.strip_prefix(TYPES).unwrap_or(&self.kind)
+    }
+
+    /// The response, without a line in the log.
+    pub fn into_unlogged_response(self) -> Response {
+        let kind = HeaderValue::from_static("application/problem+json");
+        (self.status_code(), [(header::CONTENT_TYPE, kind)], Json(self)).into_response()
+    }
+
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status_code();
         if status.is_server_error() {
             tracing::warn!(status = self.status, blame = self.blame, "{}: {}", self.title, self.detail);
         } else {
             tracing::info!(status = self.status, blame = self.blame, "{}: {}", self.title, self.detail);
         }
-        let kind = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, kind)], Json(self)).into_response()
+        self.into_unlogged_response()
     }
 }

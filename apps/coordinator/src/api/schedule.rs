@@ -1,12 +1,13 @@
 //! What will be renewed when, and what people should look at.
 
 use super::AtDesk;
+use super::caller::By;
 use super::input::Parameters;
 use crate::world::now_ms;
 use axum::Json;
 use axum::extract::State;
 use perennial_workflow::driver::MandateState;
-use perennial_workflow::schedule::{calendar, warnings};
+use perennial_workflow::schedule::{Warning, calendar, warnings};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -67,12 +68,13 @@ pub struct WarningBody {
     params(Ahead),
     responses((status = 200, description = "The schedule", body = ScheduleBody))
 )]
-pub async fn show(State(desk): AtDesk, Parameters(ahead): Parameters<Ahead>) -> Json<ScheduleBody> {
+pub async fn show(State(desk): AtDesk, by: By, Parameters(ahead): Parameters<Ahead>) -> Json<ScheduleBody> {
     let now_ms = now_ms();
     let until_ms = now_ms.saturating_add(ahead.days.unwrap_or(90).min(DAYS_MAX) * DAY_MS);
     let decrees = desk.view.decrees();
     let is_active = |state: &MandateState| matches!(state, MandateState::Active | MandateState::Waiting);
-    let active: Vec<_> = decrees.mandates.iter().filter(|(.., state)| is_active(state)).collect();
+    let seen = decrees.mandates.iter().filter(|(_, approved, _)| by.sees(&approved.mandate.tenant));
+    let active: Vec<_> = seen.filter(|(.., state)| is_active(state)).collect();
     let heads = desk.view.heads();
     let mut occasions: Vec<OccasionBody> = Vec::new();
     for (digest, approved, _) in &active {
@@ -87,7 +89,8 @@ pub async fn show(State(desk): AtDesk, Parameters(ahead): Parameters<Ahead>) -> 
     }
     occasions.sort_by_key(|occasion| occasion.at_ms);
     let mandates: Vec<_> = active.iter().map(|(_, approved, _)| &approved.mandate).collect();
-    let warnings = warnings(&mandates, &heads, now_ms).into_iter().map(|warning| WarningBody {
+    let seen = |warning: &Warning| heads.tenant(warning.wallet()).is_some_and(|tenant| by.sees(tenant));
+    let warnings = warnings(&mandates, &heads, now_ms).into_iter().filter(seen).map(|warning| WarningBody {
         wallet: warning.wallet().to_string(),
         code: warning.code().to_owned(),
         what: warning.to_string(),

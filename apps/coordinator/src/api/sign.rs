@@ -1,11 +1,12 @@
 //! `POST /v1/wallets/{id}/sign`.
 
-use super::AtDesk;
+use super::caller::By;
 use super::input::{Body, Named};
 use super::problem::{
     BAD_PATH, BAD_TRANSACTION, BUSY, Blame, CANNOT_WRITE, DENIED, KEY_REUSED, MALFORMED, NOT_OURS,
     OUT_OF_TIME, Problem, SIGNERS_FAILED, UNKNOWN_WALLET, UNSUPPORTED_TRANSACTION, WALLET_NOT_READY,
 };
+use super::{AtDesk, Desk};
 use crate::gateway::{Answer, BadOrder, IdempotencyKey, Repeated, SignError, SigningOrder};
 use axum::Json;
 use axum::extract::State;
@@ -54,23 +55,35 @@ pub struct SignBody {
 )]
 pub async fn sign(
     State(desk): AtDesk,
+    by: By,
     Named(wallet): Named<WalletId>,
     headers: HeaderMap,
     Body(body): Body<SignBody, BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
     let order = SigningOrder { wallet: wallet.clone(), transaction: body.transaction, path: body.path };
-    match desk.gateway.sign(order, key).await {
-        Ok(answer) => Ok(respond(answer)),
-        Err(SignError::UnknownWallet(_)) if desk.view.is_being_made(&wallet) => {
-            Err(not_ready(wallet.as_str()))
-        }
-        Err(error) => Err(problem(error)),
+    let outcome = desk.gateway.sign(by.client(), order, key).await.map_err(|error| match error {
+        SignError::UnknownWallet(_) => not_there(&desk, &by, &wallet),
+        error => problem(error),
+    });
+    match &outcome {
+        Ok(Answer { repeated: Repeated::Yes, .. }) => desk.figures.signing("repeated"),
+        Ok(_) => desk.figures.signing("signed"),
+        Err(problem) => desk.figures.signing(problem.name()),
+    }
+    outcome.map(respond)
+}
+
+/// The problem of a wallet that does not sign, as far as the caller may know of it.
+pub fn not_there(desk: &Desk, by: &By, wallet: &WalletId) -> Problem {
+    match desk.view.is_being_made_for(wallet) {
+        Some(tenant) if by.sees(&tenant) => not_ready(wallet.as_str()),
+        _ => unknown_wallet(wallet.as_str()),
     }
 }
 
 /// The problem of a wallet that is being made.
-pub fn not_ready(wallet: &str) -> Problem {
+fn not_ready(wallet: &str) -> Problem {
     let detail = format!("{wallet} is being made: its first epoch is not yet kept by all of its signers");
     let action = "wait until its ceremony is over; GET /v1/ceremonies shows it";
     Problem::new(WALLET_NOT_READY, Blame::Coordinator, detail, action)

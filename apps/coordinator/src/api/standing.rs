@@ -1,12 +1,14 @@
 //! How the coordinator stands: health, what it trusts, and whether signers are there.
 
+use super::caller::By;
 use super::problem::{Blame, CANNOT_WRITE, Problem};
 use super::{Answered, AtDesk, Desk};
 use crate::view::Running;
 use crate::world::now_ms;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use perennial_model::committee::SignerId;
+use perennial_workflow::access::Need;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use utoipa::ToSchema;
@@ -20,11 +22,19 @@ pub struct Health {
     /// Always `ok`; anything else is a problem.
     #[schema(example = "ok")]
     pub status: &'static str,
+    /// How it stands, for clients that may see what there is.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+/// How a coordinator stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Standing {
     /// The version of the daemon.
     pub version: &'static str,
     /// When it was started, in milliseconds since 1970.
     pub started_ms: u64,
-    /// Wallets that may be shown.
+    /// Wallets that may be shown to the caller.
     pub wallets: usize,
     /// Entries in the ledger.
     pub ledger_size: u64,
@@ -34,7 +44,8 @@ pub struct Health {
     pub signers: usize,
 }
 
-/// Says whether the coordinator can do its work. It cannot while it is unable to write its disk.
+/// Says whether the coordinator can do its work. It cannot while it is unable to write its disk. Anybody may ask; how it
+/// stands is told to clients with the scope read or audit.
 #[utoipa::path(
     get,
     path = "/v1/health",
@@ -44,7 +55,7 @@ pub struct Health {
         (status = "5XX", description = "It cannot", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn health(State(desk): AtDesk) -> Answered<Health> {
+pub async fn health(State(desk): AtDesk, by: Option<Extension<By>>) -> Answered<Health> {
     let action = "see to the disk of the coordinator; it goes on by itself";
     if let Some(trouble) = desk.ledger.trouble() {
         return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, trouble.to_string(), action));
@@ -52,18 +63,26 @@ pub async fn health(State(desk): AtDesk) -> Answered<Health> {
     if let Running::No(reason) = desk.view.running() {
         return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, reason, action));
     }
+    let by = by.map(|Extension(by)| by).filter(|by| by.client().may(Need::Read));
+    Ok(Json(Health { status: "ok", standing: by.map(|by| standing(&desk, &by)) }))
+}
+
+fn standing(desk: &Desk, by: &By) -> Standing {
     let trusted = desk.in_force.get();
     let signers = &trusted.governance().signers;
-    let connected = signers.iter().filter(|known| seen(&desk, &known.signer).connected).count();
-    Ok(Json(Health {
-        status: "ok",
+    let heads = desk.view.heads();
+    let wallets = match by.sees_all() {
+        true => heads.len(),
+        false => heads.iter().filter(|head| by.sees(&head.wallet().tenant)).count(),
+    };
+    Standing {
         version: env!("CARGO_PKG_VERSION"),
         started_ms: desk.started_ms,
-        wallets: desk.view.heads().len(),
+        wallets,
         ledger_size: desk.ledger.head().size,
-        signers_connected: connected,
+        signers_connected: signers.iter().filter(|known| seen(desk, &known.signer).connected).count(),
         signers: signers.len(),
-    }))
+    }
 }
 
 /// All signers.
@@ -102,7 +121,8 @@ pub async fn signers(State(desk): AtDesk) -> Json<Signers> {
     Json(Signers { signers: known.map(|known| seen(&desk, &known.signer)).collect() })
 }
 
-fn seen(desk: &Desk, signer: &SignerId) -> SignerBody {
+/// A signer as the mailbox knows it.
+pub fn seen(desk: &Desk, signer: &SignerId) -> SignerBody {
     let silence = desk.outbox.last_seen(signer).map(|instant: Instant| instant.elapsed());
     let halt = desk.witnesses.alarm_of(signer);
     SignerBody {

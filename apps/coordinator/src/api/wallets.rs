@@ -1,14 +1,16 @@
 //! Wallets, each with its epochs. A wallet is shown only once its first epoch is kept by all: before that, the
 //! next attempt would give it another address.
 
+use super::caller::By;
 use super::input::{Named, Parameters};
 use super::problem::Problem;
-use super::sign::{not_ready, unknown_wallet};
+use super::sign::not_there;
 use super::{Answered, AtDesk};
 use crate::view::View;
 use axum::Json;
 use axum::extract::State;
 use perennial_model::derivation::Path;
+use perennial_model::exposure::{Copies, Exposure, undead_since_ms};
 use perennial_model::wallet::{Tier, WalletId};
 use perennial_workflow::wallets::{Head, Served};
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,53 @@ pub struct WalletBody {
     pub signers: Vec<SeatBody>,
     /// The epoch that signs and, while both are served, its parent.
     pub epochs: Vec<EpochBody>,
+    /// Where copies of its shares may be, the newest number first; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposure: Vec<ExposureBody>,
+    /// Since when the oldest number that is not dead has a newer epoch above it, in milliseconds since 1970; none if
+    /// everything older than what signs is dead. Not in a list.
+    pub undead_since_ms: Option<u64>,
+}
+
+/// The copies of one number of a wallet, by what the coordinator has heard. Receipts are claims.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExposureBody {
+    /// The epoch or attempt, such as `2.1`, or `below 2.1` for all that the Retirement of 2.1 lets signers erase.
+    pub number: String,
+    /// `live`, `retiring`, `dead against liars`, `dead` or `lost`.
+    pub exposure: &'static str,
+    /// The same in full, such as `retiring (2 copies without receipt, 2 needed)`.
+    pub words: String,
+    /// How many lying receipts are survived, while it is `dead against liars`.
+    pub liars: Option<u8>,
+    /// The state of the key in the words of NIST SP 800-57.
+    pub key_state: &'static str,
+    /// How many shares make the key.
+    pub threshold: u8,
+    /// Where a copy may be.
+    pub places: Vec<String>,
+    /// Those of them without a receipt.
+    pub outstanding: Vec<String>,
+}
+
+impl From<&Copies> for ExposureBody {
+    fn from(copies: &Copies) -> Self {
+        let exposure = copies.exposure();
+        let liars = match exposure {
+            Exposure::DeadAgainst { liars, .. } => Some(liars),
+            _ => None,
+        };
+        Self {
+            number: copies.number.to_string(),
+            exposure: exposure.name(),
+            words: exposure.to_string(),
+            liars,
+            key_state: copies.key_state().name(),
+            threshold: copies.threshold,
+            places: copies.places.iter().map(ToString::to_string).collect(),
+            outstanding: copies.outstanding().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// A signer's place in a wallet.
@@ -115,14 +164,15 @@ pub struct EpochBody {
         (status = "4XX", description = "The caller's", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> Answered<Wallets> {
+pub async fn list(State(desk): AtDesk, by: By, Parameters(page): Parameters<Page>) -> Answered<Wallets> {
     let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let after = page.after.unwrap_or_default();
     let heads = desk.view.heads();
-    let mut rest = heads.iter().filter(|head| head.wallet().id.as_str() > after.as_str());
+    let seen = || heads.iter().filter(|head| by.sees(&head.wallet().tenant));
+    let mut rest = seen().filter(|head| head.wallet().id.as_str() > after.as_str());
     let wallets: Vec<WalletBody> = rest.by_ref().take(limit).map(|head| written(&head)).collect();
     let next = rest.next().and(wallets.last()).map(|last| last.id.clone());
-    let total = heads.len();
+    let total = if by.sees_all() { heads.len() } else { seen().count() };
     drop(rest);
     drop(heads);
     let wallets = wallets.into_iter().map(|wallet| with_address(&desk.view, wallet)).collect();
@@ -141,12 +191,20 @@ pub async fn list(State(desk): AtDesk, Parameters(page): Parameters<Page>) -> An
          content_type = "application/problem+json"),
     )
 )]
-pub async fn show(State(desk): AtDesk, Named(id): Named<WalletId>) -> Answered<WalletBody> {
-    let known = desk.view.heads().get(&id).map(|head| written(&head));
+pub async fn show(State(desk): AtDesk, by: By, Named(id): Named<WalletId>) -> Answered<WalletBody> {
+    let heads = desk.view.heads();
+    let seen = heads.get(&id).filter(|head| by.sees(&head.wallet().tenant));
+    let known = seen.map(|head| written(&head));
+    drop(heads);
     match known {
-        Some(wallet) => Ok(Json(with_address(&desk.view, wallet))),
-        None if desk.view.is_being_made(&id) => Err(not_ready(id.as_str())),
-        None => Err(unknown_wallet(id.as_str())),
+        Some(wallet) => {
+            let copies = desk.view.copies(&id);
+            let exposure = copies.iter().map(ExposureBody::from).collect();
+            let undead_since_ms = undead_since_ms(&copies);
+            let wallet = with_address(&desk.view, wallet);
+            Ok(Json(WalletBody { exposure, undead_since_ms, ..wallet }))
+        }
+        None => Err(not_there(&desk, &by, &id)),
     }
 }
 
@@ -177,6 +235,8 @@ fn written(head: &Head<'_>) -> WalletBody {
             .map(|member| SeatBody { signer: member.signer.to_string(), seat: member.seat.get() })
             .collect(),
         epochs: std::iter::once(epoch(&head.present, present)).chain(parent).collect(),
+        exposure: Vec::new(),
+        undead_since_ms: None,
     }
 }
 

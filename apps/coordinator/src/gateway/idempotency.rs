@@ -6,6 +6,7 @@ use super::{Answer, Gateway, REPEAT_WITHIN_MS, SignError, locked};
 use crate::ledger::Released;
 use crate::world::now_ms;
 use perennial_model::encoding::Digest;
+use perennial_model::wallet::TenantId;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -36,6 +37,16 @@ impl IdempotencyKey {
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The key among those of one tenant: what another tenant calls a request neither meets nor shows it.
+    pub(super) fn of(self, tenant: &TenantId) -> Self {
+        Self(format!("{tenant}/{}", self.0))
+    }
+
+    /// As the caller wrote a key of a tenant.
+    fn as_written(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, written)| written)
     }
 }
 
@@ -68,7 +79,7 @@ impl Gateway {
                     return answer;
                 }
                 Place::Theirs(digest, _) if digest != prepared.digest => {
-                    return Err(SignError::KeyReused(key.0));
+                    return Err(SignError::KeyReused(key.as_written().to_owned()));
                 }
                 Place::Theirs(_, mut outcome) => {
                     if let Ok(answer) = outcome.wait_for(Option::is_some).await
@@ -88,7 +99,9 @@ impl Gateway {
         let released = self.shared.released.released(&key.0, since_ms).await;
         match released.map_err(SignError::NotLookedUp)? {
             None => self.sign_with_room(prepared, Some(key)).await,
-            Some(released) if released.request != prepared.digest.0 => Err(SignError::KeyReused(key.0)),
+            Some(released) if released.request != prepared.digest.0 => {
+                Err(SignError::KeyReused(key.as_written().to_owned()))
+            }
             Some(Released { place, answer, .. }) => {
                 let signed =
                     serde_json::from_slice(&answer).map_err(|error| SignError::Bug(error.to_string()))?;

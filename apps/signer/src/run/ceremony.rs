@@ -1,6 +1,7 @@
 //! The ceremony lane: it owns the keeper and the keeper's store, and gives way to everything else. One turn after
 //! the other: decide, save, and only then send.
 
+use super::ages::Ages;
 use super::post::Post;
 use super::signing::SigningEvent;
 use crate::clock::{Clock, SystemRandom};
@@ -56,6 +57,7 @@ pub(super) struct CeremonyLane {
     pub urgent: Receiver<Urgent>,
     pub stop: Arc<AtomicBool>,
     pub tick: Duration,
+    pub ages: Ages,
 }
 
 impl CeremonyLane {
@@ -79,6 +81,7 @@ impl CeremonyLane {
             if Instant::now() >= next_tick {
                 let turn = keeper.tick(self.clock.now_ms());
                 keeper = self.save(turn);
+                self.ages.look(&keeper, self.clock.now_ms());
                 if last_mail.elapsed() >= IDLE {
                     self.compact();
                 }

@@ -14,6 +14,8 @@ use ureq::Agent;
 
 /// The approver's key, as `perennial init` makes it.
 const KEY_FILE: &str = "dana.key";
+/// The token for the API, as `perennial init` makes it.
+const TOKEN_FILE: &str = "operator.token";
 /// How long a step of a ceremony may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the coordinator holds a question back that has no news, in milliseconds.
@@ -44,6 +46,7 @@ pub struct Api {
     agent: Agent,
     address: SocketAddr,
     key: Arc<PrivateKey>,
+    authorization: Arc<str>,
 }
 
 impl Probe {
@@ -65,24 +68,28 @@ impl Api {
             .max_idle_connections(64)
             .max_idle_connections_per_host(64);
         let key = PrivateKey::read_openssh_file(&cluster.join(KEY_FILE))?;
-        Ok(Self { agent: config.build().new_agent(), address, key: Arc::new(key) })
+        let token = std::fs::read_to_string(cluster.join(TOKEN_FILE))?;
+        let authorization = format!("Bearer {}", token.trim()).into();
+        Ok(Self { agent: config.build().new_agent(), address, key: Arc::new(key), authorization })
     }
 
     /// Asks for a resource.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
-        read(self.agent.get(self.url(path)).call()?)
+        read(self.agent.get(self.url(path)).header("Authorization", &*self.authorization).call()?)
     }
 
     /// Sends a document.
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.agent.post(self.url(path)).content_type("application/json");
+        let request = self.agent.post(self.url(path)).header("Authorization", &*self.authorization);
+        let request = request.content_type("application/json");
         read(request.send(body.to_string())?)
     }
 
     /// Has a transaction signed. Gives how many sessions that took.
     pub fn sign(&self, wallet: &str, transaction: &str, key: &str) -> anyhow::Result<u64> {
         let request = self.agent.post(self.url(&format!("/v1/wallets/{wallet}/sign")));
-        let request = request.header("Idempotency-Key", key).content_type("application/json");
+        let request = request.header("Authorization", &*self.authorization).header("Idempotency-Key", key);
+        let request = request.content_type("application/json");
         let answer = read(request.send(json!({ "transaction": transaction }).to_string())?)?;
         answer["tries"].as_u64().context("an answer that does not say how often it was tried")
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Request;
+use ureq::http::request::Builder;
 
 /// After so long an answer is given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(150);
@@ -14,6 +15,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(150);
 pub struct Api {
     agent: Agent,
     pub address: SocketAddr,
+    token: Option<String>,
 }
 
 /// What was answered.
@@ -21,6 +23,8 @@ pub struct Api {
 pub struct Answer {
     pub status: u16,
     pub media_type: String,
+    /// In how many seconds to ask again; empty if it is not said.
+    pub retry_after: String,
     /// Whether this was answered before, for the same idempotency key.
     pub replayed: bool,
     pub text: String,
@@ -45,7 +49,7 @@ impl Answer {
 }
 
 impl Api {
-    pub fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr, token: Option<String>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -53,17 +57,28 @@ impl Api {
             .timeout_connect(Some(Duration::from_secs(2)))
             .build()
             .new_agent();
-        Self { agent, address }
+        Self { agent, address, token }
     }
 
     /// The same, with connections of its own.
     pub fn another(&self) -> Self {
-        Self::new(self.address)
+        Self::new(self.address, self.token.clone())
+    }
+
+    /// The same coordinator as another client sees it.
+    pub fn with_token(&self, token: Option<&str>) -> Self {
+        Self::new(self.address, token.map(str::to_owned))
+    }
+
+    /// What it shows of itself.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Asks for a resource. An error means that nobody answered.
     pub fn get(&self, path: &str) -> Result<Answer, String> {
-        self.read(self.agent.get(self.url(path)).call())
+        let request = self.authorized(Request::get(self.url(path)));
+        self.read(self.agent.run(request.body(()).expect("a request")))
     }
 
     /// Sends a document.
@@ -74,7 +89,7 @@ impl Api {
 
     /// Sends whatever it is given.
     pub fn send(&self, path: &str, ask: &Ask<'_>) -> Result<Answer, String> {
-        let mut request = Request::post(self.url(path));
+        let mut request = self.authorized(Request::post(self.url(path)));
         if let Some(media_type) = ask.media_type {
             request = request.header("Content-Type", media_type);
         }
@@ -82,6 +97,13 @@ impl Api {
             request = request.header("Idempotency-Key", key);
         }
         self.read(self.agent.run(request.body(ask.body.clone()).expect("a request")))
+    }
+
+    fn authorized(&self, request: Builder) -> Builder {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -95,9 +117,10 @@ impl Api {
             value.unwrap_or_default().to_owned()
         };
         let (status, media_type) = (answer.status().as_u16(), header("content-type"));
+        let retry_after = header("retry-after");
         let replayed = header("idempotency-replayed") == "true";
         let text = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, media_type, replayed, text, body })
+        Ok(Answer { status, media_type, retry_after, replayed, text, body })
     }
 }

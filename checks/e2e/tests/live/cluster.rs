@@ -27,6 +27,11 @@ pub const OPERATOR: &str = env!("CARGO_BIN_EXE_operator_under_test");
 /// The name of the coordinator among the processes.
 pub const THE_COORDINATOR: &str = "coordinator";
 
+/// The file of the operator's token.
+pub const TOKEN_FILE: &str = "operator.token";
+/// What a client can be allowed.
+pub const ALL_SCOPES: &str = "read,submit,sign,audit";
+
 /// Ports from here to [`PORTS_END`] are given to nobody by the system of its own accord, so that a coordinator finds
 /// its own again when it is started anew.
 const PORTS_BEGIN: u16 = 20_000;
@@ -63,8 +68,12 @@ impl Cluster {
     pub fn logging(signers: &[&str], log: Log) -> Self {
         let place = tempfile::tempdir().expect("a temporary directory");
         let dana = Dana::new(*b"the seed of dana's approving key");
+        let address = make(place.path(), signers, log, &dana);
+        let token = add_client(place.path(), "operator", ALL_SCOPES, "*");
+        // Where the operator's tool finds it.
+        write(&place.path().join(TOKEN_FILE), token.as_bytes());
         let mut cluster = Self {
-            api: Api::new(make(place.path(), signers, log, &dana)),
+            api: Api::new(address, Some(token)),
             place,
             dana,
             signers: signers.iter().map(ToString::to_string).collect(),
@@ -74,6 +83,18 @@ impl Cluster {
         signers.iter().for_each(|signer| cluster.start(signer));
         cluster.wait_until_ready();
         cluster
+    }
+
+    /// Adds a client of the API, and gives its token.
+    pub fn add_client(&self, name: &str, scopes: &str, tenants: &str) -> String {
+        add_client(self.place(), name, scopes, tenants)
+    }
+
+    /// What `perennial-coordinator client` prints; it has to succeed.
+    pub fn client(&self, words: &[&str]) -> String {
+        let directory = self.directory(THE_COORDINATOR);
+        let words = ["client"].iter().chain(words).chain(&["--dir"]).map(AsRef::as_ref);
+        said(COORDINATOR, &words.chain([directory.as_os_str()]).collect::<Vec<&OsStr>>())
     }
 
     /// The directory of a process.
@@ -276,6 +297,14 @@ pub fn said(program: &str, words: &[&OsStr]) -> String {
     let output = Command::new(program).args(words).output().expect("run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// Adds a client of the API, and gives its token.
+fn add_client(place: &Path, name: &str, scopes: &str, tenants: &str) -> String {
+    let directory = place.join(THE_COORDINATOR);
+    let words = ["client", "add", name, "--scopes", scopes, "--tenants", tenants, "--dir"];
+    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).chain([directory.as_os_str()]).collect();
+    said(COORDINATOR, &words).trim().to_owned()
 }
 
 fn write(path: &Path, content: &[u8]) {

@@ -52,6 +52,8 @@ fn no_secret_is_said_and_none_that_was_erased_is_left() {
     assert_clean("what is said", &scan(&said, &of_signers).expect("searched"));
     assert_clean("what is said", &scan(&said, &of_coordinator).expect("searched"));
     let place = cluster.directory(THE_COORDINATOR);
+    let token: Vec<Needle> = vec![token_needle(&cluster)];
+    assert_clean("the coordinator, which keeps digests of tokens", &scan(&place, &token).expect("searched"));
     assert_clean("the coordinator", &scan(&place, &of_signers).expect("searched"));
 
     // What was erased, in the directories where it once was.
@@ -91,6 +93,7 @@ fn everything_shown(api: &Api) -> Vec<String> {
         let id = ceremony["ceremony"].as_str().expect("text");
         paths.extend(["", "/plan", "/events"].map(|part| format!("/v1/ceremonies/{id}{part}")));
     }
+    paths.push("/metrics".into());
     let mut shown: Vec<String> = paths.iter().map(|path| api.get(path).expect("an answer").text).collect();
     let bad = [json!({"transaction": "0x00"}), json!({"transaction": 7}), json!({"digest": "00"})];
     for (wallet, body) in ["treasury", "vault", "payroll"].into_iter().zip(bad) {
@@ -144,7 +147,17 @@ fn coordinator_needles(cluster: &Cluster) -> Vec<Needle> {
     let own = cluster.directory(THE_COORDINATOR);
     let line = std::fs::read_to_string(own.join("ledger.key")).expect("a key");
     let whole = needle("ledger.key", line.trim().as_bytes().to_vec());
-    vec![transport_needle(THE_COORDINATOR, &own.join("identity").join("transport.key")), whole]
+    vec![
+        token_needle(cluster),
+        transport_needle(THE_COORDINATOR, &own.join("identity").join("transport.key")),
+        whole,
+    ]
+}
+
+/// With what the operator comes to the API.
+fn token_needle(cluster: &Cluster) -> Needle {
+    let token = cluster.api.token().expect("the tests have one");
+    needle("the operator's token", token.as_bytes().to_vec())
 }
 
 /// The seed of an Ed25519 key in PKCS #8 (RFC 8410): the 32 bytes after its inner header.

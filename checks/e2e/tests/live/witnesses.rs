@@ -1,6 +1,6 @@
 //! Signers as witnesses of the ledger: they cosign what the coordinator shows, and stop it when its ledger goes back.
 
-use crate::cluster::{Cluster, OPERATOR, SIGNER, THE_COORDINATOR, said};
+use crate::cluster::{Cluster, OPERATOR, SIGNER, THE_COORDINATOR, TOKEN_FILE, said};
 use crate::decisions::{give, order};
 use crate::governance::name;
 use crate::load::{Tally, sign};
@@ -180,7 +180,8 @@ fn an_operator_reads_exports_and_audits_the_ledger_and_an_auditor_needs_nothing_
     let (export, forged, empty) = (path("ledger.export"), path("forged.export"), path("empty"));
     std::fs::create_dir(&empty).expect("made");
     let (api, governance) = (cluster.api.address.to_string(), path("coordinator/governance.cbor"));
-    let live = ["--dir", &empty, "--api", &api];
+    let token = path(TOKEN_FILE);
+    let live = ["--dir", &empty, "--api", &api, "--token-file", &token];
 
     let (status, shown, _) = operator(&[&["ledger", "tail", "--from", "0"], &live[..]].concat());
     assert_eq!(status, Some(0));
@@ -196,8 +197,8 @@ fn an_operator_reads_exports_and_audits_the_ledger_and_an_auditor_needs_nothing_
     let trust = ["--governance", &governance, "--cosigned", "3", "--json"];
     let offline = ["--dir", &empty, "--api", "127.0.0.1:9"];
     for from in [&[&export[..]][..], &[]] {
-        let to = if from.is_empty() { live } else { offline };
-        let words = [&["ledger", "verify"], from, &trust[..], &to[..]].concat();
+        let to = if from.is_empty() { &live[..] } else { &offline };
+        let words = [&["ledger", "verify"], from, &trust[..], to].concat();
         let (status, shown, said) = operator(&words);
         assert_eq!(status, Some(0), "{said}");
         let shown: Value = serde_json::from_str(&shown).expect("JSON");

@@ -68,8 +68,14 @@ impl Dana {
     pub fn governance(&self, signers: Vec<SignerIdentity>) -> History {
         let key = ApproverKey::Ssh(self.public_line());
         let people = vec![(name("dana"), key)];
-        let governance =
-            Governance::of_one_role(name("erin"), name("operator"), 1, people, vec![name("acme")], signers);
+        let governance = Governance::of_one_role(
+            name("erin"),
+            name("operator"),
+            1,
+            people,
+            vec![name("acme"), name("globex")],
+            signers,
+        );
         let approvals = vec![self.approves_digest(&governance.digest())];
         History::begin(ApprovedGovernance { governance, approvals }).expect("a sound governance")
     }

@@ -7,7 +7,7 @@
 use crate::ceremony::cutting::Portion;
 use crate::ceremony::inputs::Experience;
 use crate::ceremony::states::Terms;
-use crate::ceremony::status::{CeremonyStatus, ChunkStatus, Count, Phase, Stage};
+use crate::ceremony::status::{CeremonyStatus, ChunkStatus, Count, Holding, Phase, Stage};
 use crate::ceremony::{Attempt, Fact, Reason, State};
 use minicbor::{Decode, Encode};
 use perennial_model::approval::{Approval, Approved, ApprovedPlan, Question};
@@ -456,6 +456,7 @@ impl Attempt {
             entered_ms: self.progress.phases.clone(),
             left,
             declined: Vec::new(),
+            holding: Holding::of(&self.state, &self.progress),
         }
     }
 }

@@ -255,6 +255,36 @@ pub struct ChunkStatus {
     /// What signers last declined in the present phase, in their words.
     #[n(6)]
     pub declined: Vec<(SignerId, String)>,
+    /// Who may hold what of it. It follows from the facts, is shown while the ceremony is open, and is never written.
+    #[cbor(skip)]
+    pub holding: Holding,
+}
+
+/// Who may hold something of an attempt, or of what is below it, while that is not over.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Holding {
+    /// From when dealings go out until the Activation: who has opened it.
+    pub openers: Vec<SignerId>,
+    /// From the Retirement until the last receipt: who owes one.
+    pub owed: Vec<SignerId>,
+    /// Who has given it.
+    pub receipts: Vec<SignerId>,
+}
+
+impl Holding {
+    pub(super) fn of(state: &State, progress: &Progress) -> Self {
+        match state {
+            State::Dealing(_) | State::Preparing(_) | State::Probing(_) => {
+                Self { openers: progress.openers.clone(), ..Self::default() }
+            }
+            State::Retiring(state) => Self {
+                owed: state.owed.clone(),
+                receipts: state.receipts.iter().map(|receipt| receipt.signer().clone()).collect(),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
 }
 
 /// A whole ceremony.

@@ -1,6 +1,7 @@
 //! The loop: what it asks, what it writes down, and what is left of it after a crash.
 
 mod decrees;
+mod exposure;
 mod governing;
 mod trouble;
 

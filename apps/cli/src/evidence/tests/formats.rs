@@ -75,6 +75,7 @@ fn plan() -> Plan {
         governance: Digest([0x55; 32]),
         initiator: name("erin"),
         nonce: Digest([0x66; 32]),
+        mandate: None,
     }
 }
 
@@ -210,7 +211,7 @@ fn every_table_of_the_page_has_a_row_for_each_field() {
     let all = BTreeMap::from([
         fields(&wallet()),
         fields(&plan()),
-        fields(&ApprovedPlan { plan: plan(), approvals: vec![approval.clone()] }),
+        fields(&ApprovedPlan::by_people(plan(), vec![approval.clone()])),
         fields(&governance.clone()),
         fields(&ApprovedGovernance { governance, approvals: vec![approval] }),
         fields(&inputs),

@@ -158,6 +158,7 @@ impl Scene {
             governance: self.versions.0[version].governance.digest(),
             initiator: name("erin"),
             nonce: Digest([action as u8; 32]),
+            mandate: None,
         }
     }
 
@@ -172,7 +173,7 @@ impl Scene {
         if self.is(Twist::NobodyApproves) {
             approvals.clear();
         }
-        let approved = encode(&ApprovedPlan { plan: plan.clone(), approvals });
+        let approved = encode(&ApprovedPlan::by_people(plan.clone(), approvals));
         let epochs = self.epochs(&plan, before);
         let early = self.is(Twist::ActivatedBeforeApproved);
         if !early {

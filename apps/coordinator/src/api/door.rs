@@ -1,0 +1,138 @@
+//! From a TCP connection to the API's routes, with TLS or without: who is at the other end goes with each request.
+//!
+//! It decides nothing about who may do what. It refuses more connections than are allowed at a time, and gives up those
+//! that do not say in time what they want; a connection that fails harms no other.
+
+use super::tls::pin_of;
+use crate::config;
+use crate::identity::Pin;
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// After a failed accept (usually: no more file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a TLS handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection may be without a whole request. Clients keep theirs for less.
+const IDLE_PATIENCE: Duration = Duration::from_secs(90);
+/// The most requests at a time on one connection (HTTP/2).
+const STREAMS_MAX: u32 = 64;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// From where.
+    pub address: SocketAddr,
+    /// The pin of the certificate whose key it has proved to hold.
+    pub pin: Option<Pin>,
+}
+
+/// Lets connections in.
+#[derive(Clone)]
+pub struct Door {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    room: Arc<Semaphore>,
+}
+
+impl Door {
+    /// A door to these routes.
+    pub fn new(router: Router, tls: Option<ServerConfig>, limits: &config::Access) -> Self {
+        let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        Self { router, tls, room: Arc::new(Semaphore::new(limits.connections)) }
+    }
+
+    /// Serves until `closing` changes, and then until every request that has begun is answered.
+    pub async fn serve<C>(self, listener: TcpListener, closing: watch::Receiver<C>)
+    where
+        C: Send + Sync + 'static,
+    {
+        let mut connections = JoinSet::new();
+        let mut closed = closing.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                // A sender that is gone means the same as one that says so.
+                _ = closed.changed() => break,
+                Some(_) = connections.join_next() => continue,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    connections.spawn(self.clone().welcome(stream, address, closing.clone()));
+                }
+                Err(error) => {
+                    tracing::debug!("a connection of the API could not be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn welcome<C>(self, stream: TcpStream, address: SocketAddr, closing: watch::Receiver<C>) {
+        let Ok(_room) = Arc::clone(&self.room).try_acquire_owned() else {
+            tracing::debug!(%address, "the API has too many connections");
+            return;
+        };
+        // Without it a small answer may wait 40 ms for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection of the API goes without TCP_NODELAY: {error}");
+        }
+        let Some(tls) = &self.tls else {
+            return self.speak(stream, Peer { address, pin: None }, closing).await;
+        };
+        match tokio::time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let pin = pin_of(stream.get_ref().1);
+                self.speak(stream, Peer { address, pin }, closing).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%address, "a TLS handshake at the API failed: {error}"),
+            Err(_) => tracing::debug!(%address, "no TLS handshake came to the API in time"),
+        }
+    }
+
+    async fn speak<S, C>(&self, stream: S, peer: Peer, mut closing: watch::Receiver<C>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let routes = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            routes.call(request)
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_PATIENCE);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .keep_alive_interval(IDLE_PATIENCE)
+            .keep_alive_timeout(IDLE_PATIENCE);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = closing.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(address = %peer.address, "a connection of the API broke: {error}");
+        }
+    }
+}
