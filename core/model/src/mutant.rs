@@ -28,11 +28,33 @@ pub enum Mutant {
     BasesUnderSeveralNumbers,
     BasesTakenByAnyRetirement,
     ActUnderOldGovernance,
+    CountOnePersonTwice,
+    CountOtherApprovals,
+    CountTheInitiator,
+    CountAnyRole,
+    NumberOutsidePlan,
+    DatesUnchecked,
+    SubjectUnchecked,
+    RankUnbounded,
+    GovernanceGoesBack,
+    RetireOnPreparedVotes,
+    SmallActivationSet,
+    OpeningsUnchecked,
+    DealForEveryInputs,
+    DealWhatWasLeft,
+    DealBeforeAllPromise,
+    ProbesUnbound,
+    ProbesWithoutEnd,
+    ServeAnyTranscript,
+    BeginSessionsAgain,
+    SignUnderOtherTerms,
+    CosignAnything,
+    BlameForOtherTerms,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
-    /// All of them.
+    /// Those that chance and faults bring out.
     pub const ALL: [Self; 18] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
@@ -52,6 +74,37 @@ impl Mutant {
         Self::BasesUnderSeveralNumbers,
         Self::BasesTakenByAnyRetirement,
         Self::ActUnderOldGovernance,
+    ];
+
+    /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
+    pub const HOSTILE: [Self; 27] = [
+        Self::ActivateBelowA,
+        Self::CountVotesWithoutTranscript,
+        Self::CountOneVoterTwice,
+        Self::NoEpochFloor,
+        Self::ActUnderOldGovernance,
+        Self::CountOnePersonTwice,
+        Self::CountOtherApprovals,
+        Self::CountTheInitiator,
+        Self::CountAnyRole,
+        Self::NumberOutsidePlan,
+        Self::DatesUnchecked,
+        Self::SubjectUnchecked,
+        Self::RankUnbounded,
+        Self::GovernanceGoesBack,
+        Self::RetireOnPreparedVotes,
+        Self::SmallActivationSet,
+        Self::OpeningsUnchecked,
+        Self::DealForEveryInputs,
+        Self::DealWhatWasLeft,
+        Self::DealBeforeAllPromise,
+        Self::ProbesUnbound,
+        Self::ProbesWithoutEnd,
+        Self::ServeAnyTranscript,
+        Self::BeginSessionsAgain,
+        Self::SignUnderOtherTerms,
+        Self::CosignAnything,
+        Self::BlameForOtherTerms,
     ];
 }
 
