@@ -90,7 +90,7 @@ pub const SORTS: &[Sort] = &[
     sort("mail again", mail::replayed, Sound, &[Taken, Answered, Refused, Ignored], &[]).often(16),
     sort("mail for another", mail::misdirected, Sound, &[Taken, Answered, Refused, Ignored], &[]).often(12),
     sort("mail overtakes", mail::reordered, Sound, &[Taken, Answered, Refused], &[]).often(12).disturbing(),
-    sort("mail tampered with", mail::tampered, Sound, &[Taken, Refused], &[]).often(24),
+    sort("mail tampered with", mail::tampered, Sound, &[Taken, Refused], &[]).often(36),
     sort("mail damaged", mail::damaged, Broken, &[Refused], &[]).often(8),
     sort("statement renamed", mail::renamed, Broken, &[Refused], &[]),
     sort("an approval too few", approvals::fewer, Sound, &[Refused], &[Taken]).often(1),

@@ -3,7 +3,9 @@
 use super::{Blow, Blows, What};
 use crate::hostile::stage::{Letter, Stage};
 use crate::network::Lane;
+use perennial_model::dealing::{Commitment, Dealing};
 use perennial_model::encoding;
+use perennial_model::identity::{Sign, Signed};
 use perennial_model::mail::Request;
 use std::sync::Arc;
 
@@ -57,10 +59,10 @@ pub fn tampered(stage: &mut Stage) -> Blows {
             (_, Some(identity)) => {
                 // The corrupt signer's vote with somebody else's proof of shares.
                 let body = certificate.votes.iter().find(|vote| vote.signer != *identity.signer());
-                let Some(Ok(body)) = body.map(perennial_model::identity::Signed::read_unchecked) else {
+                let Some(Ok(body)) = body.map(Signed::read_unchecked) else {
                     return Vec::new();
                 };
-                let forged = perennial_model::identity::Signed::new(&*identity, &body);
+                let forged = Signed::new(&*identity, &body);
                 let own = certificate.votes.iter_mut().find(|vote| vote.signer == forged.signer);
                 own.into_iter().for_each(|vote| *vote = forged.clone());
             }
@@ -74,9 +76,10 @@ pub fn tampered(stage: &mut Stage) -> Blows {
             }
             _ => inputs.dealers.reverse(),
         },
-        Request::Verify { inputs, openings, dealings, .. } => match coin {
-            0 => dealings.reverse(),
-            1 => drop(openings.pop()),
+        Request::Verify { inputs, openings, commitments, dealings } => match (coin, corrupt) {
+            (0, None) => dealings.reverse(),
+            (1, _) => drop(openings.pop()),
+            (_, Some(identity)) => spoil(&*identity, commitments, dealings),
             _ => inputs.holders.reverse(),
         },
         Request::Deal { commitments, .. } => drop(commitments.pop()),
@@ -125,6 +128,24 @@ pub fn renamed(stage: &mut Stage) -> Blows {
         _ => return Vec::new(),
     }
     vec![Blow { number: mail.number, lane: mail.lane, what: What::Request(Arc::new(request)) }]
+}
+
+/// The corrupt dealer's dealing opens for nobody, and was promised like that.
+fn spoil(identity: &dyn Sign, commitments: &mut [Signed<Commitment>], dealings: &mut [Signed<Dealing>]) {
+    for (commitment, dealing) in commitments.iter_mut().zip(dealings) {
+        let (Ok(mut promise), Ok(mut body)) = (commitment.read_unchecked(), dealing.read_unchecked()) else {
+            continue;
+        };
+        if dealing.signer != *identity.signer() {
+            continue;
+        }
+        for sub_share in &mut body.sub_shares {
+            sub_share.sealed.ciphertext.0.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+        }
+        *dealing = Signed::new(identity, &body);
+        promise.dealing = dealing.body_digest();
+        *commitment = Signed::new(identity, &promise);
+    }
 }
 
 fn pick(stage: &mut Stage) -> Option<crate::hostile::archive::Mail> {
