@@ -33,8 +33,7 @@ pub struct Cast {
     pub owns: Vec<Own>,
     /// Who asks for plans.
     pub initiator: PersonId,
-    person: PersonId,
-    key: PrivateKey,
+    people: Vec<(PersonId, PrivateKey)>,
 }
 
 struct TransparentIdentity(SignerId, [u8; 32]);
@@ -63,8 +62,22 @@ impl Sign for Ed25519Identity {
 }
 
 impl Cast {
-    /// A cast of `count` signers.
+    /// A cast of `count` signers and one person, who decides everything.
     pub fn new(seed: u64, count: usize, crypto: Crypto) -> Self {
+        Self::governed(seed, count, crypto, &["dana"], 1, |people, signers| {
+            Governance::of_one_role(name("otto"), name("operator"), 1, people, vec![name("acme")], signers)
+        })
+    }
+
+    /// A cast of `count` signers and these people, under a governance that the first `deciding` of them approve.
+    pub fn governed(
+        seed: u64,
+        count: usize,
+        crypto: Crypto,
+        people: &[&str],
+        deciding: usize,
+        governance: impl FnOnce(Vec<(PersonId, ApproverKey)>, Vec<SignerIdentity>) -> Governance,
+    ) -> Self {
         let secret = |what: &str, number: usize| {
             Digest::of_parts(what, &[&seed.to_be_bytes(), &(number as u64).to_be_bytes()]).0
         };
@@ -74,24 +87,24 @@ impl Cast {
             .enumerate()
             .map(|(number, id)| identity(crypto, id, secret("identity", number)))
             .collect();
-        let key = PrivateKey::from(Ed25519Keypair::from_seed(&secret("approver", 0)));
-        let ssh_key = key.public_key().to_openssh().expect("an Ed25519 key has a line");
+        let keyed = |(number, person): (usize, &&str)| {
+            (name(person), PrivateKey::from(Ed25519Keypair::from_seed(&secret("approver", number))))
+        };
+        let people: Vec<(PersonId, PrivateKey)> = people.iter().enumerate().map(keyed).collect();
+        let public = |(person, key): &(PersonId, PrivateKey)| {
+            let line = key.public_key().to_openssh().expect("an Ed25519 key has a line");
+            (person.clone(), ApproverKey::Ssh(line))
+        };
         let signers = ids.iter().zip(&identities).map(|(id, (_, key))| SignerIdentity {
             signer: id.clone(),
             key: *key,
             transport_pin: Digest::of(id.as_str().as_bytes()),
         });
-        let person: PersonId = name("dana");
-        let people = vec![(person.clone(), ApproverKey::Ssh(ssh_key))];
-        let governance = Governance::of_one_role(
-            name("otto"),
-            name("operator"),
-            1,
-            people,
-            vec![name("acme")],
-            signers.collect(),
-        );
-        let approvals = vec![approval(&key, &person, &governance.digest())];
+        let governance = governance(people.iter().map(public).collect(), signers.collect());
+        let digest = governance.digest();
+        let initiator = governance.initiator.clone();
+        let approvals =
+            people[..deciding].iter().map(|(person, key)| approval(key, person, &digest)).collect();
         let history = History::begin(ApprovedGovernance { governance, approvals });
         let history = Arc::new(history.expect("a sound governance"));
         let own = |number: usize, identity: Arc<dyn Sign + Send + Sync>| Own {
@@ -103,23 +116,36 @@ impl Cast {
         };
         let owns =
             identities.into_iter().enumerate().map(|(number, (identity, _))| own(number, identity)).collect();
-        Self { history, owns, ids, initiator: name("otto"), person, key }
+        Self { history, owns, ids, initiator, people }
     }
 
-    /// The approval of a plan.
-    pub fn approve(&self, plan: &Digest) -> Approval {
-        approval(&self.key, &self.person, plan)
+    /// The first person's approval of what has this digest.
+    pub fn approve(&self, digest: &Digest) -> Approval {
+        self.approve_as(0, digest)
     }
 
-    /// The next version of governance, which differs in nothing but its number, and makes every older plan void.
+    /// A person's approval of what has this digest.
+    pub fn approve_as(&self, person: usize, digest: &Digest) -> Approval {
+        let (name, key) = &self.people[person];
+        approval(key, name, digest)
+    }
+
+    /// The next version of governance, which differs in nothing but its number, and makes every older plan void. One
+    /// person's approval is enough only where one decides.
     pub fn govern(&self) -> ApprovedGovernance {
+        self.govern_as(&[0])
+    }
+
+    /// The same, approved by these people.
+    pub fn govern_as(&self, people: &[usize]) -> ApprovedGovernance {
         let present = self.history.newest();
         let governance = Governance {
             version: present.version + 1,
             predecessor: Some(self.history.newest_digest()),
             ..present.clone()
         };
-        let approvals = vec![self.approve(&governance.digest())];
+        let digest = governance.digest();
+        let approvals = people.iter().map(|person| self.approve_as(*person, &digest)).collect();
         ApprovedGovernance { governance, approvals }
     }
 

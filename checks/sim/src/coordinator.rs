@@ -80,6 +80,11 @@ impl Coordinator {
         }
     }
 
+    /// A coordinator that will start from a copy of another's journal.
+    pub fn from_copy(history: Arc<History>, tuning: Tuning, seed: u64, log: Log) -> Self {
+        Self { log, ..Self::new(history, tuning, seed) }
+    }
+
     /// Starts the process from the journal.
     ///
     /// # Errors
@@ -152,7 +157,7 @@ impl Coordinator {
         }
     }
 
-    /// Takes a plan and its approval.
+    /// Takes a plan and its approvals.
     ///
     /// # Errors
     /// Why the driver refuses them.
@@ -160,14 +165,16 @@ impl Coordinator {
         &mut self,
         now_ms: u64,
         plan: Plan,
-        approval: impl FnOnce(&Digest) -> Approval,
+        approvals: Vec<Approval>,
     ) -> Result<Digest, perennial_model::Error> {
         let Some(driver) = &mut self.driver else {
             return Err(perennial_model::Error::stale("the coordinator is down"));
         };
         driver.world_mut().now_ms = now_ms;
         let digest = driver.submit(plan)?;
-        driver.approve(&digest, approval(&digest))?;
+        for approval in approvals {
+            driver.approve(&digest, approval)?;
+        }
         Ok(digest)
     }
 

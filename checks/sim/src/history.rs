@@ -65,6 +65,8 @@ pub struct History {
     pub orders: BTreeMap<Digest, Order>,
     /// When each signer last erased what was below an epoch of a wallet, by its own clock.
     pub renewed: BTreeMap<(usize, WalletId), u64>,
+    /// The versions of governance that people have approved.
+    pub governances: BTreeSet<Digest>,
     signed: BTreeSet<WalletId>,
     looks: u64,
 }
@@ -85,6 +87,7 @@ impl History {
             mandates: BTreeMap::new(),
             orders: BTreeMap::new(),
             renewed: BTreeMap::new(),
+            governances: cast.history.versions().0.iter().map(|known| known.governance.digest()).collect(),
             signed: BTreeSet::new(),
             looks: 0,
         }
@@ -105,7 +108,8 @@ impl History {
         let changed = self.mirrors[number].take_over(&signers[number].disk, touched)?;
         let signer = &signers[number];
         let clock_ms = signer.clock_ms(now_ms);
-        self.checks += 7;
+        self.checks += 8;
+        approvals::i11_only_what_people_approved(self, number, &changed)?;
         approvals::i11_approvals_bind(self, number, &changed, clock_ms)?;
         rising::i7_no_going_back(self, number, &changed)?;
         erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
@@ -154,7 +158,7 @@ impl History {
         reply: &Reply,
         signers: &[Signer],
     ) -> Result<(), Violation> {
-        self.checks += 2;
+        self.checks += 3;
         crate::invariants::durable::i8_acknowledgement_implies_durability(
             &self.mirrors[number],
             &signers[number],
@@ -169,7 +173,7 @@ impl History {
         match reply {
             Reply::Voted(vote) => {
                 let vote = vote.read_unchecked().map_err(|e| sound(&e))?;
-                transcripts::i2_one_vote_per_number(self, id, &vote)?;
+                transcripts::i2_one_vote_per_number(&self.spoken, id, &vote)?;
                 if let Some(chunk) = self.spoken.vote(id, &vote, &self.mirrors[number]) {
                     self.checks += 1;
                     recovery::i6_all_keep_what_is_retired(self, signers, &chunk)?;
@@ -177,11 +181,29 @@ impl History {
             }
             Reply::SessionMail(said) => {
                 let said = said.read_unchecked().map_err(|e| sound(&e))?;
-                self.checks += 2;
-                sessions::i4_no_mixed_session_no_nonce_twice(self, number, signers[number].starts, &said)?;
-                if lane == Lane::Signing {
-                    authority::i3_signs_only_what_it_serves(self, number, &said.session)?;
+                self.checks += 3;
+                sessions::i4_each_round_once(self, number, lane, &said)?;
+                sessions::i4_no_mixed_session_no_nonce_twice(self, number, signers, &said)?;
+                match lane {
+                    Lane::Signing => authority::i3_signs_only_what_it_serves(self, number, &said.session)?,
+                    Lane::Ceremony => sessions::i3_signs_only_due_probes(self, number, &said)?,
                 }
+            }
+            Reply::Opened(said) => {
+                let said = (said.read_unchecked().map_err(|e| sound(&e))?.chunk, said.body_digest());
+                transcripts::i7_one_opening_per_number(&mut self.spoken, id, &said)?;
+            }
+            Reply::Committed(said) => {
+                let said = said.read_unchecked().map_err(|e| sound(&e))?;
+                transcripts::i2_one_promise_per_number(&mut self.spoken, id, &said)?;
+            }
+            Reply::Dealt(said) => {
+                let said = said.read_unchecked().map_err(|e| sound(&e))?;
+                transcripts::i2_dealt_when_all_have_promised(self, number, &said)?;
+            }
+            Reply::Refused(said) => {
+                let said = said.read_unchecked().map_err(|e| sound(&e))?;
+                transcripts::i12_nobody_is_refused_wrongly(self, number, &said)?;
             }
             Reply::Erased(receipt) => {
                 let receipt = receipt.read_unchecked().map_err(|e| sound(&e))?;
@@ -191,7 +213,7 @@ impl History {
                 let what = format!("s{:02} reports a bug: {reason}", number + 1);
                 return Err(Violation::new(Invariant::Sound, what));
             }
-            Reply::Session(report) => sessions::i4_no_bug(number, report)?,
+            Reply::Session(report) => sessions::i4_no_bug(self, number, report)?,
             _ => {}
         }
         Ok(())
@@ -216,9 +238,14 @@ impl History {
         Ok(())
     }
 
-    /// A session begins.
-    pub fn session_begins(&mut self, request: &SessionRequest) {
-        self.sessions.begins(request);
+    /// A signer is asked to begin a session.
+    pub fn session_begins(&mut self, number: usize, request: &SessionRequest) {
+        self.sessions.begins(number, request);
+    }
+
+    /// A version of governance has its quorum.
+    pub fn governed(&mut self, digest: Digest) {
+        self.governances.insert(digest);
     }
 
     /// A plan has its quorum.

@@ -10,3 +10,4 @@ pub mod recovery;
 pub mod rising;
 pub mod sessions;
 pub mod transcripts;
+pub mod witness;

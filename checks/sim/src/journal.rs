@@ -14,7 +14,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug, Default)]
 pub struct Log(Rc<RefCell<Kept>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     closed_in_order: Vec<Digest>,
     summaries: BTreeMap<Digest, Vec<u8>>,
@@ -35,6 +35,11 @@ impl std::fmt::Display for AppendFailed {
 }
 
 impl Log {
+    /// A copy of it as it is now, which knows nothing of what is appended later.
+    pub fn copy(&self) -> Self {
+        Self(Rc::new(RefCell::new(self.0.borrow().clone())))
+    }
+
     /// Makes the next append fail, done or not done.
     pub fn set_fuse(&self, fuse: Option<Landed>) {
         self.0.borrow_mut().fuse = fuse;

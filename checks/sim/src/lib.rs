@@ -7,6 +7,7 @@ pub mod disk;
 pub mod faults;
 pub mod gate;
 pub mod history;
+pub mod hostile;
 pub mod invariants;
 pub mod journal;
 pub mod load;

@@ -1,5 +1,7 @@
 //! The simulator's command. It runs seeds, says which invariants break and how, and what went wrong how often.
 
+mod siege;
+
 use clap::{Parser, ValueEnum};
 use perennial_model::mutant::{MARKER, Mutant, plant};
 use perennial_sim::gate::Gate;
@@ -32,6 +34,12 @@ struct Arguments {
     /// With which cryptography.
     #[arg(long, value_enum, default_value_t = Crypto::Transparent)]
     kind: Crypto,
+    /// A hostile coordinator in place of faults.
+    #[arg(long, conflicts_with_all = ["check", "kind"])]
+    hostile: bool,
+    /// How many moves it makes.
+    #[arg(long, default_value_t = 1_000_000, requires = "hostile")]
+    moves: u64,
     /// A fault to plant, by the name that --mutants prints.
     #[arg(long)]
     mutant: Option<String>,
@@ -65,6 +73,15 @@ fn main() -> ExitCode {
         }
     };
     let kind = arguments.kind.kind();
+    if arguments.hostile && arguments.mutants {
+        return if siege::mutants() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if arguments.hostile {
+        return match siege::run(arguments.seed.unwrap_or(1), arguments.moves, mutant) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+    }
     let is_clean = match (arguments.check, arguments.mutants, arguments.seed) {
         (true, ..) => check(),
         (_, true, _) => mutants(),
@@ -81,7 +98,7 @@ fn main() -> ExitCode {
 }
 
 fn named(name: &str) -> Result<Mutant, String> {
-    let all = Mutant::ALL.iter();
+    let all = Mutant::ALL.iter().chain(&Mutant::HOSTILE);
     let known = all.clone().map(|mutant| format!("{mutant:?}")).collect::<Vec<_>>().join(", ");
     all.copied()
         .find(|mutant| format!("{mutant:?}") == name)

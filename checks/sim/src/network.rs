@@ -24,7 +24,7 @@ const HELD_MS_MAX: u64 = 400;
 const COPY_MS_MAX: u64 = 20_000;
 
 /// Which mail a message belongs to; each has its own links.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Lane {
     /// Ceremonies, probes included.
     Ceremony,

@@ -16,6 +16,8 @@ pub enum Invariant {
     I8DurableFirst,
     I9ErasureComplete,
     I11ApprovalsBind,
+    I12NobodyWronged,
+    I13OneLedger,
     L1Completes,
     L2SignsOn,
     /// A process that cannot start, or reports a bug of its own.
@@ -36,6 +38,8 @@ impl Invariant {
             Self::I8DurableFirst => "I8 acknowledgement implies durability",
             Self::I9ErasureComplete => "I9 erasure is complete",
             Self::I11ApprovalsBind => "I11 approvals bind",
+            Self::I12NobodyWronged => "I12 a hostile coordinator has nobody blamed",
+            Self::I13OneLedger => "I13 one ledger is witnessed",
             Self::L1Completes => "L1 every ceremony comes to an end",
             Self::L2SignsOn => "L2 signing goes on",
             Self::Sound => "no process reports a bug",

@@ -8,6 +8,7 @@ use crate::store::{Store, StoreFailed, Table, Write};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::error::Error;
+use perennial_model::planted;
 use perennial_model::session::{SESSION_SKEW_MS_MAX, SessionRequest};
 use std::collections::BTreeMap;
 
@@ -58,7 +59,7 @@ impl Begun {
                  are taken: check the clocks"
             )));
         }
-        if self.by_name.contains_key(&request.session) {
+        if self.by_name.contains_key(&request.session) && !planted!(BeginSessionsAgain) {
             return Err(Error::stale("this session was begun before; a retry is a new session"));
         }
         let record = SessionRecord { asked_at_ms: request.asked_at_ms, binding: request.binding() };

@@ -371,6 +371,11 @@ impl Session {
         self.common.terms.others()
     }
 
+    /// Whether a message was made under the terms of this session.
+    pub fn agrees(&self, message: &[u8]) -> bool {
+        envelope::names(&self.common.agreement, message)
+    }
+
     /// What it signs, and with whom.
     pub fn terms(&self) -> &Terms {
         &self.common.terms

@@ -32,6 +32,7 @@ use perennial_model::identity::{Sign, Signed};
 use perennial_model::mail::{Reply, Request};
 use perennial_model::order::Orders;
 use perennial_model::plan::Chunk;
+use perennial_model::planted;
 use perennial_model::session::{Blame, SessionOutcome, SessionReport};
 use perennial_model::transcript::Transcript;
 use perennial_model::wallet::WalletId;
@@ -256,7 +257,7 @@ impl Keeper {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_in_force(&approved)?;
         self.check_not_cancelled(&approved)?;
-        if now_ms > approved.plan().activation_deadline_ms {
+        if now_ms > approved.plan().activation_deadline_ms && !planted!(DatesUnchecked) {
             return Err(Error::denied(format!("{chunk}: the date that gates Activation is past")));
         }
         Ok(approved)
@@ -276,12 +277,10 @@ impl Keeper {
     /// Refuses a number that is not above what this signer has prepared, or seen Activated or Retired.
     pub(crate) fn check_floor(&self, wallet: &WalletId, epoch: Epoch) -> Result<(), Error> {
         match self.wallets.get(wallet) {
-            Some(record) if epoch <= record.floor && !perennial_model::planted!(NoEpochFloor) => {
-                Err(Error::stale(format!(
-                    "{wallet}: epoch {epoch} is not above {}, the highest seen here",
-                    record.floor
-                )))
-            }
+            Some(record) if epoch <= record.floor && !planted!(NoEpochFloor) => Err(Error::stale(format!(
+                "{wallet}: epoch {epoch} is not above {}, the highest seen here",
+                record.floor
+            ))),
             _ => Ok(()),
         }
     }

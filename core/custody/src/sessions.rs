@@ -17,6 +17,7 @@ use perennial_model::committee::{Seat, SignerId};
 use perennial_model::encoding::{Bytes, Digest};
 use perennial_model::epoch::Epoch;
 use perennial_model::identity::Said;
+use perennial_model::planted;
 use perennial_model::probe::RawSignature;
 use perennial_model::session::{
     Blame, SESSION_MS_MAX, SessionMessage, SessionOutcome, SessionReport, SessionRequest,
@@ -224,6 +225,12 @@ impl Sessions {
                     stepped.append(failed(session, Blame::Signer(culprit), reason));
                     break;
                 }
+                Err(Unusable::Terms(other)) => {
+                    let reason =
+                        format!("{other} was asked for another number of items; retry in a new session");
+                    stepped.append(failed(session, Blame::Stale, reason));
+                    break;
+                }
                 Err(Unusable::Locked(other)) => {
                     let reason = format!("{other} uses another pair base; retry in a new session");
                     stepped.append(failed(session, Blame::Stale, reason));
@@ -249,8 +256,10 @@ impl Sessions {
 
 /// Why a round's messages cannot be used.
 enum Unusable {
-    /// This signer sent too few or too many.
+    /// This signer sent too few or too many, under the terms that were agreed on.
     Count(SignerId),
+    /// This signer was told something else: whoever asks can do that, so it is not to blame.
+    Terms(SignerId),
     /// This signer's message does not open with the key of the pair.
     Locked(SignerId),
 }
@@ -276,10 +285,10 @@ impl Running {
         let mut inputs = vec![BTreeMap::new(); self.engines.len()];
         for (seat, signer) in others {
             let items = self.waiting.remove(&(self.round, signer.clone()))?;
-            if items.len() != inputs.len() {
-                return Some(Err(Unusable::Count(signer)));
-            }
             let key = self.mail_key(seat, &signer, self.round);
+            if items.len() != inputs.len() {
+                return Some(Err(self.miscounted(key.as_deref(), signer, items)));
+            }
             for (at, (input, item)) in inputs.iter_mut().zip(items).enumerate() {
                 match unlocked(key.as_deref(), at, item) {
                     Some(message) => input.insert(seat, message),
@@ -288,6 +297,20 @@ impl Running {
             }
         }
         Some(Ok(inputs))
+    }
+
+    /// Who is to blame for a wrong number of messages. Nobody sends none; and whoever signs under the same terms knows
+    /// how many there are.
+    fn miscounted(&self, key: Option<&[u8; 32]>, signer: SignerId, items: Vec<Bytes>) -> Unusable {
+        let Some(first) = items.into_iter().next() else { return Unusable::Count(signer) };
+        let agrees = |message: &Vec<u8>| {
+            planted!(BlameForOtherTerms) || self.engines.first().is_some_and(|engine| engine.agrees(message))
+        };
+        match unlocked(key, 0, first) {
+            Some(message) if agrees(&message) => Unusable::Count(signer),
+            Some(_) => Unusable::Terms(signer),
+            None => Unusable::Locked(signer),
+        }
     }
 
     fn step(

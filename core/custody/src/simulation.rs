@@ -38,6 +38,18 @@ pub fn slot_opens(own: &Own, at: SlotIndex, slot: &SlotBytes) -> bool {
     own.wrapping.open(at, slot).is_some()
 }
 
+/// The key of a transparent identity's cosignatures: checkpoints are signed in earnest, since the ledger knows no other
+/// kind.
+pub fn cosigning_key(tag: &[u8; 32]) -> [u8; 32] {
+    ed25519_dalek::SigningKey::from_bytes(tag).verifying_key().to_bytes()
+}
+
+/// A transparent identity's signature under [`cosigning_key`].
+pub fn cosign(tag: &[u8; 32], message: &[u8]) -> [u8; 64] {
+    use ed25519_dalek::Signer as _;
+    ed25519_dalek::SigningKey::from_bytes(tag).sign(message).to_bytes()
+}
+
 /// A planted fault: the randomness of a session as if it had been saved and were used in every session.
 #[derive(Debug, Default)]
 pub struct SavedRandomness(u64);

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::governance::{Approver, ApproverKey, Governance, Matter, PersonId, RoleId};
 use crate::mandate::{ApprovedMandate, Mandate};
 use crate::plan::Plan;
+use crate::planted;
 use crate::wallet::{TenantId, Tier};
 use minicbor::{Decode, Encode};
 use passkey::Assertion;
@@ -207,12 +208,13 @@ pub fn check_quorum(
     let mut counted: Vec<&Approver> = Vec::new();
     for approval in approvals {
         let approver = check_approval(question, digest, approval, governance)?;
-        if !counted.contains(&approver) {
+        if !counted.contains(&approver) || planted!(CountOnePersonTwice) {
             counted.push(approver);
         }
     }
     for demand in demands {
-        let have = counted.iter().filter(|approver| approver.role == demand.role).count();
+        let have =
+            counted.iter().filter(|approver| approver.role == demand.role || planted!(CountAnyRole)).count();
         if have < usize::from(demand.approvals) {
             let (role, needed) = (demand.role.clone(), demand.approvals);
             return Err(Unapproved::QuorumMissing { digest: *digest, matter, role, have, needed });
@@ -237,7 +239,7 @@ pub fn check_approval<'g>(
     {
         return Err(Unapproved::UnknownTenant(tenant.clone()));
     }
-    if person == question.initiator {
+    if person == question.initiator && !planted!(CountTheInitiator) {
         return Err(Unapproved::Initiator(person.clone()));
     }
     let approver = governance.approver(person).ok_or_else(|| Unapproved::UnknownPerson(person.clone()))?;

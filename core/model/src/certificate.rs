@@ -76,7 +76,7 @@ impl Certificate {
         } else {
             self.inputs.holders.len()
         };
-        if self.inputs.holders.len() < plan.plan().activation_size() {
+        if self.inputs.holders.len() < plan.plan().activation_size() && !planted!(SmallActivationSet) {
             return denied("its activation set is smaller than the plan demands".into());
         }
         let votes = self.votes.iter().map(|vote| vote.check(governance)).collect::<Result<Vec<_>, _>>()?;
@@ -103,10 +103,11 @@ impl Certificate {
         let body = &vote.body;
         let same_transcript = (body.inputs == self.inputs.digest() && body.root == self.root)
             || planted!(CountVotesWithoutTranscript);
-        let same = body.kind == self.kind
+        let same = (body.kind == self.kind || planted!(RetireOnPreparedVotes))
             && body.chunk == self.inputs.chunk
             && body.governance == plan.plan().governance
-            && body.possession.is_some() == (self.kind == VoteKind::Prepared);
+            && (body.possession.is_some() == (self.kind == VoteKind::Prepared)
+                || planted!(RetireOnPreparedVotes));
         if same && same_transcript {
             return Ok(());
         }

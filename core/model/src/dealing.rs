@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::group::{Group, Point, Scalar};
 use crate::identity::Said;
 use crate::plan::{Action, Chunk, Plan, PlannedWallet};
+use crate::planted;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 use std::fmt;
@@ -92,7 +93,7 @@ impl Inputs {
                 "the holders are not members of the approved committee in the order of their seats",
             );
         }
-        if self.holders.len() < plan.activation_size() {
+        if self.holders.len() < plan.activation_size() && !planted!(SmallActivationSet) {
             return denied("fewer holders than the plan demands for an activation");
         }
         match (plan.action, parent) {
@@ -118,7 +119,7 @@ impl Inputs {
     /// `Denied` when they are others, `Misbehaved` when a holder opened without a key for each dealer.
     pub fn check_openings(&self, openings: &[Said<Opening>]) -> Result<(), Error> {
         let rebuilt = Self::new(self.chunk, self.dealers.clone(), openings);
-        if rebuilt != *self {
+        if rebuilt != *self && !planted!(OpeningsUnchecked) {
             return Err(Error::denied(format!(
                 "{}: these are not the openings that the inputs name",
                 self.chunk
@@ -126,7 +127,7 @@ impl Inputs {
         }
         for opening in openings {
             let complete = self.dealers.iter().all(|dealer| opening.body.key_for(dealer).is_some());
-            if opening.body.chunk != self.chunk || !complete {
+            if (opening.body.chunk != self.chunk || !complete) && !planted!(OpeningsUnchecked) {
                 return Err(Error::misbehaved(
                     &opening.signer,
                     "an opening of another chunk or without a key for each dealer",

@@ -30,11 +30,33 @@ pub enum Mutant {
     ActUnderOldGovernance,
     MandateWithoutClock,
     DeafToOrders,
+    CountOnePersonTwice,
+    CountOtherApprovals,
+    CountTheInitiator,
+    CountAnyRole,
+    NumberOutsidePlan,
+    DatesUnchecked,
+    SubjectUnchecked,
+    RankUnbounded,
+    GovernanceGoesBack,
+    RetireOnPreparedVotes,
+    SmallActivationSet,
+    OpeningsUnchecked,
+    DealForEveryInputs,
+    DealWhatWasLeft,
+    DealBeforeAllPromise,
+    ProbesUnbound,
+    ProbesWithoutEnd,
+    ServeAnyTranscript,
+    BeginSessionsAgain,
+    SignUnderOtherTerms,
+    CosignAnything,
+    BlameForOtherTerms,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
-    /// All of them.
+    /// Those that chance and faults bring out.
     pub const ALL: [Self; 20] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
@@ -56,6 +78,37 @@ impl Mutant {
         Self::ActUnderOldGovernance,
         Self::MandateWithoutClock,
         Self::DeafToOrders,
+    ];
+
+    /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
+    pub const HOSTILE: [Self; 27] = [
+        Self::ActivateBelowA,
+        Self::CountVotesWithoutTranscript,
+        Self::CountOneVoterTwice,
+        Self::NoEpochFloor,
+        Self::ActUnderOldGovernance,
+        Self::CountOnePersonTwice,
+        Self::CountOtherApprovals,
+        Self::CountTheInitiator,
+        Self::CountAnyRole,
+        Self::NumberOutsidePlan,
+        Self::DatesUnchecked,
+        Self::SubjectUnchecked,
+        Self::RankUnbounded,
+        Self::GovernanceGoesBack,
+        Self::RetireOnPreparedVotes,
+        Self::SmallActivationSet,
+        Self::OpeningsUnchecked,
+        Self::DealForEveryInputs,
+        Self::DealWhatWasLeft,
+        Self::DealBeforeAllPromise,
+        Self::ProbesUnbound,
+        Self::ProbesWithoutEnd,
+        Self::ServeAnyTranscript,
+        Self::BeginSessionsAgain,
+        Self::SignUnderOtherTerms,
+        Self::CosignAnything,
+        Self::BlameForOtherTerms,
     ];
 }
 

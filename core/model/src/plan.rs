@@ -7,6 +7,7 @@ use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::governance::{Governance, PersonId};
 use crate::mandate::UnderMandate;
+use crate::planted;
 use crate::wallet::{TenantId, Tier, Wallet, WalletId};
 use minicbor::{Decode, Encode};
 use std::fmt;
@@ -288,7 +289,8 @@ impl Plan {
     pub fn wallets_of(&self, chunk: &Chunk) -> Result<&[PlannedWallet], Error> {
         let end = u64::from(chunk.first) + u64::from(chunk.count);
         let inside = chunk.count >= 1 && chunk.count <= CHUNK_WALLETS_MAX && end <= self.wallets.len() as u64;
-        let numbered = chunk.epoch.rank == self.rank && self.counts().contains(&chunk.epoch.count);
+        let numbered = (chunk.epoch.rank == self.rank && self.counts().contains(&chunk.epoch.count))
+            || planted!(NumberOutsidePlan);
         if !inside || !numbered {
             return Err(Error::denied(format!("{chunk} was not approved with this plan")));
         }

@@ -61,6 +61,10 @@ pub struct Changed {
     pub wallets: Vec<WalletChange>,
     /// Chunks.
     pub chunks: Vec<ChunkChange>,
+    /// Plans that are new.
+    pub plans: Vec<Digest>,
+    /// Versions of governance that are new, and what stood there before.
+    pub governance: Vec<(u64, Option<Digest>)>,
 }
 
 impl Changed {
@@ -148,13 +152,18 @@ impl Mirror {
             Table::Plan => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
                 let document: Option<ApprovedPlan> = read(value)?;
-                replace(&mut self.plans, &name, document.map(|document| document.plan.governance));
+                let known =
+                    replace(&mut self.plans, &name, document.map(|document| document.plan.governance));
+                if known.is_none() && self.plans.contains_key(&name) {
+                    changed.plans.push(name);
+                }
             }
             Table::Governance => {
                 let version: Option<ApprovedGovernance> = read(value)?;
-                let named =
-                    |version: ApprovedGovernance| (version.governance.version, version.governance.digest());
-                self.governance.extend(version.map(named));
+                if let Some(ApprovedGovernance { governance, .. }) = version {
+                    let known = self.governance.insert(governance.version, governance.digest());
+                    changed.governance.push((governance.version, known));
+                }
             }
             Table::Order => {
                 self.orders.insert(Digest(key.try_into().map_err(|e| unreadable(&e))?));

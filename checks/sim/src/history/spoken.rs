@@ -7,7 +7,7 @@ use perennial_model::epoch::Epoch;
 use perennial_model::plan::Chunk;
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::WalletId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The highest epoch of a wallet that anybody could show to be retired.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,14 @@ pub struct Retired {
 /// What was promised so far.
 #[derive(Default)]
 pub struct Spoken {
+    /// Signers whose word counts for nothing: the attacker has their keys.
+    pub corrupt: BTreeSet<SignerId>,
+    /// Whether a dealer lied on purpose, so that refusals are right.
+    pub lies: bool,
+    /// The digests of openings.
+    pub opened: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
+    /// Dealers' promises: the inputs that each names, and its dealing.
+    pub promised: BTreeMap<Chunk, BTreeMap<SignerId, (Digest, Digest)>>,
     /// Prepared votes, with the root that each names.
     pub prepared: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
     /// Keep votes, with the root that each names.
@@ -53,7 +61,8 @@ impl Spoken {
         let record = mirror.chunks.get(&vote.chunk)?;
         let inputs = record.inputs.as_ref()?;
         let kept = self.kept.get(&vote.chunk)?;
-        if !inputs.holders.iter().all(|holder| kept.contains_key(holder)) {
+        let honest = |holder: &&SignerId| !self.corrupt.contains(holder);
+        if !inputs.holders.iter().filter(honest).all(|holder| kept.contains_key(holder)) {
             return None;
         }
         for wallet in &record.wallets {

@@ -40,7 +40,7 @@ pub fn i3_signs_only_what_it_serves(
     number: usize,
     session: &Digest,
 ) -> Result<(), Violation> {
-    let Some(under) = history.sessions.under(session) else {
+    let Some(under) = history.sessions.under(number, session) else {
         return Err(broken(format!("s{:02} signs in a session that nobody began", number + 1)));
     };
     let mirror = &history.mirrors[number];

@@ -65,6 +65,31 @@ pub fn i8_acknowledgement_implies_durability(
     ))
 }
 
+/// What a process has in mind of its wallets and chunks is what its disk says: nothing that it decided is unsaved, and
+/// nothing that it refused has left a trace.
+pub fn i8_memory_is_what_is_durable(mirror: &Mirror, signer: &Signer) -> Result<(), Violation> {
+    let Some(keeper) = signer.keeper() else { return Ok(()) };
+    let wallets = keeper.wallets().count() == mirror.wallets.len()
+        && keeper.wallets().all(|(id, record)| mirror.wallets.get(id) == Some(record));
+    let chunks = keeper.chunks().count() == mirror.chunks.len()
+        && keeper.chunks().all(|(chunk, record)| mirror.chunks.get(chunk) == Some(record));
+    let newest = keeper.own().pinned.governance_digest();
+    let governance = mirror.governance.values().last() == Some(&newest);
+    if wallets && chunks && governance {
+        return Ok(());
+    }
+    let what = match (wallets, chunks) {
+        (false, _) => "wallets",
+        (_, false) => "chunks",
+        _ => "governance",
+    };
+    let who = signer.own.pinned.me();
+    Err(Violation::new(
+        Invariant::I8DurableFirst,
+        format!("{who} thinks of its {what} what is not on its disk"),
+    ))
+}
+
 fn opening_is_durable(mirror: &Mirror, signer: &Signer, said: &Signed<Opening>) -> bool {
     let Ok(body) = said.read_unchecked() else { return false };
     let Some(record) = mirror.chunks.get(&body.chunk) else { return false };

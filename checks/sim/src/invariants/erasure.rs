@@ -9,6 +9,7 @@ use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_custody::record::{ChunkState, HeldEpoch};
 use perennial_custody::serving::Attempt;
 use perennial_custody::simulation::slot_opens;
+use perennial_model::committee::SignerId;
 use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
 use perennial_model::wallet::{Scheme, WalletId};
@@ -156,7 +157,8 @@ fn is_retired_above(history: &History, number: usize, wallet: &WalletId, held: &
     history.mirrors[number].chunks.iter().any(|(chunk, record)| {
         let Some(certificate) = record.retirement.as_ref() else { return false };
         let kept = history.spoken.kept.get(chunk);
-        let all = certificate.inputs.holders.iter().all(|holder| {
+        let honest = |holder: &&SignerId| !history.spoken.corrupt.contains(holder);
+        let all = certificate.inputs.holders.iter().filter(honest).all(|holder| {
             kept.and_then(|votes| votes.get(holder)).is_some_and(|root| *root == certificate.root)
         });
         chunk.epoch > held.share_set.epoch && record.wallets.contains(wallet) && all

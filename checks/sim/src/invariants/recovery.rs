@@ -56,7 +56,7 @@ fn has_its_share(
 ) -> Result<(), Violation> {
     let Some(retired) = history.spoken.retired.get(wallet) else { return Ok(()) };
     let who = signers[number].own.pinned.me();
-    if !retired.holders.contains(who) {
+    if !retired.holders.contains(who) || history.spoken.corrupt.contains(who) {
         return Ok(());
     }
     let record = history.mirrors[number].wallets.get(wallet);

@@ -7,12 +7,23 @@ use perennial_model::epoch::Epoch;
 use perennial_model::wallet::WalletId;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How far one plan may raise the rank.
+const RANKS_AT_ONCE: u32 = 1_000_000;
+
 /// The highest numbers seen, by signer and wallet.
 #[derive(Default)]
 pub struct Rising {
     opened: BTreeMap<(usize, WalletId), Epoch>,
     settled: BTreeMap<(usize, WalletId), Epoch>,
     kept: BTreeMap<(usize, WalletId), Epoch>,
+}
+
+impl Rising {
+    /// The highest rank that a signer has seen of any wallet.
+    fn highest_rank(&self, number: usize) -> u32 {
+        let known = self.opened.iter().chain(&self.settled).chain(&self.kept);
+        known.filter(|((of, _), _)| *of == number).map(|(_, epoch)| epoch.rank).max().unwrap_or(0)
+    }
 }
 
 /// A signer opens, deals and prepares nothing at or below what it has prepared or seen Activated or Retired, opens
@@ -30,6 +41,14 @@ pub fn i7_no_going_back(history: &mut History, number: usize, changed: &Changed)
             let prepares = is_new(change.old.as_ref(), new, |record| record.prepared.is_some());
             if opens {
                 let highest = rising.opened.get(&name).copied();
+                let reach = rising.highest_rank(number).saturating_add(RANKS_AT_ONCE);
+                if epoch.rank > reach {
+                    let what = format!(
+                        "s{:02} opens {epoch} of {wallet}, and few numbers are left above",
+                        number + 1
+                    );
+                    return Err(Violation::new(Invariant::I7NoGoingBack, what));
+                }
                 if highest.max(settled).is_some_and(|highest| epoch <= highest) {
                     return Err(down(number, wallet, "opens", epoch, highest.max(settled)));
                 }

@@ -3,16 +3,26 @@
 //! Signatures themselves are checked where they are released, from the transaction.
 
 use crate::history::History;
+use crate::network::Lane;
+use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::engine::transparent::nonce_in;
+use perennial_custody::probe::PROBE_SESSIONS_MAX;
+use perennial_custody::record::WalletRecord;
+use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::Point;
+use perennial_model::plan::Chunk;
+use perennial_model::probe::{ProbeTask, probing_groups, sampled};
 use perennial_model::session::{
     Blame, Purpose, SessionMessage, SessionOutcome, SessionReport, SessionRequest,
 };
 use perennial_model::wallet::WalletId;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// How many probe sessions of one chunk a signer takes part in.
+const PROBE_SESSIONS: usize = PROBE_SESSIONS_MAX as usize;
 
 /// Under which epoch a session runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,23 +38,138 @@ pub struct Under {
 /// The sessions seen so far.
 #[derive(Default)]
 pub struct Sessions {
-    under: HashMap<Digest, Under>,
-    agreements: HashMap<(Digest, usize), Digest>,
+    asked: HashMap<(usize, Digest), SessionRequest>,
+    agreements: HashMap<(Digest, usize, usize), Digest>,
     nonces: HashMap<Point, (Digest, usize, usize, u32)>,
+    said: HashSet<(usize, Lane, Digest, u8, SignerId)>,
+    probing: BTreeMap<(usize, Chunk), BTreeSet<Digest>>,
 }
 
 impl Sessions {
-    /// A session begins.
-    pub fn begins(&mut self, request: &SessionRequest) {
-        if let Purpose::Transaction { wallet, epoch, transcript, .. } = &request.purpose {
-            let under = Under { wallet: wallet.clone(), epoch: *epoch, transcript: *transcript };
-            self.under.insert(request.session, under);
-        }
+    /// A signer is asked to begin a session. Until it has begun one of that name, the last that it was asked counts.
+    pub fn begins(&mut self, number: usize, request: &SessionRequest) {
+        self.asked.insert((number, request.session), request.clone());
     }
 
-    /// Under which epoch a transaction is signed in a session.
-    pub fn under(&self, session: &Digest) -> Option<&Under> {
-        self.under.get(session)
+    /// What a signer was asked to do in a session.
+    pub fn asked(&self, number: usize, session: &Digest) -> Option<&SessionRequest> {
+        self.asked.get(&(number, *session))
+    }
+
+    /// Under which epoch a signer was asked to sign a transaction in a session.
+    pub fn under(&self, number: usize, session: &Digest) -> Option<Under> {
+        match &self.asked(number, session)?.purpose {
+            Purpose::Transaction { wallet, epoch, transcript, .. } => {
+                Some(Under { wallet: wallet.clone(), epoch: *epoch, transcript: *transcript })
+            }
+            Purpose::Probes { .. } => None,
+        }
+    }
+}
+
+/// A signer says one thing in each round of a session.
+pub fn i4_each_round_once(
+    history: &mut History,
+    number: usize,
+    lane: Lane,
+    said: &SessionMessage,
+) -> Result<(), Violation> {
+    let name = (number, lane, said.session, said.round, said.to.clone());
+    match history.sessions.said.insert(name) {
+        true => Ok(()),
+        false => {
+            let (number, session) = (number + 1, said.session.short());
+            Err(broken(format!("s{number:02} answers round {} of session {session} twice", said.round)))
+        }
+    }
+}
+
+/// Before it serves a chunk a signer signs the probes that follow from its root, with the signers that they follow
+/// for, and no more sessions of them than the bound.
+pub fn i3_signs_only_due_probes(
+    history: &mut History,
+    number: usize,
+    said: &SessionMessage,
+) -> Result<(), Violation> {
+    let who = number + 1;
+    let wrong =
+        |what: String| Err(Violation::new(Invariant::I3Authority, format!("s{who:02} signs probes {what}")));
+    if said.round > 1 {
+        return Ok(());
+    }
+    let sessions = &mut history.sessions;
+    let Some(asked) = sessions.asked.get(&(number, said.session)) else {
+        return wrong("in a session that nobody began".into());
+    };
+    let Purpose::Probes { chunk, tasks, .. } = &asked.purpose else {
+        return wrong("where a transaction was to be signed".into());
+    };
+    let record = history.mirrors[number].chunks.get(chunk);
+    let prepared = record.filter(|record| record.prepared.is_some() && record.activation.is_none());
+    let Some((root, inputs)) = prepared.and_then(|record| Some((record.root?, record.inputs.as_ref()?)))
+    else {
+        return wrong(format!("of {chunk}, which it has not prepared, or serves"));
+    };
+    let Some(plan) = history.plans.get(&chunk.plan) else {
+        return wrong(format!("of {chunk}, which nobody approved"));
+    };
+    let scheme = |record: &WalletRecord| {
+        record.held.iter().find(|held| held.chunk == *chunk).map(|held| held.share_set.scheme())
+    };
+    let Some(scheme) = history.mirrors[number].wallets.values().find_map(scheme) else {
+        return wrong(format!("of {chunk}, of which it holds nothing"));
+    };
+    let due = sampled(&root, chunk.count, plan.effective_probe_rate());
+    let groups = probing_groups(scheme, &plan.committee, &inputs.holders);
+    let follows = |task: &ProbeTask| {
+        due.contains(&task.wallet) && groups.get(task.counter as usize) == Some(&asked.signers)
+    };
+    if !tasks.iter().all(follows) {
+        return wrong(format!("of {chunk} that do not follow from its root"));
+    }
+    let begun = sessions.probing.entry((number, *chunk)).or_default();
+    begun.insert(said.session);
+    match begun.len() > PROBE_SESSIONS {
+        true => wrong(format!("of {chunk} in more than {PROBE_SESSIONS} sessions")),
+        false => Ok(()),
+    }
+}
+
+/// A signature that a combiner gives out is one of what it was asked to sign.
+pub fn i4_signature_is_of_what_was_asked(
+    history: &History,
+    number: usize,
+    report: &SessionReport,
+) -> Result<(), Violation> {
+    let SessionOutcome::Signed(signatures) = &report.outcome else { return Ok(()) };
+    let session = report.session.short();
+    let wrong = |what: &str| Err(broken(format!("s{:02}, session {session}: {what}", number + 1)));
+    let Some(asked) = history.sessions.asked(number, &report.session) else {
+        return wrong("a signature of a session that nobody began");
+    };
+    let mirror = &history.mirrors[number];
+    match &asked.purpose {
+        Purpose::Transaction { wallet, transaction, path, .. } => {
+            let held = mirror.wallets.get(wallet).and_then(|record| record.held.last());
+            let Some(set) = held.map(|held| &held.share_set) else {
+                return wrong("a signature of a wallet of which nothing is held");
+            };
+            let Ok(read) = perennial_chain::parse(set.wallet.chain, &transaction.0) else {
+                return wrong("a signature of what is no transaction");
+            };
+            let signatures: Vec<_> =
+                signatures.iter().map(|raw| perennial_chain::Signature::Transparent(raw.bytes)).collect();
+            match perennial_chain::verify(&set.wallet, &set.key, path, &read, &signatures) {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    wrong(&format!("the signature is not of the transaction that was asked for: {error}"))
+                }
+            }
+        }
+        Purpose::Probes { tasks, .. } if signatures.len() != tasks.len() => {
+            wrong("not one signature for each probe")
+        }
+        Purpose::Probes { .. } => Ok(()),
     }
 }
 
@@ -53,20 +178,30 @@ impl Sessions {
 pub fn i4_no_mixed_session_no_nonce_twice(
     history: &mut History,
     number: usize,
-    life: u32,
+    signers: &[Signer],
     said: &SessionMessage,
 ) -> Result<(), Violation> {
     let sessions = &mut history.sessions;
     for (item, message) in said.items.iter().enumerate() {
         if let Some(agreement) = agreement_in(&message.0) {
-            let known = sessions.agreements.entry((said.session, item)).or_insert(agreement);
-            if *known != agreement {
+            let own = sessions.agreements.entry((said.session, item, number)).or_insert(agreement);
+            let same = *own == agreement;
+            let honest = |signer: &&SignerId| !history.spoken.corrupt.contains(signer);
+            let others = sessions.asked.get(&(number, said.session)).map(|asked| asked.signers.as_slice());
+            let others =
+                others.unwrap_or_default().iter().filter(honest).filter_map(|id| number_of(signers, id));
+            // What a signer says after the first round rests on what the others said, which were then in the same
+            // session, under the same terms.
+            let agrees = |other: usize| {
+                sessions.agreements.get(&(said.session, item, other)).is_some_and(|known| *known == agreement)
+            };
+            if !same || (said.round > 1 && !others.into_iter().all(agrees)) {
                 let session = said.session.short();
                 return Err(broken(format!("session {session} is signed under different terms")));
             }
         }
         if let Some(nonce) = nonce_in(&message.0) {
-            let here = (said.session, item, number, life);
+            let here = (said.session, item, number, signers[number].starts);
             let known = sessions.nonces.entry(nonce).or_insert(here);
             if *known != here {
                 return Err(broken(format!("s{:02} uses a nonce for the second time", number + 1)));
@@ -76,13 +211,16 @@ pub fn i4_no_mixed_session_no_nonce_twice(
     Ok(())
 }
 
-/// No session ends with a bug, and no honest signer is accused.
-pub fn i4_no_bug(number: usize, report: &SessionReport) -> Result<(), Violation> {
+/// No session ends with a bug, and no honest signer is accused by another where all that take part are honest. One that
+/// is not, and says different things to two others, makes the words of the one look wrong to the other.
+pub fn i4_no_bug(history: &History, number: usize, report: &SessionReport) -> Result<(), Violation> {
+    let asked = history.sessions.asked(number, &report.session).map(|asked| asked.signers.as_slice());
+    let all_honest = !asked.unwrap_or_default().iter().any(|signer| history.spoken.corrupt.contains(signer));
     match &report.outcome {
         SessionOutcome::Failed { blame: Blame::Bug, reason } => {
             Err(Violation::new(Invariant::Sound, format!("s{:02} reports a bug: {reason}", number + 1)))
         }
-        SessionOutcome::Failed { blame: Blame::Signer(culprit), reason } => {
+        SessionOutcome::Failed { blame: Blame::Signer(culprit), reason } if all_honest => {
             Err(broken(format!("s{:02} blames {culprit} in a session: {reason}", number + 1)))
         }
         _ => Ok(()),
@@ -98,6 +236,10 @@ fn agreement_in(message: &[u8]) -> Option<Digest> {
     let _version = decoder.u16().ok()?;
     decoder.array().ok()?;
     Some(Digest(decoder.bytes().ok()?.try_into().ok()?))
+}
+
+fn number_of(signers: &[Signer], id: &SignerId) -> Option<usize> {
+    signers.iter().position(|signer| signer.own.pinned.me() == id)
 }
 
 fn broken(what: String) -> Violation {

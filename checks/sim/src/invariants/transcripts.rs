@@ -1,16 +1,18 @@
 //! I2, one transcript: signers that prepared one `T` hold shares of one polynomial, an epoch is served or retired
 //! only on the promises of its whole activation set for that `T`, and no number has two of them.
 
-use crate::history::{Changed, History};
+use crate::history::{Changed, History, Spoken};
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::record::ChunkState;
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
-use perennial_model::dealing::Inputs;
+use perennial_model::dealing::{Commitment, Dealing, Inputs};
 use perennial_model::encoding::Digest;
-use perennial_model::plan::Chunk;
+use perennial_model::plan::{Chunk, LiarTolerance, Plan};
+use perennial_model::refusal::Refusal;
 use perennial_model::vote::{Vote, VoteKind};
+use std::collections::BTreeSet;
 
 /// A chunk that a signer newly serves was prepared, under the root that the signer has, by the whole of `A`.
 pub fn i2_one_transcript(
@@ -21,6 +23,16 @@ pub fn i2_one_transcript(
 ) -> Result<(), Violation> {
     for change in &changed.chunks {
         let Some(new) = &change.new else { continue };
+        if let (Some(inputs), Some(plan)) = (&new.inputs, history.plans.get(&change.chunk.plan))
+            && change.old.as_ref().and_then(|old| old.inputs.as_ref()) != Some(inputs)
+            && !is_whole(plan, inputs)
+        {
+            let who = signer.own.pinned.me();
+            return Err(broken(format!(
+                "{who} takes part in {} with too few of its committee",
+                change.chunk
+            )));
+        }
         let before = change.old.as_ref().is_some_and(|old| old.state.is_served());
         if before || !matches!(new.state, ChunkState::Active(_) | ChunkState::Kept(_)) {
             continue;
@@ -51,14 +63,88 @@ pub fn i2_all_keep_what_is_retired(history: &History, certificate: &Certificate)
 }
 
 /// A signer promises one root per number, and keeps what it prepared.
-pub fn i2_one_vote_per_number(history: &History, signer: &SignerId, vote: &Vote) -> Result<(), Violation> {
+pub fn i2_one_vote_per_number(spoken: &Spoken, signer: &SignerId, vote: &Vote) -> Result<(), Violation> {
     for kind in [VoteKind::Prepared, VoteKind::Keep] {
-        let known = history.spoken.votes(kind, &vote.chunk).and_then(|votes| votes.get(signer));
+        let known = spoken.votes(kind, &vote.chunk).and_then(|votes| votes.get(signer));
         if known.is_some_and(|root| *root != vote.root) {
             return Err(broken(format!("{signer} promises {} under two roots", vote.chunk)));
         }
     }
     Ok(())
+}
+
+/// A signer opens a number with one set of one-time keys.
+pub fn i7_one_opening_per_number(
+    spoken: &mut Spoken,
+    signer: &SignerId,
+    (chunk, digest): &(Chunk, Digest),
+) -> Result<(), Violation> {
+    let known = spoken.opened.entry(*chunk).or_default().entry(signer.clone()).or_insert(*digest);
+    match known == digest {
+        true => Ok(()),
+        false => Err(Violation::new(Invariant::I7NoGoingBack, format!("{signer} opens {chunk} twice"))),
+    }
+}
+
+/// A dealer promises one dealing per number.
+pub fn i2_one_promise_per_number(
+    spoken: &mut Spoken,
+    signer: &SignerId,
+    said: &Commitment,
+) -> Result<(), Violation> {
+    let promise = (said.inputs, said.dealing);
+    let known = spoken.promised.entry(said.chunk).or_default().entry(signer.clone()).or_insert(promise);
+    match *known == promise {
+        true => Ok(()),
+        false => Err(broken(format!("{signer} promises two dealings of {}", said.chunk))),
+    }
+}
+
+/// A dealing goes out when every dealer has promised one for the same inputs, so that nobody chooses last.
+pub fn i2_dealt_when_all_have_promised(
+    history: &History,
+    number: usize,
+    said: &Dealing,
+) -> Result<(), Violation> {
+    let chunk = &said.chunk;
+    let inputs = history.mirrors[number].chunks.get(chunk).and_then(|record| record.inputs.as_ref());
+    let promised = history.spoken.promised.get(chunk);
+    let has = |dealer: &SignerId| {
+        promised.and_then(|all| all.get(dealer)).is_some_and(|(inputs, _)| *inputs == said.inputs)
+    };
+    let honest = |dealer: &&SignerId| !history.spoken.corrupt.contains(dealer);
+    match inputs.and_then(|inputs| inputs.dealers.iter().filter(honest).find(|dealer| !has(dealer))) {
+        Some(dealer) => Err(broken(format!(
+            "s{:02} hands out its dealing of {chunk} before {dealer} promised one",
+            number + 1
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// An honest dealer is never refused by an honest holder, whoever carries the mail between them.
+pub fn i12_nobody_is_refused_wrongly(
+    history: &History,
+    number: usize,
+    said: &Refusal,
+) -> Result<(), Violation> {
+    if history.spoken.lies || history.spoken.corrupt.contains(&said.dealer) {
+        return Ok(());
+    }
+    let what = format!("s{:02} refuses what {} dealt, which did not lie", number + 1, said.dealer);
+    Err(Violation::new(Invariant::I12NobodyWronged, what))
+}
+
+/// Whether as many of the approved committee take part as the plan demands.
+fn is_whole(plan: &Plan, inputs: &Inputs) -> bool {
+    let threshold = usize::from(plan.committee.threshold());
+    let least = match plan.liar_tolerance {
+        LiarTolerance::Required => 2 * threshold - 1,
+        LiarTolerance::WaivedUnsafe => threshold,
+    };
+    let distinct: BTreeSet<&SignerId> = inputs.holders.iter().collect();
+    distinct.len() >= least
+        && distinct.iter().all(|holder| plan.committee.signers().any(|one| one == *holder))
 }
 
 fn promised_by_all(
@@ -69,7 +155,7 @@ fn promised_by_all(
     root: &Digest,
 ) -> Result<(), Violation> {
     let votes = history.spoken.votes(kind, chunk);
-    for holder in &inputs.holders {
+    for holder in inputs.holders.iter().filter(|holder| !history.spoken.corrupt.contains(holder)) {
         match votes.and_then(|votes| votes.get(holder)) {
             Some(promised) if promised == root => {}
             Some(other) => {

@@ -227,7 +227,9 @@ impl World {
 
     fn begin_session(&mut self, request: SessionRequest) {
         let session = request.session;
-        self.history.session_begins(&request);
+        for number in request.signers.iter().filter_map(|signer| self.cast.number(signer)) {
+            self.history.session_begins(number, &request);
+        }
         let signers = request.signers.clone();
         let request = Request::Session(Box::new(request));
         for signer in &signers {
@@ -252,7 +254,9 @@ impl World {
             && let Purpose::Probes { chunk, .. } = &session.purpose
         {
             self.probes.insert(session.session, *chunk);
-            self.history.session_begins(session);
+            for number in session.signers.iter().filter_map(|signer| self.cast.number(signer)) {
+                self.history.session_begins(number, session);
+            }
         }
         let about = self.about_request(request);
         let bytes: Arc<[u8]> = encoding::encode(request).into();

@@ -60,6 +60,7 @@ impl World {
         let now_ms = self.now_ms;
         let lies = about.step == Some(Step::Commit) && self.happens(self.weather.lies);
         mutant::lie(lies);
+        self.history.spoken.lies |= lies;
         let taken = self.signers[number].take(now_ms, lane, bytes);
         mutant::lie(false);
         if lies && taken.as_ref().is_ok_and(|mail| mail.ceremony.iter().any(is_promise)) {

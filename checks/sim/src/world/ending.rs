@@ -91,6 +91,7 @@ impl World {
     /// Every plan before it is void for whatever is not Activated yet.
     fn change_governance(&mut self) -> Result<(), Violation> {
         let next = self.cast.govern();
+        self.history.governed(next.governance.digest());
         let history = self.coordinator.govern(self.now_ms, next);
         let refused = |e| Violation::new(Invariant::Sound, format!("a sound governance is refused: {e}"));
         self.cast.history = history.map_err(refused)?;
@@ -278,8 +279,8 @@ impl World {
             deadline_ms: plan.activation_deadline_ms,
         };
         self.trace.add(self.now_ms, What::Planned(watched.plan, plan.rank));
-        let cast = &self.cast;
-        match self.coordinator.submit(self.now_ms, plan.clone(), |digest| cast.approve(digest)) {
+        let approvals = vec![self.cast.approve(&plan.digest())];
+        match self.coordinator.submit(self.now_ms, plan.clone(), approvals) {
             Ok(digest) => {
                 self.history.planned(&plan);
                 self.operator.watched.push(watched);

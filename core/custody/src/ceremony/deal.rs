@@ -11,9 +11,10 @@ use perennial_model::error::Error;
 use perennial_model::group::{Group, lagrange_at_zero};
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::Reply;
-use perennial_model::plan::{Action, Plan, PlannedWallet};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::WalletId;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ impl Keeper {
         let chunk = inputs.chunk;
         if let Some(record) = self.chunks.get(&chunk)
             && let Some(promised) = &record.commitment
+            && !(planted!(DealForEveryInputs) && record.inputs.as_ref() != Some(inputs))
         {
             if record.inputs.as_ref() != Some(inputs) {
                 return Err(Error::stale(format!(
@@ -52,6 +54,7 @@ impl Keeper {
         }
         for wallet in wallets {
             self.check_floor(wallet.id(), chunk.epoch)?;
+            self.check_not_left(wallet.id(), &chunk)?;
         }
         let scheme = scheme_of(wallets, &parents)?;
         let dealing =
@@ -77,6 +80,18 @@ impl Keeper {
         self.insert_chunk(chunk, record);
         self.dealings.insert(chunk, dealing);
         Ok(())
+    }
+
+    /// Refuses a number above which another was opened: opening that one left this one, and with it the promise that
+    /// may have been made under it. A second promise under one number would be proof against an honest dealer.
+    fn check_not_left(&self, wallet: &WalletId, chunk: &Chunk) -> Result<(), Error> {
+        let opened = self.chunks_of.get(wallet).into_iter().flatten();
+        match opened.map(|opened| opened.epoch).max() {
+            Some(highest) if highest > chunk.epoch && !planted!(DealWhatWasLeft) => Err(Error::stale(
+                format!("{wallet}: epoch {} was left for {highest}, which was opened here", chunk.epoch),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn make_dealing<G: Group>(

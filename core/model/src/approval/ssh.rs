@@ -6,6 +6,7 @@
 use super::Unapproved;
 use crate::encoding::Digest;
 use crate::governance::{Approver, ApproverKey};
+use crate::planted;
 use ssh_key::{LineEnding, PublicKey, SshSig};
 
 /// The SSHSIG namespace of approvals. What kind of document is approved is part of the digest.
@@ -38,8 +39,11 @@ pub(super) fn check(approver: &Approver, digest: &Digest, armoured: &str) -> Res
     });
     let mut theirs = keys.filter(|key| key.key_data() == signature.public_key());
     let key = theirs.next().ok_or_else(|| Unapproved::OtherKey(person.clone()))?;
-    key.verify(NAMESPACE, signed_line(digest).as_bytes(), &signature)
-        .map_err(|_| Unapproved::BadSignature { person: person.clone(), digest: *digest })
+    let verified = key.verify(NAMESPACE, signed_line(digest).as_bytes(), &signature);
+    if planted!(CountOtherApprovals) {
+        return Ok(());
+    }
+    verified.map_err(|_| Unapproved::BadSignature { person: person.clone(), digest: *digest })
 }
 
 /// Whether a signature is written in its one form, with either kind of line ends. Version, reserved field and armour are
