@@ -56,6 +56,8 @@ pub struct Scenario {
     pub governance_changes: bool,
     /// Whether people have given a mandate, under which wallets are refreshed unattended.
     pub mandates: bool,
+    /// Whether people call off plans now and then.
+    pub cancels: bool,
     /// How long wallets are left to a weekly mandate alone, in milliseconds, in place of plans and weather. Everybody
     /// looks at the clock so much less often.
     pub unattended_ms: Option<u64>,
@@ -122,7 +124,8 @@ impl Scenario {
             weather,
             order_every_ms: pick(100, 800),
             governance_changes: pick(0, 3) == 0,
-            mandates: pick(0, 3) == 0,
+            mandates: pick(0, 9) == 0,
+            cancels: pick(0, 7) == 0,
             unattended_ms: None,
         }
     }
@@ -135,6 +138,7 @@ impl Scenario {
             weather: Weather::CALM,
             governance_changes: false,
             mandates: false,
+            cancels: false,
             unattended_ms: Some(unattended_ms),
             ..self
         }

@@ -17,10 +17,16 @@ use perennial_workflow::ceremony::status::{Phase, Stage};
 
 /// A run that is not done by then heals, in virtual milliseconds.
 const STORM_MS_MAX: u64 = 1_800_000;
+/// How often people look, on average, between two plans that they call off.
+const CANCEL_ONE_IN: u64 = 20;
+/// The same for one in which wallets are mostly refreshed under a mandate.
+const MANDATED_MS_MAX: u64 = 900_000;
+/// How often people look, on average, between two plans of their own beside a mandate.
+const PLAN_BESIDE_ONE_IN: u64 = 1_500;
 /// How often people look, on average, between two changes of governance.
 const GOVERN_ONE_IN: u64 = 60;
 /// How often people look, on average, between two decisions about mandates and orders.
-const DECREE_ONE_IN: u64 = 40;
+const DECREE_ONE_IN: u64 = 100;
 /// In this time after healing, or after its last date, an attempt must be over, in milliseconds.
 const SETTLE_MS: u64 = 60_000;
 /// In this time a plan goes through on a healed network, in milliseconds: six attempts at the longest patience.
@@ -49,7 +55,8 @@ impl World {
             return self.leave_alone(unattended_ms);
         }
         let over = self.operator.made >= self.scenario.plans && !self.operator.is_busy(self.now_ms, 1);
-        if over || self.now_ms > super::BEGIN_MS + STORM_MS_MAX {
+        let longest_ms = if self.scenario.mandates { MANDATED_MS_MAX } else { STORM_MS_MAX };
+        if over || self.now_ms > super::BEGIN_MS + longest_ms {
             return self.heal();
         }
         if self.scenario.governance_changes && self.operator.one_in(GOVERN_ONE_IN) {
@@ -60,6 +67,13 @@ impl World {
         }
         if self.scenario.mandates && self.operator.one_in(DECREE_ONE_IN) {
             self.decree()?;
+        }
+        if self.scenario.cancels && self.operator.one_in(CANCEL_ONE_IN) {
+            self.call_off()?;
+        }
+        // Whoever has given a mandate seldom plans as well, or nothing would ever be due.
+        if self.scenario.mandates && self.operator.made > 0 && !self.operator.one_in(PLAN_BESIDE_ONE_IN) {
+            return Ok(());
         }
         let at_once = if self.operator.one_in(6) { 2 } else { 1 };
         if self.operator.made < self.scenario.plans && !self.operator.is_busy(self.now_ms, at_once) {
@@ -136,12 +150,15 @@ impl World {
             }
             1 => self.give_order(Deed::Pause(mandate)),
             2..=4 => self.give_order(Deed::Resume(mandate)),
-            _ => {
-                let open = self.operator.watched.iter().map(|watched| watched.plan);
-                let open = open.rev().find(|plan| self.coordinator.is_open(plan));
-                open.map_or(Ok(()), |plan| self.give_order(Deed::Cancel(plan)))
-            }
+            _ => self.call_off(),
         }
+    }
+
+    /// The newest plan that is open is called off.
+    fn call_off(&mut self) -> Result<(), Violation> {
+        let open = self.operator.watched.iter().map(|watched| watched.plan);
+        let open = open.rev().find(|plan| self.coordinator.is_open(plan));
+        open.map_or(Ok(()), |plan| self.give_order(Deed::Cancel(plan)))
     }
 
     fn give_order(&mut self, deed: Deed) -> Result<(), Violation> {
