@@ -10,7 +10,7 @@ import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-LIMITS = {"uint": 1 << 64, "u32": 1 << 32, "u8": 256, "tier": 3, "matter": 3, "chain": 5,
+LIMITS = {"uint": 1 << 64, "u32": 1 << 32, "u8": 256, "tier": 3, "matter": 7, "chain": 5,
           "flag": 2, "zero": 1}
 NAME, DIGEST, NUMBER = "[a-z0-9][a-z0-9-]{0,39}", "[0-9a-f]{64}", "(?:0|[1-9][0-9]{0,18})"
 MEMBER = f"checkpoint.txt|documents/{DIGEST}|entries/[0-9]{{12}}|governance.cbor|summary.(html|md)"

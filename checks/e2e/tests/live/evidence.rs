@@ -1,6 +1,6 @@
 //! Evidence of a live cluster: made while it signs, checked when it is gone.
 
-use crate::cluster::{Cluster, OPERATOR};
+use crate::cluster::{Cluster, OPERATOR, TOKEN_FILE};
 use crate::governance::Dana;
 use crate::load::Load;
 use crate::people::{creation, renewal};
@@ -23,7 +23,9 @@ fn operator(words: &[&str]) -> (Option<i32>, String, String) {
 fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value {
     let (api, file) = (cluster.api.address.to_string(), file.display().to_string());
     let empty = cluster.place().join("empty").display().to_string();
-    let words = ["evidence", about, "-o", &file, "--json", "--dir", &empty, "--api", &api];
+    let token = cluster.place().join(TOKEN_FILE).display().to_string();
+    let who = ["--dir", &empty, "--api", &api, "--token-file", &token];
+    let words = [&["evidence", about, "-o", &file, "--json"], &who[..]].concat();
     let (status, said, why) = operator(&[&words[..], more].concat());
     assert_eq!(status, Some(0), "{why}");
     serde_json::from_str(&said).expect("JSON")
@@ -53,6 +55,22 @@ fn by_hand(place: &Path, bundle: &[u8]) -> Result<(), String> {
     match output.status.success() {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// Runs the verifier that was written from `docs/formats.md` alone, or what damages bundles before it.
+fn in_python(words: &[&str], bundle: &Path) -> Result<(), String> {
+    let has_library = |python: &&str| {
+        let asked = Command::new(python).args(["-c", "import cryptography"]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_library);
+    let python = python.expect("Python 3.11 with python3-cryptography: ./check installs it");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(python).args(words).arg(bundle).current_dir(root).output().expect("run");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
     }
 }
 
@@ -165,6 +183,13 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     assert_by_hand_notices(kept.path(), &bundle);
     let (status, _, why) = verify(&ceremony, &digest, &["--witnesses", "4"]);
     assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
+    for bundle in [&wallet, &ceremony] {
+        let second = ["checks/verifier/verify.py", "--governance", &digest];
+        assert_eq!(in_python(&second, bundle), Ok(()), "{}", bundle.display());
+        let damaged = ["checks/verifier/tamper.py", "--count", "400", "--governance", &digest];
+        assert_eq!(in_python(&damaged, bundle), Ok(()), "{}", bundle.display());
+        assert!(in_python(&["checks/verifier/verify.py", "--governance", &"7".repeat(64)], bundle).is_err());
+    }
     let stranger = kept.path().join("stranger.cbor");
     std::fs::write(&stranger, of_another_cluster(&trusted)).expect("written");
     for other in [stranger.display().to_string(), "7".repeat(64)] {
