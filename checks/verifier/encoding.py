@@ -10,8 +10,8 @@ import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-LIMITS = {"uint": 1 << 64, "u32": 1 << 32, "u8": 256, "tier": 3, "matter": 7, "chain": 5,
-          "flag": 2, "zero": 1}
+LIMITS = {"uint": 1 << 64, "u32": 1 << 32, "u16": 1 << 16, "u8": 256, "tier": 3, "matter": 7,
+          "chain": 5, "flag": 2, "zero": 1}
 NAME, DIGEST, NUMBER = "[a-z0-9][a-z0-9-]{0,39}", "[0-9a-f]{64}", "(?:0|[1-9][0-9]{0,18})"
 MEMBER = f"checkpoint.txt|documents/{DIGEST}|entries/[0-9]{{12}}|governance.cbor|summary.(html|md)"
 VERSIONS = {"approved-plan": 2, "governance": 2}
@@ -25,8 +25,16 @@ TABLES = {kind: [field.split() for field in fields.split(", ")] for kind, fields
     "plan": "action flag, tenant name, tier tier, wallets [new/held], rank u32, attempts u32, "
             "committee committee, waived flag, profile planned/, not_before uint, expiry uint, "
             "deadline uint, probe_all flag, backup zero, policy digest?, governance digest, "
-            "initiator name, nonce digest",
-    "approved-plan": "plan plan, approvals [approval]",
+            "initiator name, nonce digest, mandate under?",
+    "under": "mandate digest, counts_from u32",
+    "approved-plan": "plan plan, approvals [approval], mandate approved-mandate?",
+    "approved-mandate": "mandate mandate, approvals [approval]",
+    "mandate": "tenant name, tier tier, wallets all/named, committee committee, waived flag, "
+               "profile planned/, probe_all flag, backup zero, policy digest?, not_before uint, "
+               "until uint, least_gap uint, attempts u32, windows [window], run uint, "
+               "cadence [cadence], failures u32, governance digest, initiator name, nonce digest",
+    "named": "wallets [name]", "window": "days u8, from_minute u16, minutes u16",
+    "cadence": "from_tier tier, every uint",
     "approval": "person name, by sshsig/asserted", "sshsig": "text text",
     "asserted": "assertion assertion",
     "assertion": "credential bytes, authenticator bytes, client bytes, signature bytes",
@@ -55,6 +63,7 @@ TABLES = {kind: [field.split() for field in fields.split(", ")] for kind, fields
     "created-wallets": "chunk chunk, wallets [created]", "created": "wallet name, digest digest",
     "proved-entry": "place uint, entry bytes, proof [digest]",
 }.items()}
+TABLES["all"] = []
 
 
 class Refused(Exception):

@@ -123,10 +123,13 @@ def check_certificate(certificate, plan, governance):
     """[9] The certificate holds under the plan and its version of governance (section 7)."""
     inputs, chunk, t = certificate.inputs, certificate.inputs.chunk, plan.committee.t
     need(chunk.end <= len(plan.wallets), "wallets of the plan")
-    need(chunk.epoch[0] == plan.rank and 1 <= chunk.epoch[1] <= plan.attempts, "its attempts")
+    first = plan.mandate.counts_from if plan.mandate else 1
+    need(chunk.epoch[0] == plan.rank and first <= chunk.epoch[1] < first + plan.attempts,
+         "its attempts")
     order = [name for name in plan.committee.names if name in inputs.holders]
     need(inputs.holders == order, "holders of the committee by their seats")
-    need(len(order) >= (t if plan.waived else 2 * t - 1), "enough holders")
+    least = len(plan.committee.names) if plan.mandate else t if plan.waived else 2 * t - 1
+    need(len(order) >= least, "enough holders")
     need(sorted(vote.signer for vote in certificate.votes) == sorted(order), "a vote of each")
     keys = {signer.name: signer.key.key for signer in governance.signers}
     for vote in certificate.votes:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from encoding import (Refused, checking, decode, digest_of, document, need, open_archive, parts,
                       read, sha)
 from governance import check_history, check_quorum, trusted
+from mandates import check_authority
 from statements import (CHUNK, SUBJECTS, check_certificate, check_chain, check_checkpoint,
                         check_inclusion, check_manifest, check_opens, check_plan,
                         check_possession, check_statement, lacks, maker_of, wallet_name)
@@ -153,8 +154,7 @@ class Bundle:
              "the version of governance that was pinned last")
         governance = self.history[self.pinned - 1].governance
         check_plan(plan, governance, self.digests[self.pinned - 1])
-        question = (plan.action, plan.tier, plan.tenant, plan.initiator)
-        check_quorum(governance, question, digest, approved.approvals)
+        check_authority(approved, digest, governance)
         need(entry.plan in self.submitted, "the plan submitted before it")
         after(entry, self.submitted[entry.plan])
         self.approved.setdefault(entry.plan, (entry, governance))

@@ -1,6 +1,7 @@
 //! Mandates and orders on a live cluster: wallets are refreshed with nobody asked, until people stop it.
 
 use crate::cluster::Cluster;
+use crate::evidence::{governance, in_python, make, verify};
 use crate::governance::{Dana, name};
 use crate::load::Load;
 use crate::people::{LOOK, PATIENCE, creation, renewal};
@@ -69,6 +70,19 @@ pub fn give(cluster: &Cluster, order: &ApprovedOrder, signers: u64) {
     });
 }
 
+/// What was refreshed with nobody asked has evidence like what people have approved.
+fn shown_to_an_auditor(cluster: &Cluster) {
+    let kept = tempfile::tempdir().expect("a directory");
+    let (bundle, trusted) = (kept.path().join("payroll"), governance(cluster));
+    std::fs::create_dir(cluster.place().join("empty")).expect("made");
+    let made = make(cluster, "payroll", &bundle, &[]);
+    assert_eq!(made["complete"], true, "{made}");
+    let (status, shown, why) = verify(&bundle, &trusted, &[]);
+    assert_eq!(status, Some(0), "{why}");
+    assert!(shown["epochs"].as_array().is_some_and(|epochs| epochs.len() > 1), "{shown}");
+    assert_eq!(in_python(&["checks/verifier/verify.py", "--governance", &trusted], &bundle), Ok(()));
+}
+
 fn wait_for(cluster: &Cluster, path: &str, done: impl Fn(&Value) -> bool) {
     let begun = Instant::now();
     while !done(&cluster.api.look(path)) {
@@ -126,11 +140,18 @@ fn wallets_are_refreshed_under_a_mandate_with_nobody_asked_until_people_stop_it(
     give(&cluster, &order(&cluster.dana, Deed::Cancel(digest), 2, &plan), 3);
     wait_for(&cluster, "/v1/mandates", |_| state() == "cancelled");
 
+    // What is active goes on to its end.
+    wait_for(&cluster, "/v1/ceremonies", |said| {
+        said["ceremonies"].as_array().is_some_and(|all| all.iter().all(|one| one["stage"] != "running"))
+    });
+    let plan = cluster.api.draft(&renewal(0));
+
     // A plan of people's own is called off before anybody has approved it; what comes then is too late.
     let waiting = cluster.api.submit(&plan);
     let cancel = order(&cluster.dana, Deed::Cancel(plan.digest()), 1, &plan);
     give(&cluster, &cancel, 3);
     assert_eq!(cluster.api.look(&format!("/v1/ceremonies/{waiting}"))["stage"], "cancelled");
+    shown_to_an_auditor(&cluster);
     let tally = load.end();
     assert!(tally.asked > 0 && tally.asked == tally.answered && tally.complaints.is_empty(), "{tally:?}");
 }

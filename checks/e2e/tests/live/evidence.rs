@@ -20,7 +20,7 @@ fn operator(words: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// Makes a bundle, and says whether it was complete.
-fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value {
+pub fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value {
     let (api, file) = (cluster.api.address.to_string(), file.display().to_string());
     let empty = cluster.place().join("empty").display().to_string();
     let token = cluster.place().join(TOKEN_FILE).display().to_string();
@@ -32,14 +32,14 @@ fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value {
 }
 
 /// Verifies a bundle with nothing but a governance.
-fn verify(file: &Path, governance: &str, more: &[&str]) -> (Option<i32>, Value, String) {
+pub fn verify(file: &Path, governance: &str, more: &[&str]) -> (Option<i32>, Value, String) {
     let file = file.display().to_string();
     let words = ["verify", &file, "--governance", governance, "--json", "--api", "127.0.0.1:9"];
     let (status, said, why) = operator(&[&words[..], more].concat());
     (status, serde_json::from_str(&said).expect("JSON"), why)
 }
 
-fn governance(cluster: &Cluster) -> String {
+pub fn governance(cluster: &Cluster) -> String {
     cluster.directory("a").join("governance.cbor").display().to_string()
 }
 
@@ -59,7 +59,7 @@ fn by_hand(place: &Path, bundle: &[u8]) -> Result<(), String> {
 }
 
 /// Runs the verifier that was written from `docs/formats.md` alone, or what damages bundles before it.
-fn in_python(words: &[&str], bundle: &Path) -> Result<(), String> {
+pub fn in_python(words: &[&str], bundle: &Path) -> Result<(), String> {
     let has_library = |python: &&str| {
         let asked = Command::new(python).args(["-c", "import cryptography"]).stderr(Stdio::null()).status();
         asked.is_ok_and(|status| status.success())

@@ -14,6 +14,7 @@ use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::governance::{Governance, RelyingParty};
 use perennial_model::group::Point;
 use perennial_model::identity::{IdentitySignature, Sign, Signed};
+use perennial_model::mandate::{ApprovedMandate, Mandate, Selector, UnderMandate};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
@@ -76,6 +77,32 @@ fn plan() -> Plan {
         initiator: name("erin"),
         nonce: Digest([0x66; 32]),
         mandate: None,
+    }
+}
+
+fn mandate() -> Mandate {
+    let plan = plan();
+    Mandate {
+        tenant: plan.tenant,
+        tier: plan.tier,
+        wallets: Selector::All,
+        committee: plan.committee,
+        liar_tolerance: plan.liar_tolerance,
+        profile: plan.profile,
+        probe_rate: plan.probe_rate,
+        backup_rule: plan.backup_rule,
+        policy: None,
+        not_before_ms: 1,
+        until_ms: 2,
+        least_gap_ms: 3,
+        attempts: 4,
+        windows: vec![],
+        run_ms: 5,
+        cadence: vec![],
+        failures: 6,
+        governance: plan.governance,
+        initiator: plan.initiator,
+        nonce: plan.nonce,
     }
 }
 
@@ -210,8 +237,16 @@ fn every_table_of_the_page_has_a_row_for_each_field() {
     };
     let all = BTreeMap::from([
         fields(&wallet()),
-        fields(&plan()),
-        fields(&ApprovedPlan::by_people(plan(), vec![approval.clone()])),
+        fields(&Plan {
+            mandate: Some(UnderMandate { mandate: mandate().digest(), counts_from: 2 }),
+            ..plan()
+        }),
+        fields(&ApprovedPlan {
+            mandate: Some(Box::new(ApprovedMandate { mandate: mandate(), approvals: vec![] })),
+            ..ApprovedPlan::new(plan())
+        }),
+        fields(&mandate()),
+        fields(&ApprovedMandate { mandate: mandate(), approvals: vec![] }),
         fields(&governance.clone()),
         fields(&ApprovedGovernance { governance, approvals: vec![approval] }),
         fields(&inputs),
