@@ -24,15 +24,19 @@ pub fn length(text: &str) -> Result<u64, Failure> {
     number.checked_mul(unit_ms).ok_or_else(bad)
 }
 
-/// A length of time as it is written: in the largest unit that fits evenly.
+/// A length of time as it is written, exactly: `6d 7h 12m`.
 pub fn written(length_ms: u64) -> String {
-    let units = [(24 * 60 * MINUTE_MS, "d"), (60 * MINUTE_MS, "h"), (MINUTE_MS, "m"), (1_000, "s")];
-    let fitting =
-        units.iter().find(|(unit_ms, _)| length_ms >= *unit_ms && length_ms.is_multiple_of(*unit_ms));
-    fitting.map_or_else(
-        || format!("{:.1}h", length_ms as f64 / (60 * MINUTE_MS) as f64),
-        |(unit_ms, unit)| format!("{}{unit}", length_ms / unit_ms),
-    )
+    let units =
+        [(24 * 60 * MINUTE_MS, "d"), (60 * MINUTE_MS, "h"), (MINUTE_MS, "m"), (1_000, "s"), (1, "ms")];
+    let mut rest_ms = length_ms;
+    let mut parts = Vec::new();
+    for (unit_ms, unit) in units {
+        if rest_ms >= unit_ms {
+            parts.push(format!("{}{unit}", rest_ms / unit_ms));
+            rest_ms %= unit_ms;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// A time of the week in UTC, such as `sat,sun 22:00 6h`, `mon-fri 01:30 2h` or `daily 03:00 1h`.
@@ -99,7 +103,8 @@ mod tests {
             assert!(length(bad).is_err(), "{bad:?}");
         }
         assert_eq!(written(7 * 24 * 3_600_000), "7d");
-        assert_eq!(written(90_000), "90s");
+        assert_eq!(written(9_072 * 60_000), "6d 7h 12m");
+        assert_eq!((written(90_500).as_str(), written(0).as_str()), ("1m 30s 500ms", "0s"));
     }
 
     #[test]
