@@ -103,7 +103,6 @@ async fn run_here(directory: &Directory, config: &Config) -> Result<(), RunError
     let (access, api_tls, api_listener) = open_api(directory, config, started_ms)?;
     let (api_address, mail_address) = (api_listener.local_addr()?, mail_listener.address());
     tell_trusted(&trusted, &pin);
-
     let elsewhere = start_elsewhere()?;
     let ledger_file = StoreFile::new(directory.ledger_file());
     let ceremonies_file = StoreFile::new(directory.ceremonies_file());

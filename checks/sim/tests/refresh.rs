@@ -8,7 +8,12 @@ use perennial_sim::world::World;
 fn without_faults_every_plan_goes_through() {
     for (kind, seeds) in [(Kind::Transparent, 1..=8), (Kind::Real, 1..=2), (Kind::Ecdsa, 1..=1)] {
         for seed in seeds {
-            let scenario = Scenario { weather: Weather::CALM, ..Scenario::new(kind, seed) };
+            let scenario = Scenario {
+                weather: Weather::CALM,
+                mandates: false,
+                cancels: false,
+                ..Scenario::new(kind, seed)
+            };
             let plans = u64::from(scenario.plans);
             let (result, tally, trace) = World::new(scenario).run();
             assert!(result.is_ok(), "{} seed {seed}: {result:?}\n{trace}", kind.name());

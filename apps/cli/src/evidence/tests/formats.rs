@@ -106,6 +106,13 @@ fn mandate() -> Mandate {
     }
 }
 
+fn under_mandate() -> ApprovedPlan {
+    let under = UnderMandate { mandate: mandate().digest(), counts_from: 2 };
+    let plan = Plan { mandate: Some(under), ..plan() };
+    let approved = ApprovedMandate { mandate: mandate(), approvals: vec![] };
+    ApprovedPlan { mandate: Some(Box::new(approved)), ..ApprovedPlan::new(plan) }
+}
+
 /// The examples of the page: hexadecimal digits under their names, and their digests.
 fn written() -> BTreeMap<&'static str, (String, String)> {
     let blocks = PAGE.split("```example ").skip(1);
@@ -237,14 +244,8 @@ fn every_table_of_the_page_has_a_row_for_each_field() {
     };
     let all = BTreeMap::from([
         fields(&wallet()),
-        fields(&Plan {
-            mandate: Some(UnderMandate { mandate: mandate().digest(), counts_from: 2 }),
-            ..plan()
-        }),
-        fields(&ApprovedPlan {
-            mandate: Some(Box::new(ApprovedMandate { mandate: mandate(), approvals: vec![] })),
-            ..ApprovedPlan::new(plan())
-        }),
+        fields(&under_mandate().plan),
+        fields(&under_mandate()),
         fields(&mandate()),
         fields(&ApprovedMandate { mandate: mandate(), approvals: vec![] }),
         fields(&governance.clone()),
