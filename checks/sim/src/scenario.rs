@@ -124,8 +124,8 @@ impl Scenario {
             weather,
             order_every_ms: pick(100, 800),
             governance_changes: pick(0, 3) == 0,
-            mandates: false,
-            cancels: false,
+            mandates: pick(0, 9) == 0,
+            cancels: pick(0, 7) == 0,
             unattended_ms: None,
         }
     }

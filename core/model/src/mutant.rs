@@ -57,7 +57,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// Those that chance and faults bring out.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
         Self::DealAgainAfterCrash,
@@ -76,6 +76,8 @@ impl Mutant {
         Self::BasesUnderSeveralNumbers,
         Self::BasesTakenByAnyRetirement,
         Self::ActUnderOldGovernance,
+        Self::MandateWithoutClock,
+        Self::DeafToOrders,
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.

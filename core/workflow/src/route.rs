@@ -308,11 +308,13 @@ impl Route {
         lately.or_else(ever).or(self.served.first()).copied().unwrap_or_default()
     }
 
-    /// What is tried after a failure under a target: the other epoch, or the newest if that one has gone.
+    /// What is tried after a failure under a target: of the others that are served now the one that was tried least,
+    /// the newest of these. So what has failed does not come again before something that a ceremony has put in place
+    /// meanwhile, even if it took away the target as well.
     fn after(&self, target: usize) -> usize {
-        let place = self.served.iter().position(|served| *served == target);
-        let next = place.map_or(0, |place| (place + 1) % self.served.len());
-        self.served.get(next).copied().unwrap_or(target)
+        let times = |place: &&usize| self.tries.iter().filter(|tried| tried.target == **place).count();
+        let others = self.served.iter().filter(|place| **place != target);
+        others.min_by_key(times).or(self.served.first()).copied().unwrap_or(target)
     }
 
     fn begin_session(

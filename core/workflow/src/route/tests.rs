@@ -213,3 +213,41 @@ fn a_request_does_not_wait_for_signers_that_have_not_come_to_the_activation() {
     let without_a: Vec<SignerId> = vec![name("b"), name("c")];
     assert_eq!(begun(&play, &without_a), (old, without_a), "a was not heard of lately");
 }
+
+/// As when a holder has dropped the newest epoch, and another ceremony is retired while the parent of both is asked.
+#[test]
+fn an_epoch_that_failed_does_not_come_again_before_one_that_was_retired_meanwhile() {
+    let mut play = Play::new(Cast::new(2, 2), Tuning::default());
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let parent = play.driver.heads().get(&name("w0")).expect("a wallet").present.digest;
+    let ceremonies = [2, 3].map(|rank| {
+        let plan = play.cast.refresh(&[(name("w0"), parent)], rank);
+        play.begin(&plan)
+    });
+    play.run(&mut |_, request| match request {
+        Request::Activate(certificate) => Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1)),
+        Request::Keep(_) => Fate::Lost,
+        _ => Fate::Answered,
+    });
+    assert_eq!(ceremonies.map(|ceremony| play.phases(&ceremony)), [[Phase::Keeping], [Phase::Keeping]]);
+    let mut rng = rng();
+    let (route, first) = begin(&play, &[], &mut rng);
+    let by = first.signers[0].clone();
+    let (mut route, second) =
+        retry(route.failed(&first.session, reported(&by, Blame::Stale), &[], 6, &mut rng));
+    play.run_until(
+        1_000_000,
+        &mut |_, request| match request {
+            Request::Keep(chunk) if chunk.epoch.rank == 3 => Fate::Lost,
+            _ => Fate::Answered,
+        },
+        &|play| play.phases(&ceremonies[0]) == [Phase::Retired],
+    );
+    route.catch_up(&play.driver.heads().get(&name("w0")).expect("a wallet"));
+    let (_, third) = retry(route.failed(&second.session, reported(&by, Blame::Stale), &[], 7, &mut rng));
+    assert_eq!(
+        [&first, &second, &third].map(epoch_of),
+        [(3, 1), (1, 1), (2, 1)].map(|(r, c)| Epoch::new(r, c))
+    );
+}
