@@ -9,10 +9,10 @@ pub mod file;
 pub mod token;
 
 use crate::config;
-use crate::identity::Pin;
 use file::{ClientsFile, FileError, Listed, Proof, Version};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use perennial_daemon::identity::Pin;
 use perennial_model::identity::ClientId;
 use perennial_workflow::access::Client;
 use std::collections::HashMap;

@@ -15,9 +15,9 @@
 //! Refuses a directory that others may enter, and never replaces a file that is there.
 
 use crate::config::{Config, ConfigError};
-use crate::identity::{Identity, IdentityError};
 use crate::ledger::key::LedgerKey;
 use crate::trusted::Trusted;
+use perennial_daemon::identity::{Identity, IdentityError};
 use perennial_model::encoding::{self, Malformed};
 use perennial_model::governance::history::{History, Versions};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

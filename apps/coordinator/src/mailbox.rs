@@ -14,12 +14,13 @@
 //! heeded only with the present incarnation beside it, so a number from before a restart acknowledges nothing.
 
 mod connection;
-mod framing;
 mod queue;
 mod routes;
 mod server;
 mod tls;
 
+pub use perennial_daemon::framing::{BODY_BYTES_MAX, ITEM_BYTES_MAX, ITEMS_MAX};
+pub use perennial_daemon::lane::Lane;
 pub use server::{ListenError, LoopbackListener, ServeError, serve};
 pub use tls::{ServerTls, SharedPin, SignersByPin};
 
@@ -32,36 +33,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// The largest item, in bytes.
-pub const ITEM_BYTES_MAX: usize = 16 << 20;
-/// The largest request body, in bytes.
-pub const BODY_BYTES_MAX: usize = 32 << 20;
-/// The most items in one body, in either direction. The channel given to [`serve`] must hold as many.
-pub const ITEMS_MAX: usize = 256;
 /// An answer holds at most this many bytes of items, or one item.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// A signer has one connection per lane; the others are old ones whose end is not known yet.
 const CONNECTIONS_PER_SIGNER_MAX: usize = 8;
-
-/// Mail that is urgent, and mail that is not. Each lane has its own numbers and its own connections, so a big
-/// body in one never delays the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// A request waits for this.
-    Signing,
-    /// Redistribution and everything else.
-    Ceremony,
-}
-
-impl Lane {
-    /// The lane's name in a path: `signing` or `ceremony`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Ceremony => "ceremony",
-        }
-    }
-}
 
 /// How much one mailbox (one signer, one lane) holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

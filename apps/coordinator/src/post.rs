@@ -7,8 +7,8 @@
 //! room for. Every sender asks again until it sees an effect.
 
 use crate::mailbox::{Incoming, ItemTooLarge, Lane, Mailbox, Posted};
-use crate::priority::lower_this_thread;
 use crate::trusted::InForce;
+use perennial_daemon::priority::lower_this_thread;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, DOCUMENT_BYTES_MAX};
 use perennial_model::mail::Reply;

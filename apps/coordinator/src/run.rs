@@ -20,7 +20,6 @@ use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
 use crate::evidence::Evidence;
 use crate::gateway::Gateway;
-use crate::identity::Pin;
 use crate::ledger::witnesses::Witnesses;
 use crate::ledger::{Ledger, LedgerReader};
 use crate::mailbox::{
@@ -28,11 +27,12 @@ use crate::mailbox::{
 };
 use crate::plan_reader::PlanReader;
 use crate::post::{self, Outbox, TakeReplies};
-use crate::priority::lower_this_thread;
 use crate::store::{StoreError, StoreFile};
 use crate::trusted::{InForce, Trusted};
 use crate::view::View;
 use crate::world::now_ms;
+use perennial_daemon::identity::Pin;
+use perennial_daemon::priority::lower_this_thread;
 use perennial_model::committee::SignerId;
 use perennial_model::mail::Reply;
 use rustls::ServerConfig;

@@ -1,6 +1,6 @@
 //! The governance that is in force, for everybody in this process who goes by it. It changes while the daemon runs.
 
-use crate::identity::Pin;
+use perennial_daemon::identity::Pin;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::governance::Governance;

@@ -3,13 +3,13 @@
 
 use crate::config::{self, CONFIG_FILE, Config};
 use crate::ending::{ExitStatus, Failure};
-use crate::identity::{Identity, Pin, write_new_file};
 use crate::keys::{Keys, StoreExists, identity_digits};
 use crate::process::{self, DirectoryLock};
 use crate::run::StartError;
 use crate::{log, private_file, run, show, store};
 use clap::{Parser, Subcommand};
 use perennial_custody::witness::Clear;
+use perennial_daemon::identity::{Identity, Pin, write_new_file};
 use perennial_model::committee::SignerId;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;

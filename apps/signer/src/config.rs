@@ -3,8 +3,8 @@
 //! What this signer trusts ([`Trust`]) is apart from what may be tuned ([`Tune`]); nothing in the second can make
 //! it less safe. Unknown keys are refused: a misspelt setting must not fall silent. There is no secret here.
 
-use crate::identity::Pin;
 use crate::private_file::{PrivateFileError, read_setting};
+use perennial_daemon::identity::Pin;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding;
 use perennial_model::governance::history::{History, Versions};

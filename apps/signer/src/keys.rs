@@ -3,10 +3,10 @@
 //!
 //! It refuses to replace a key, to make a new one beside a store that was made with a lost one, and to print one.
 
-use crate::identity::{IdentityError, write_new_file};
 use crate::private_file::{PrivateFileError, read_secret};
 use ed25519_dalek::{Signer as _, SigningKey};
 use perennial_custody::keyslots::WrappingKey;
+use perennial_daemon::identity::{IdentityError, write_new_file};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign};

@@ -6,15 +6,17 @@
 //! both directions: every sender in this product sends again until it sees the effect, and every receiver
 //! knows repetitions. Within a lane the order is kept. What an item says is not looked at here.
 
-mod framing;
 mod lane;
 mod outbox;
 mod tls;
 
-use crate::identity::{Identity, Pin};
+pub use perennial_daemon::framing::ITEM_BYTES_MAX;
+pub use perennial_daemon::lane::Lane;
+
 use bytes::Bytes;
 use lane::LaneWork;
 use outbox::Outbox;
+use perennial_daemon::identity::{Identity, Pin};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,32 +25,6 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tls::Dialer;
 use tokio::sync::watch;
-
-/// The largest item, in bytes.
-pub const ITEM_BYTES_MAX: usize = 16 << 20;
-/// The largest body that is read, in bytes.
-const BODY_BYTES_MAX: usize = 32 << 20;
-/// The most items in one body, in either direction.
-const ITEMS_MAX: usize = 256;
-
-/// Mail that is urgent, and mail that is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// A request waits for this.
-    Signing,
-    /// Redistribution and everything else.
-    Ceremony,
-}
-
-impl Lane {
-    /// The lane's name in a path: `signing` or `ceremony`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Ceremony => "ceremony",
-        }
-    }
-}
 
 /// An item from the coordinator.
 #[derive(Debug)]
@@ -195,7 +171,7 @@ fn start<E: From<Received> + Send + 'static>(
     let mut stopped = stopped.clone();
     let thread = std::thread::Builder::new().name(format!("mail-{}", lane.name())).spawn(move || {
         if lane == Lane::Ceremony {
-            crate::priority::lower_this_thread();
+            perennial_daemon::priority::lower_this_thread();
         }
         runtime.block_on(async {
             tokio::select! {

@@ -13,6 +13,7 @@ const LEDGER: &str = "perennial-ledger";
 const CHAIN: &str = "perennial-chain";
 const CUSTODY: &str = "perennial-custody";
 const WORKFLOW: &str = "perennial-workflow";
+const DAEMON: &str = "perennial-daemon";
 const SIGNER: &str = "perennial-signer";
 const COORDINATOR: &str = "perennial-coordinator";
 const OPERATOR: &str = "perennial";
@@ -20,7 +21,7 @@ const OPERATOR: &str = "perennial";
 /// The crates that decide.
 const CORE: [&str; 5] = [MODEL, LEDGER, CHAIN, CUSTODY, WORKFLOW];
 
-const TABLE: [Wall; 15] = [
+const TABLE: [Wall; 16] = [
     // Core decides.
     wall(MODEL, &[], &[LEDGER, CHAIN, CUSTODY, WORKFLOW]),
     wall(LEDGER, &[], &[MODEL, CHAIN, CUSTODY, WORKFLOW]),
@@ -28,8 +29,9 @@ const TABLE: [Wall; 15] = [
     wall(CUSTODY, &[MODEL, CHAIN, LEDGER], &[WORKFLOW]),
     wall(WORKFLOW, &[MODEL], &[LEDGER, CHAIN, CUSTODY]),
     // Apps act.
-    wall(SIGNER, &[MODEL, CHAIN, CUSTODY, LEDGER], &[WORKFLOW, COORDINATOR, OPERATOR]),
-    wall(COORDINATOR, &[MODEL, CHAIN, WORKFLOW, LEDGER], &[CUSTODY, SIGNER, OPERATOR]),
+    wall(DAEMON, &[], &[MODEL, LEDGER, CHAIN, CUSTODY, WORKFLOW]),
+    wall(SIGNER, &[DAEMON, MODEL, CHAIN, CUSTODY, LEDGER], &[WORKFLOW, COORDINATOR, OPERATOR]),
+    wall(COORDINATOR, &[DAEMON, MODEL, CHAIN, WORKFLOW, LEDGER], &[CUSTODY, SIGNER, OPERATOR]),
     wall(OPERATOR, &[MODEL, CHAIN, LEDGER], &[CUSTODY, WORKFLOW, SIGNER, COORDINATOR]),
     // Checks prove.
     wall("perennial-sim", &CORE, &[SIGNER, COORDINATOR, OPERATOR]),

@@ -5,7 +5,7 @@
 //! sees half of it. A file that is open to others, or says anything that is not understood, is refused as a whole.
 
 use super::token::TokenDigest;
-use crate::identity::Pin;
+use perennial_daemon::identity::Pin;
 use perennial_workflow::access::{CLIENTS_MAX, Client, Reach, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -5,7 +5,6 @@
 
 use super::tls::pin_of;
 use crate::config;
-use crate::identity::Pin;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -13,6 +12,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use perennial_daemon::identity::Pin;
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -5,15 +5,12 @@
 //! request, so that one who is revoked is refused on a connection that stands. Nobody has to show a certificate.
 
 use crate::config::{ClientCertificates, Tls};
-use crate::identity::Pin;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use perennial_daemon::identity::Pin;
+use perennial_daemon::tls::{Certificate, of_clients};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +47,10 @@ pub fn server_config(tls: &Tls, directory: &Path) -> Result<ServerConfig, TlsErr
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| unusable(&certificate_path, error))?;
     let builder = match tls.client_certificates {
-        ClientCertificates::Asked => builder.with_client_cert_verifier(Arc::new(AnyPin { provider })),
+        // Whatever has a pin passes.
+        ClientCertificates::Asked => {
+            builder.with_client_cert_verifier(of_clients(&provider, Certificate::Welcome, |_| Ok(())))
+        }
         ClientCertificates::NotAsked => builder.with_no_client_auth(),
     };
     let config = builder.with_single_cert(certificates, key);
@@ -69,62 +69,10 @@ fn unusable(path: &Path, reason: impl std::fmt::Display) -> TlsError {
     TlsError::Unusable { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// Takes every certificate that has a pin.
-#[derive(Debug)]
-struct AnyPin {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ClientCertVerifier for AnyPin {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        Pin::of_certificate(end_entity).map(|_| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
+    use perennial_daemon::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
 
     #[test]
     fn files_that_are_missing_or_do_not_belong_together_or_are_open_to_others_are_refused() {

@@ -5,12 +5,12 @@
 use crate::access::file::{ClientsFile, Listed, Proof, reach, tenants};
 use crate::access::token::Token;
 use crate::directory::Directory;
-use crate::identity::Pin;
 use crate::process;
 use crate::run::RunError;
 use crate::world::now_ms;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use perennial_daemon::identity::Pin;
 use perennial_model::identity::ClientId;
 use perennial_workflow::access::{Client, Scope};
 use rustls::pki_types::CertificateDer;

@@ -1,13 +1,13 @@
 //! What the two requests of the mailbox mean: one HTTP request of one known signer in, one answer out. Whatever
 //! cannot be understood is answered with a status and a sentence, and changes nothing.
 
-use super::framing::{NotAParcel, Pieces, read_parcel, write_delivery};
 use super::{BODY_BYTES_MAX, Incoming, Lane, Mailbox, SignerMail};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use perennial_daemon::framing::{NotAParcel, Pieces, read_parcel, write_delivery};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
@@ -87,7 +87,7 @@ impl Desk {
                 () = self.closed() => break batch,
             }
         };
-        let mut answer = Response::new(write_delivery(self.mailbox.incarnation(), &batch));
+        let mut answer = Response::new(write_delivery(self.mailbox.incarnation(), batch.first, &batch.items));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/cbor"));
         Ok(answer)
     }

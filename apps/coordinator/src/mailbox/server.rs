@@ -5,7 +5,7 @@ use super::connection::{Arrival, Door, HANDSHAKES_MAX};
 use super::routes::Desk;
 use super::tls::ServerTls;
 use super::{ITEMS_MAX, Incoming, Mailbox};
-use crate::priority::lower_this_thread;
+use perennial_daemon::priority::lower_this_thread;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;

@@ -2,23 +2,15 @@
 //! or nobody: certificate authorities, names and dates are not looked at, and sessions are not resumed,
 //! because a resumed session would not be checked again.
 
-use crate::identity::{Identity, Pin};
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use perennial_daemon::identity::{Identity, Pin};
+use perennial_daemon::tls::{self, Certificate, HTTP_2};
+use rustls::crypto::ring;
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
-    ServerConfig, ServerConnection, SignatureScheme,
-};
+use rustls::{AlertDescription, CertificateError, Error, OtherError, ServerConfig, ServerConnection};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
-
-/// The only application protocol that is spoken (RFC 9113, section 3.2).
-const HTTP_2: &[u8] = b"h2";
 
 /// What the server proves itself with and whom it lets in.
 #[derive(Clone)]
@@ -55,11 +47,13 @@ impl ServerTls {
         let signers = Expected::default();
         signers.replace(SignersByPin::new(signers_named)?.0);
         let provider = Arc::new(ring::default_provider());
-        let verifier = PinnedSigners { signers: signers.clone(), provider: Arc::clone(&provider) };
+        let expected = signers.clone();
+        let judge = move |came| name_of(&expected.get(), came).map(drop);
+        let verifier = tls::of_clients(&provider, Certificate::Demanded, judge);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring speaks TLS 1.3")
-            .with_client_cert_verifier(Arc::new(verifier))
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key())));
         config.alpn_protocols = vec![HTTP_2.to_vec()];
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -85,7 +79,7 @@ impl ServerTls {
             .peer_certificates()
             .and_then(|chain| chain.first())
             .ok_or(Error::NoCertificatesPresented)?;
-        name_of(&self.signers.get(), certificate).cloned()
+        name_of(&self.signers.get(), Pin::of_certificate(certificate)?).cloned()
     }
 
     /// Why a handshake failed, whose fault it is, and what to do.
@@ -154,57 +148,12 @@ struct UnknownPin {
     expected: String,
 }
 
-fn name_of<'a>(signers: &'a ByPin, certificate: &CertificateDer<'_>) -> Result<&'a Arc<str>, Error> {
-    let came = Pin::of_certificate(certificate)?;
+fn name_of(signers: &ByPin, came: Pin) -> Result<&Arc<str>, Error> {
     signers.get(&came).ok_or_else(|| {
         let expected: Vec<String> = signers.iter().map(|(pin, name)| format!("{name} ({pin})")).collect();
         let refusal = UnknownPin { came, expected: expected.join(", ") };
         Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal))))
     })
-}
-
-#[derive(Debug)]
-struct PinnedSigners {
-    signers: Expected,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ClientCertVerifier for PinnedSigners {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        name_of(&self.signers.get(), end_entity).map(|_| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]
@@ -218,9 +167,8 @@ mod tests {
         let (known, stranger) = (identity("known"), identity("stranger"));
         let signers = BTreeMap::from([("alice".to_owned(), known.pin())]);
         let tls = ServerTls::new(&identity("coordinator"), &signers).expect("distinct pins");
-        let certificate = |identity: &Identity| identity.certified_key().cert[0].clone();
-        assert_eq!(name_of(&tls.signers.get(), &certificate(&known)).expect("known").as_ref(), "alice");
-        let refusal = name_of(&tls.signers.get(), &certificate(&stranger)).expect_err("refused");
+        assert_eq!(name_of(&tls.signers.get(), known.pin()).expect("known").as_ref(), "alice");
+        let refusal = name_of(&tls.signers.get(), stranger.pin()).expect_err("refused");
         let refusal = tls.explain(&io::Error::other(refusal));
         assert!(refusal.contains(&format!("showed the pin {}", stranger.pin())), "{refusal}");
         assert!(refusal.contains(&format!("alice ({})", known.pin())), "{refusal}");

@@ -2,15 +2,17 @@
 //! It logs a change of its state once, however many attempts there are, and it never gives up, except when
 //! nobody takes its mail any more.
 
-use super::framing::{NotADelivery, Pieces, read_delivery, write_parcel};
 use super::outbox::{Batch, Outbox};
 use super::tls::{DialError, Dialer};
-use super::{BODY_BYTES_MAX, Lane, Received, State, Trouble};
+use super::{Lane, Received, State, Trouble};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use perennial_daemon::framing::{
+    BODY_BYTES_MAX, Delivery, NotADelivery, Pieces, read_delivery, write_parcel,
+};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -247,7 +249,7 @@ impl<E: From<Received>> LaneWork<E> {
         requests: &mut SendRequest<Pieces>,
         position: &Position,
         wait_ms: u64,
-    ) -> Result<super::framing::Delivery, Failure> {
+    ) -> Result<Delivery, Failure> {
         let mut query = format!("?wait_ms={wait_ms}");
         if let Some(incarnation) = position.incarnation {
             query += &format!("&after={}&incarnation={}", position.after, hex::encode(incarnation));

@@ -1,8 +1,8 @@
 //! Items on their way to the coordinator, oldest first. An item stays until the coordinator has taken it, so a
 //! broken connection loses nothing; over the limits the oldest items go, and the sender is told how many.
 
-use super::ITEMS_MAX;
 use bytes::Bytes;
+use perennial_daemon::framing::ITEMS_MAX;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;

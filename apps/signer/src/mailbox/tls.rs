@@ -3,17 +3,13 @@
 //! resumed session would not be checked again.
 
 use super::Lane;
-use crate::identity::{Identity, Pin};
+use perennial_daemon::identity::{Identity, Pin};
+use perennial_daemon::tls::{HTTP_2, of_the_server};
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
-    SignatureScheme,
-};
-use std::error::Error as StdError;
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, OtherError};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,8 +19,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The only application protocol that is spoken (RFC 9113, section 3.2).
-const HTTP_2: &[u8] = b"h2";
 const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to reach the coordinator, and how to know it.
@@ -55,12 +49,19 @@ pub(super) enum DialError {
 impl Dialer {
     pub fn new(address: SocketAddr, identity: &Identity, coordinator: Pin) -> Self {
         let provider = Arc::new(ring::default_provider());
-        let verifier = PinnedCoordinator { address, expected: coordinator, provider: Arc::clone(&provider) };
+        let judge = move |came| {
+            if came == coordinator {
+                return Ok(());
+            }
+            let refusal = Arc::new(WrongPin { address, came, expected: coordinator });
+            Err(Error::InvalidCertificate(CertificateError::Other(OtherError(refusal))))
+        };
+        let verifier = of_the_server(&provider, judge);
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring speaks TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified_key())));
         config.alpn_protocols = vec![HTTP_2.to_vec()];
         config.resumption = Resumption::disabled();
@@ -121,53 +122,4 @@ struct WrongPin {
     address: SocketAddr,
     came: Pin,
     expected: Pin,
-}
-
-#[derive(Debug)]
-struct PinnedCoordinator {
-    address: SocketAddr,
-    expected: Pin,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for PinnedCoordinator {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let came = Pin::of_certificate(end_entity)?;
-        if came == self.expected {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let refusal: Arc<dyn StdError + Send + Sync> =
-            Arc::new(WrongPin { address: self.address, came, expected: self.expected });
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(refusal))))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

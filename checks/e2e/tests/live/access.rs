@@ -4,7 +4,7 @@ use crate::api::{Answer, Api};
 use crate::cluster::{Cluster, THE_COORDINATOR};
 use crate::people::creation;
 use crate::tls::Secure;
-use perennial_coordinator::identity::{CERTIFICATE_FILE, Identity};
+use perennial_daemon::identity::{CERTIFICATE_FILE, Identity};
 use serde_json::{Value, json};
 
 const SIGNERS: [&str; 3] = ["a", "b", "c"];

@@ -5,12 +5,12 @@ use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use perennial_coordinator::identity::{CERTIFICATE_FILE, KEY_FILE, Pin};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{ring, verify_tls13_signature};
+use perennial_daemon::identity::{CERTIFICATE_FILE, KEY_FILE, Pin};
+use perennial_daemon::tls::of_the_server;
+use rustls::ClientConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,11 +34,15 @@ impl Secure {
     /// A caller with the identity in this directory, or with none.
     pub fn new(address: SocketAddr, pin: Pin, identity: Option<&Path>) -> Self {
         let provider = Arc::new(ring::default_provider());
+        let verifier = of_the_server(&provider, move |came| {
+            assert_eq!(came, pin);
+            Ok(())
+        });
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned(pin)));
+            .with_custom_certificate_verifier(verifier);
         let configuration = match identity {
             None => builder.with_no_client_auth(),
             Some(own) => {
@@ -95,45 +99,5 @@ impl Connection {
             let text = answer.into_body().collect().await.expect("a body").to_bytes();
             (status, String::from_utf8_lossy(&text).into_owned())
         })
-    }
-}
-
-#[derive(Debug)]
-struct Pinned(Pin);
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        assert_eq!(Pin::of_certificate(end_entity)?, self.0);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let provider = ring::default_provider();
-        verify_tls13_signature(message, certificate, signature, &provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,10 +1,9 @@
 //! A coordinator's mailbox and signers' clients in one process, over real sockets.
 
-use perennial_coordinator::identity as coordinator_identity;
 use perennial_coordinator::mailbox::{
     self as server, Incoming, Limits, LoopbackListener, Mailbox, ServerTls,
 };
-use perennial_signer::identity::Identity;
+use perennial_daemon::identity::{Identity, Pin};
 use perennial_signer::mailbox::{Client, Lane, Received, State, Trouble};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,12 +33,12 @@ impl Places {
         Identity::load_or_create(&self.directory(name)).expect("an identity")
     }
 
-    pub fn coordinator(&self) -> coordinator_identity::Identity {
-        coordinator_identity::Identity::load_or_create(&self.directory("coordinator")).expect("an identity")
+    pub fn coordinator(&self) -> Identity {
+        Identity::load_or_create(&self.directory("coordinator")).expect("an identity")
     }
 
     /// The coordinator's pin as a signer reads it from its configuration.
-    pub fn coordinator_pin(&self) -> perennial_signer::identity::Pin {
+    pub fn coordinator_pin(&self) -> Pin {
         self.coordinator().pin().to_string().parse().expect("a pin")
     }
 }
@@ -79,7 +78,7 @@ impl Coordinator {
         incoming: mpsc::Sender<Incoming>,
         beside: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        let pins: BTreeMap<String, coordinator_identity::Pin> = signers
+        let pins: BTreeMap<String, Pin> = signers
             .iter()
             .map(|name| (name.to_string(), places.signer(name).pin().to_string().parse().expect("a pin")))
             .collect();
@@ -133,11 +132,7 @@ impl Signer {
         Self::connect_with(&places.signer(name), address, places.coordinator_pin())
     }
 
-    pub fn connect_with(
-        identity: &Identity,
-        address: SocketAddr,
-        coordinator: perennial_signer::identity::Pin,
-    ) -> Self {
+    pub fn connect_with(identity: &Identity, address: SocketAddr, coordinator: Pin) -> Self {
         let (signing_sender, signing) = sync_channel(64);
         let (ceremony_sender, ceremony) = sync_channel(64);
         let client = Client::connect(address, identity, coordinator, signing_sender, ceremony_sender);

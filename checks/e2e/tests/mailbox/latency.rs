@@ -78,7 +78,7 @@ fn a_hop_keeps_its_contents_while_bulk_mail_flows_and_its_time_is_printed() {
         let (ended, transfers) = (&ended, &transfers);
         scope.spawn(move || {
             // As the signer's own redistribution does.
-            perennial_signer::priority::lower_this_thread();
+            perennial_daemon::priority::lower_this_thread();
             while !ended.load(Ordering::Relaxed) {
                 a.send(Lane::Ceremony, vec![vec![3; BULK]]).expect("queued");
                 let received = ceremony.recv_timeout(PATIENCE).expect("mail in time").body;

@@ -7,7 +7,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use perennial_signer::identity::{CERTIFICATE_FILE, KEY_FILE};
+use perennial_daemon::identity::{CERTIFICATE_FILE, KEY_FILE};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;

@@ -144,8 +144,7 @@ fn an_address_that_others_can_reach_is_refused() {
 #[test]
 fn a_channel_that_cannot_hold_a_parcel_and_a_pin_of_two_signers_are_refused_at_the_start() {
     let places = Places::new();
-    let pin: perennial_coordinator::identity::Pin =
-        places.signer("a").pin().to_string().parse().expect("a pin");
+    let pin: perennial_daemon::identity::Pin = places.signer("a").pin().to_string().parse().expect("a pin");
     let twice = BTreeMap::from([("a".to_owned(), pin), ("b".to_owned(), pin)]);
     let refusal = server::ServerTls::new(&places.coordinator(), &twice).expect_err("refused").to_string();
     assert!(refusal.contains("`a` and `b`") && refusal.contains(&pin.to_string()), "{refusal}");

@@ -7,7 +7,6 @@
 //! Items are byte strings, and nobody looks into them here. Reading refuses everything that writing would not
 //! produce. Large items are sent as they lie in memory; only the bytes around them are made.
 
-use super::{ITEM_BYTES_MAX, ITEMS_MAX};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use minicbor::{Decoder, Encoder};
@@ -17,6 +16,12 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// The largest item, in bytes.
+pub const ITEM_BYTES_MAX: usize = 16 << 20;
+/// The largest body, in bytes.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// The most items in one body, in either direction.
+pub const ITEMS_MAX: usize = 256;
 /// The head of every delivery: an array of four, the domain label, the kind, the format version.
 const DELIVERY_HEAD: &[u8] = b"\x84\x69perennial\x68delivery\x01";
 /// The head of every parcel.
@@ -27,12 +32,19 @@ const MEMORY: &str = "writing to memory does not fail";
 
 /// An HTTP body of known length, made of pieces that are sent without copying them together.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub struct Pieces {
     pieces: VecDeque<Bytes>,
     remaining: u64,
 }
 
 impl Pieces {
+    /// A body that consists of one piece.
+    pub fn of(piece: impl Into<Bytes>) -> Self {
+        let mut pieces = Self::default();
+        pieces.push(piece.into());
+        pieces
+    }
+
     fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.remaining += piece.len() as u64;
@@ -64,8 +76,18 @@ impl Body for Pieces {
 }
 
 /// The body of a post.
-pub(super) fn write_parcel(items: &[Bytes]) -> Pieces {
-    let mut encoder = Encoder::new(PARCEL_HEAD.to_vec());
+pub fn write_parcel(items: &[Bytes]) -> Pieces {
+    write_items(Encoder::new(PARCEL_HEAD.to_vec()), items)
+}
+
+/// The body of a poll's answer.
+pub fn write_delivery(incarnation: &[u8; 16], first: u64, items: &[Bytes]) -> Pieces {
+    let mut encoder = Encoder::new(DELIVERY_HEAD.to_vec());
+    encoder.array(3).and_then(|e| e.bytes(incarnation)).and_then(|e| e.u64(first)).expect(MEMORY);
+    write_items(encoder, items)
+}
+
+fn write_items(mut encoder: Encoder<Vec<u8>>, items: &[Bytes]) -> Pieces {
     let mut pieces = Pieces::default();
     encoder.array(items.len() as u64).expect(MEMORY);
     for item in items {
@@ -83,27 +105,34 @@ pub(super) fn write_parcel(items: &[Bytes]) -> Pieces {
 
 /// The answer to a poll.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
+pub struct Delivery {
     /// Which run of the coordinator counts here.
     pub incarnation: [u8; 16],
     /// The number of the first item.
     pub first: u64,
+    /// The items.
     pub items: Vec<Vec<u8>>,
 }
 
 /// Why a body is no delivery.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotADelivery {
+pub enum NotADelivery {
+    /// It begins otherwise.
     #[error("the answer is no delivery of version 1: it begins otherwise")]
     OtherKind,
+    /// It is broken, or cut short.
     #[error("the delivery is broken or cut short: {0}")]
     Unreadable(String),
+    /// Writing would not have produced it.
     #[error("the delivery is not in canonical form: trailing bytes, or lengths longer than needed")]
     NotCanonical,
+    /// More items than a body may hold.
     #[error("the delivery has {0} items; the limit is {ITEMS_MAX}")]
     TooManyItems(u64),
+    /// An item of so many bytes.
     #[error("an item of the delivery has {0} bytes; the limit is {ITEM_BYTES_MAX}")]
     ItemTooLarge(usize),
+    /// Its items cannot be counted from that number.
     #[error("the delivery begins with the item number {0}, from which its items cannot be counted")]
     ImpossibleNumber(u64),
 }
@@ -115,7 +144,10 @@ impl From<minicbor::decode::Error> for NotADelivery {
 }
 
 /// Reads the answer to a poll.
-pub(super) fn read_delivery(body: Vec<u8>) -> Result<Delivery, NotADelivery> {
+///
+/// # Errors
+/// [`NotADelivery`] for everything that [`write_delivery`] would not produce.
+pub fn read_delivery(body: Vec<u8>) -> Result<Delivery, NotADelivery> {
     let rest = body.strip_prefix(DELIVERY_HEAD).ok_or(NotADelivery::OtherKind)?;
     let mut decoder = Decoder::new(rest);
     if decoder.array()? != Some(3) {
@@ -145,6 +177,65 @@ pub(super) fn read_delivery(body: Vec<u8>) -> Result<Delivery, NotADelivery> {
         return Err(NotADelivery::NotCanonical);
     }
     Ok(Delivery { incarnation, first, items: cut(body, &places) })
+}
+
+/// Why a body is no parcel.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAParcel {
+    /// It begins otherwise.
+    #[error("the body is no parcel of version 1: it begins otherwise")]
+    OtherKind,
+    /// It is broken, or cut short.
+    #[error("the parcel is broken or cut short: {0}")]
+    Unreadable(String),
+    /// Writing would not have produced it.
+    #[error("the parcel is not in canonical form: trailing bytes, or lengths longer than needed")]
+    NotCanonical,
+    /// No items, or more than a body may hold.
+    #[error("the parcel has {0} items; a parcel holds 1 to {ITEMS_MAX}")]
+    ItemCount(u64),
+    /// An item of so many bytes.
+    #[error("an item of the parcel has {0} bytes; the limit is {ITEM_BYTES_MAX}")]
+    ItemTooLarge(usize),
+}
+
+impl From<minicbor::decode::Error> for NotAParcel {
+    fn from(reason: minicbor::decode::Error) -> Self {
+        Self::Unreadable(reason.to_string())
+    }
+}
+
+/// The items of a parcel.
+///
+/// # Errors
+/// [`NotAParcel`] for everything that [`write_parcel`] would not produce, and for a parcel without items.
+pub fn read_parcel(body: Vec<u8>) -> Result<Vec<Vec<u8>>, NotAParcel> {
+    let places = places_in_parcel(&body)?;
+    Ok(cut(body, &places))
+}
+
+fn places_in_parcel(body: &[u8]) -> Result<Vec<Range<usize>>, NotAParcel> {
+    let rest = body.strip_prefix(PARCEL_HEAD).ok_or(NotAParcel::OtherKind)?;
+    let mut decoder = Decoder::new(rest);
+    let count = decoder.array()?.ok_or(NotAParcel::NotCanonical)?;
+    if count == 0 || count > ITEMS_MAX as u64 {
+        return Err(NotAParcel::ItemCount(count));
+    }
+    let mut canonical_bytes = head_bytes(count);
+    let mut places = Vec::new();
+    for _ in 0..count {
+        let length = decoder.bytes()?.len();
+        if length > ITEM_BYTES_MAX {
+            return Err(NotAParcel::ItemTooLarge(length));
+        }
+        canonical_bytes += head_bytes(length as u64) + length;
+        let end = PARCEL_HEAD.len() + decoder.position();
+        places.push(end - length..end);
+    }
+    if canonical_bytes != rest.len() {
+        return Err(NotAParcel::NotCanonical);
+    }
+    Ok(places)
 }
 
 /// A large item comes alone, and then the body's memory becomes the item's.
@@ -216,5 +307,52 @@ mod tests {
         let expected = [PARCEL_HEAD, b"\x83\x41a\x59\x10\x01", &large, b"\x42bc"].concat();
         assert_eq!(parcel.size_hint().exact(), Some(expected.len() as u64));
         assert_eq!(parcel.pieces.iter().flatten().copied().collect::<Vec<u8>>(), expected);
+    }
+
+    fn parcel(items: &[Bytes]) -> Vec<u8> {
+        write_parcel(items).pieces.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn a_parcel_of_small_and_large_items_is_read_back() {
+        let items: Vec<Bytes> =
+            [0, 23, 24, 255, 256, 4096, 4097, 70_000].iter().map(|&n| Bytes::from(vec![9; n])).collect();
+        assert_eq!(read_parcel(parcel(&items)).expect("read"), items);
+    }
+
+    #[test]
+    fn every_shortened_parcel_and_every_trailing_byte_is_refused() {
+        let whole = parcel(&[Bytes::from_static(b"first"), Bytes::from(vec![1; 5000])]);
+        for length in 0..whole.len() {
+            assert!(read_parcel(whole[..length].to_vec()).is_err(), "{length} bytes");
+        }
+        assert_eq!(read_parcel([whole.as_slice(), b"\0"].concat()), Err(NotAParcel::NotCanonical));
+    }
+
+    #[test]
+    fn long_lengths_indefinite_arrays_and_wrong_counts_are_refused() {
+        let body = |rest: &[u8]| [PARCEL_HEAD, rest].concat();
+        assert_eq!(read_parcel(body(b"\x81\x41a")), Ok(vec![b"a".to_vec()]));
+        assert_eq!(read_parcel(body(b"\x98\x01\x41a")), Err(NotAParcel::NotCanonical));
+        assert_eq!(read_parcel(body(b"\x81\x58\x01a")), Err(NotAParcel::NotCanonical));
+        assert_eq!(read_parcel(body(b"\x9f\x41a\xff")), Err(NotAParcel::NotCanonical));
+        assert!(matches!(read_parcel(body(b"\x81\x5f\x41a\xff")), Err(NotAParcel::Unreadable(_))));
+        assert_eq!(read_parcel(body(b"\x80")), Err(NotAParcel::ItemCount(0)));
+        assert_eq!(read_parcel(body(b"\x9a\xff\xff\xff\xff")), Err(NotAParcel::ItemCount(0xffff_ffff)));
+        assert_eq!(read_parcel(b"\x81\x41a".to_vec()), Err(NotAParcel::OtherKind));
+    }
+
+    #[test]
+    fn an_item_over_the_limit_is_refused() {
+        let body = parcel(&[Bytes::from(vec![0; ITEM_BYTES_MAX + 1])]);
+        assert_eq!(read_parcel(body), Err(NotAParcel::ItemTooLarge(ITEM_BYTES_MAX + 1)));
+    }
+
+    #[test]
+    fn the_bytes_of_a_delivery_are_fixed() {
+        let pieces = write_delivery(&[5; 16], 300, &[Bytes::from_static(b"a"), Bytes::from_static(b"bc")]);
+        let expected = [DELIVERY_HEAD, b"\x83\x50", &[5; 16], b"\x19\x01\x2c\x82\x41a\x42bc"].concat();
+        assert_eq!(pieces.size_hint().exact(), Some(expected.len() as u64));
+        assert_eq!(pieces.pieces.iter().flatten().copied().collect::<Vec<u8>>(), expected);
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! It refuses files and directories that others may read, a certificate that does not belong to the key, and
 //! to replace a lost key silently: a new key is a new pin, and a pin is known to other people.
-//! The coordinator has the same rules in its own crate, because neither daemon may link the other.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -164,7 +163,8 @@ impl Identity {
         self.pin
     }
 
-    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
+    /// What TLS proves it with.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified_key)
     }
 }
@@ -184,7 +184,10 @@ fn self_signed(key_pem: &str, key_path: &Path) -> Result<String, IdentityError> 
 
 /// The file appears under its name complete or not at all, and an existing one is never replaced: the content
 /// is synced under a passing name first, and a hard link fails if its target exists.
-pub(crate) fn write_new_file(path: &Path, content: &[u8]) -> Result<(), IdentityError> {
+///
+/// # Errors
+/// [`IdentityError::Disk`] with what the disk refuses, an existing file among it.
+pub fn write_new_file(path: &Path, content: &[u8]) -> Result<(), IdentityError> {
     let passing = path.with_added_extension(format!("new-{}", std::process::id()));
     let directory = path.parent().unwrap_or(Path::new("."));
     let written = OpenOptions::new()
