@@ -28,6 +28,8 @@ mod signatures;
 mod signer;
 #[path = "approvals/table.rs"]
 mod table;
+#[path = "approvals/unattended.rs"]
+mod unattended;
 
 use perennial_model::approval::{Unapproved, check_quorum};
 use perennial_model::encoding::{decode, encode};

@@ -48,8 +48,10 @@ impl Keeper {
     ) -> Result<(), Error> {
         let wallet = &parent.wallet.id;
         let denied = |reason: String| Err(Error::denied(format!("mandate {}: {reason}", digest.short())));
-        // Whoever holds nothing of the wallet has nothing but the parent's papers to go by, and the others' clocks.
-        let (retired, renewed_ms) = self.last_retired(wallet).unwrap_or((parent.epoch, 0));
+        // Papers about a wallet count for nothing here: nobody approved them, and a number that was taken stays taken.
+        let Some((retired, renewed_ms)) = self.last_retired(wallet) else {
+            return denied(format!("no epoch of {wallet} was retired here: it takes a plan of people's own"));
+        };
         if parent.epoch != retired {
             return denied(format!(
                 "{wallet} was last retired at {retired}, and this begins at {}",

@@ -18,14 +18,14 @@ use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::Tier;
 
 /// No sooner than this after the last Retirement, which was at `NOW`.
-const GAP_MS: u64 = 600_000;
+pub const GAP_MS: u64 = 600_000;
 /// When the mandate lets the wallet be renewed again.
-const THEN: u64 = NOW + GAP_MS;
+pub const THEN: u64 = NOW + GAP_MS;
 /// Two operators and compliance, as the rule for mandates has it.
-const QUORUM: [Person; 3] = [ANN, BOB, DAN];
+pub const QUORUM: [Person; 3] = [ANN, BOB, DAN];
 
 /// Signer 1, where the wallet's epoch 1.2 was retired at `NOW`, and its share set.
-fn holding() -> (Signer, ShareSet) {
+pub fn holding() -> (Signer, ShareSet) {
     let (mut disk, share_set): (Memory, ShareSet) = prepared(plan());
     for ((table, _), value) in &mut disk.records {
         if *table == Table::Chunk {
@@ -38,7 +38,7 @@ fn holding() -> (Signer, ShareSet) {
     (Signer::start(1, history, disk, NOW), share_set)
 }
 
-fn mandate() -> Mandate {
+pub fn mandate() -> Mandate {
     Mandate {
         tenant: name("acme"),
         tier: Tier::Standard,
@@ -64,7 +64,7 @@ fn mandate() -> Mandate {
 }
 
 /// What the coordinator may make of it when it is time.
-fn due(mandate: &Mandate, parent: &ShareSet) -> Plan {
+pub fn due(mandate: &Mandate, parent: &ShareSet) -> Plan {
     Plan {
         rank: 1,
         attempts: 2,
@@ -76,14 +76,14 @@ fn due(mandate: &Mandate, parent: &ShareSet) -> Plan {
     }
 }
 
-fn under(plan: &Plan, mandate: &Mandate, people: &[Person]) -> Request {
+pub fn under(plan: &Plan, mandate: &Mandate, people: &[Person]) -> Request {
     let approvals = approvals(&mandate.digest(), people);
     let mandate = Some(Box::new(ApprovedMandate { mandate: mandate.clone(), approvals }));
     Request::Plan(Box::new(ApprovedPlan { mandate, ..ApprovedPlan::new(plan.clone()) }))
 }
 
 /// What the signer says to the plan and to its opening under this number.
-fn opened(
+pub fn opened(
     signer: Signer,
     at_ms: u64,
     sent: &Request,
@@ -104,7 +104,7 @@ fn opened(
     (signer, said)
 }
 
-fn refused(said: Result<(), String>, words: &str) {
+pub fn refused(said: Result<(), String>, words: &str) {
     let reason = said.expect_err(words);
     assert!(reason.contains(words), "`{words}` is not in: {reason}");
 }
@@ -229,7 +229,7 @@ fn a_signer_goes_by_its_own_clock_and_its_own_count() {
     refused(opened(signer, THEN, &under(&above, &mandate, &QUORUM), &above, 1).1, "it keeps the rank of 1.2");
 }
 
-fn order(deed: Deed, number: u64, people: &[Person]) -> ApprovedOrder {
+pub fn order(deed: Deed, number: u64, people: &[Person]) -> ApprovedOrder {
     let order = Order {
         deed,
         tenant: Some(name("acme")),
@@ -245,7 +245,7 @@ fn order(deed: Deed, number: u64, people: &[Person]) -> ApprovedOrder {
 }
 
 /// What the signer says to an order.
-fn told(signer: Signer, at_ms: u64, order: &ApprovedOrder) -> (Signer, Result<(), String>) {
+pub fn told(signer: Signer, at_ms: u64, order: &ApprovedOrder) -> (Signer, Result<(), String>) {
     let (signer, said) = signer.hear(at_ms, &encode(&Request::Order(Box::new(order.clone()))));
     let said = match said.as_slice() {
         [Reply::Ordered(digest)] if *digest == order.order.digest() => Ok(()),

@@ -1,0 +1,75 @@
+//! Whoever runs ceremonies has a mandate and uses it to the last: what nobody approved wallet by wallet gives no more than
+//! people meant by it.
+
+use crate::mandated::*;
+use crate::scene::*;
+use crate::signer::{Memory, Signer};
+use perennial_custody::record::{ChunkRecord, ChunkState};
+use perennial_custody::store::Table;
+use perennial_model::encoding::{decode, encode};
+use perennial_model::epoch::Epoch;
+use perennial_model::governance::history::{History, Versions};
+use perennial_model::mail::{Reply, Request};
+use perennial_model::mandate::{Mandate, Selector, UnderMandate};
+use perennial_model::plan::{Chunk, Plan};
+use perennial_model::share_set::ShareSet;
+
+fn history() -> History {
+    History::check(Versions(versions())).expect("sound versions")
+}
+
+/// What a signer says to the first chunk of a plan that it was sent, with these papers.
+fn opened_with(
+    signer: Signer,
+    sent: &Request,
+    chunk: Chunk,
+    papers: &[ShareSet],
+) -> (Signer, Result<(), String>) {
+    let (signer, said) = signer.hear(THEN, &encode(sent));
+    assert!(matches!(said.as_slice(), [Reply::Planned(_)]), "{said:?}");
+    let (signer, said) = signer.hear(THEN, &encode(&Request::Open { chunk, parents: papers.to_vec() }));
+    let said = match said.as_slice() {
+        [Reply::Opened(_)] => Ok(()),
+        [Reply::Declined { reason, .. }] => Err(reason.clone()),
+        other => panic!("neither opened nor declined: {other:?}"),
+    };
+    (signer, said)
+}
+
+#[test]
+fn made_up_papers_use_up_no_numbers_of_a_wallet_that_a_signer_does_not_hold() {
+    let (_, real) = holding();
+    let mandate = Mandate { wallets: Selector::All, ..mandate() };
+    let parent = ShareSet { epoch: Epoch::new(1_000_000, 1), ..real.clone() };
+    let counts_from = UnderMandate { mandate: mandate.digest(), counts_from: 2 };
+    let plan = Plan { rank: 1_000_000, mandate: Some(counts_from), ..due(&mandate, &parent) };
+    let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(1_000_000, 2), first: 0, count: 1 };
+    // It was away when the wallet was made.
+    let signer = Signer::start(3, history(), Memory::default(), NOW);
+    let (signer, said) = opened_with(signer, &under(&plan, &mandate, &QUORUM), chunk, &[parent]);
+    refused(said, "no epoch of treasury was retired here");
+    let signer = signer.tick(plan.activation_deadline_ms + 60_000);
+    assert_eq!(signer.keeper().wallets().count(), 0, "nothing is left of it");
+    // People's own plan takes it in, under a rank that follows what there is.
+    let own = Plan { expiry_ms: THEN + 1, ..refresh(&real) };
+    let chunk = Chunk { plan: own.digest(), epoch: Epoch::new(2, 1), first: 0, count: 1 };
+    let sent = Request::Plan(Box::new(approved(own, &[ANN, BOB])));
+    opened_with(signer, &sent, chunk, &[real]).1.expect("people's own plan");
+}
+
+#[test]
+fn a_withheld_retirement_gives_a_mandate_no_free_start() {
+    let (_, parent) = holding();
+    let (mut disk, _) = prepared(plan());
+    for ((table, _), value) in &mut disk.records {
+        if *table == Table::Chunk {
+            let mut record: ChunkRecord = decode(value).expect("a record");
+            record.state = ChunkState::Kept(NOW);
+            *value = encode(&record);
+        }
+    }
+    let signer = Signer::start(1, history(), disk, NOW);
+    let plan = due(&mandate(), &parent);
+    let (_, said) = opened(signer, THEN, &under(&plan, &mandate(), &QUORUM), &plan, 3);
+    refused(said, "no epoch of treasury was retired here");
+}
