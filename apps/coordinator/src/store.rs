@@ -16,6 +16,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What a writer keeps in memory: 32 MiB, counted in KiB and negative as SQLite wants it. A transaction that outgrows
+/// it writes its pages to the log more than once; the ledger's largest changes some 10 MiB.
+const WRITER_CACHE: &str = "-32768";
 /// A write-ahead log of so many pages of 4 KiB is moved into its file.
 const LOG_PAGES: i64 = 4 << 10;
 /// Beyond so many pages writers are made to wait until it is moved.
@@ -112,7 +115,8 @@ impl StoreFile {
             .options()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "0");
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("cache_size", WRITER_CACHE);
         options.connect().await.map_err(|error| self.error(&error))
     }
 
@@ -166,9 +170,6 @@ impl StoreFile {
         };
         let (_, mut pages, mut moved): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut *connection).await?;
-        if pages > LOG_PAGES_MAX {
-            return sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(drop);
-        }
         // The log begins anew only if a writer finds all of it moved, and writers go on meanwhile.
         for _ in 0..TRIES {
             if pages - moved < LOG_PAGES && (moved == 0 || pages == moved) {
@@ -177,6 +178,10 @@ impl StoreFile {
             let now: (i64, i64, i64) =
                 sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;
             (_, pages, moved) = now;
+        }
+        // Writers wait only while the rest is moved, which came in during the last try.
+        if pages > LOG_PAGES_MAX {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
         }
         Ok(())
     }

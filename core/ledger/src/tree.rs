@@ -7,7 +7,9 @@
 //!
 //! Only **complete** nodes are stored, those with `2^level` entries below them: they never change once they
 //! exist, so the store is written and never updated, and it answers for every past size as well. `n` entries
-//! make fewer than `2n` nodes.
+//! make fewer than `2n` nodes. A store that has the entries as well need not keep all of them: those below level
+//! [`KEPT_FROM`] are made again from a few entries ([`StoredNode::made_again`]), and `n / 32` are left. C2SP
+//! tlog-tiles leave out most levels for the same reason.
 //!
 //! This module refuses to store anything. [`Tree::append`] hands back what has to be stored, and the grown
 //! tree beside it: make the nodes durable, then use that tree. If storing fails, the old tree is still right.
@@ -20,9 +22,14 @@ use crate::Error;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 /// The most entries of a log: what a signed 64-bit integer of a database can count.
 pub const SIZE_MAX: u64 = i64::MAX as u64;
+
+/// The lowest level of which a store beside the entries keeps the nodes. A proof then reads one node in each level
+/// from here up, and below at most `1 << KEPT_FROM` entries for each end of what it proves, whatever the size.
+pub const KEPT_FROM: u8 = 6;
 
 /// The hash of a node of the tree, a leaf or the root.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +74,18 @@ pub struct NodePosition {
     pub index: u64,
 }
 
+impl NodePosition {
+    /// Whether a store beside the entries keeps the node here, rather than making it again from them.
+    pub fn is_kept(&self) -> bool {
+        self.level >= KEPT_FROM
+    }
+
+    /// The places of the entries below.
+    pub fn entries(&self) -> Range<u64> {
+        self.index << self.level..(self.index + 1) << self.level
+    }
+}
+
 impl fmt::Display for NodePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.level, self.index)
@@ -80,6 +99,22 @@ pub struct StoredNode {
     pub position: NodePosition,
     /// What it is.
     pub hash: NodeHash,
+}
+
+impl StoredNode {
+    /// The node over these entries, which are all of those below it.
+    ///
+    /// # Errors
+    /// [`Error::NodeMissing`] if there are more or fewer: then it cannot be made.
+    pub fn made_again<E: AsRef<[u8]>>(position: NodePosition, entries: &[E]) -> Result<Self, Error> {
+        let wanted = position.entries();
+        if entries.len() as u64 != wanted.end - wanted.start {
+            return Err(Error::NodeMissing { position });
+        }
+        // A node that covers a power of two of entries is hashed as the root of a log of these entries alone.
+        let hash = Tree::empty().append(entries)?.tree.head().root;
+        Ok(Self { position, hash })
+    }
 }
 
 /// The size of a log and its root: all that there is to trust.
@@ -328,6 +363,27 @@ mod tests {
             assert_eq!(Tree::open_needs(size as u64)?.len(), size.count_ones() as usize);
         }
         assert_eq!(stored.0.len(), 2 * 130 - 130_u64.count_ones() as usize);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_kept_is_made_again_from_the_entries_and_from_nothing_less() -> Result<(), Error> {
+        let entries: Vec<[u8; 8]> = (0..200_u64).map(u64::to_be_bytes).collect();
+        let nodes = Tree::empty().append(&entries)?.nodes;
+        for node in &nodes {
+            let below = node.position.entries();
+            let below = &entries[below.start as usize..below.end as usize];
+            assert_eq!(StoredNode::made_again(node.position, below), Ok(*node));
+            let missing = Err(Error::NodeMissing { position: node.position });
+            assert_eq!(StoredNode::made_again(node.position, &below[1..]), missing);
+            assert_eq!(StoredNode::made_again(node.position, &entries), missing);
+        }
+        let kept: Vec<String> = nodes
+            .iter()
+            .filter(|node| node.position.is_kept())
+            .map(|node| node.position.to_string())
+            .collect();
+        assert_eq!(kept, ["6/0", "6/1", "7/0", "6/2"]);
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! Reading the ledger beside its writer: entries, and what was released under an idempotency key.
 
-use super::Released;
+use super::{Released, rows};
 use crate::store::{StoreError, StoreFile};
-use perennial_ledger::tree::StoredNode;
-use perennial_ledger::{MemoryNodes, NodeHash, NodePosition};
+use perennial_ledger::{MemoryNodes, NodePosition};
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
@@ -71,26 +70,8 @@ impl LedgerReader {
     /// # Errors
     /// [`StoreError`].
     pub async fn nodes(&self, positions: &[NodePosition]) -> Result<MemoryNodes, StoreError> {
-        let rows = self
-            .read(async |connection| {
-                let mut rows: Vec<(NodePosition, Vec<u8>)> = Vec::with_capacity(positions.len());
-                for position in positions {
-                    let row: Option<(Vec<u8>,)> =
-                        sqlx::query_as("SELECT hash FROM nodes WHERE level = $1 AND place = $2")
-                            .bind(i64::from(position.level))
-                            .bind(position.index as i64)
-                            .fetch_optional(&mut *connection)
-                            .await?;
-                    rows.extend(row.map(|(hash,)| (*position, hash)));
-                }
-                Ok(rows)
-            })
-            .await?;
-        let node = |(position, hash): (NodePosition, Vec<u8>)| {
-            let hash = hash.try_into().map_err(|_| self.file.damaged("a node of another length"))?;
-            Ok(StoredNode { position, hash: NodeHash(hash) })
-        };
-        rows.into_iter().map(node).collect()
+        let nodes = self.read(async |connection| rows::read_nodes(connection, positions).await).await?;
+        Ok(nodes.into_iter().collect())
     }
 
     /// Each witness's name and the newest checkpoint that it cosigned.

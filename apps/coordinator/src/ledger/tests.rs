@@ -6,6 +6,8 @@ use perennial_ledger::{Digest, Entry};
 use sqlx::Executor;
 use std::path::Path;
 
+mod crashes;
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }

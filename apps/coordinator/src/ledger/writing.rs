@@ -3,7 +3,7 @@
 use super::{Cosigned, Job, Release, rows};
 use crate::journal::NumberedNote;
 use crate::store::{StoreError, StoreFile};
-use perennial_ledger::{MemoryNodes, NodeHash, Tree, TreeHead, tree::Growth, tree::StoredNode};
+use perennial_ledger::{MemoryNodes, Tree, TreeHead, tree::Growth};
 use perennial_model::committee::SignerId;
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, VecDeque};
@@ -100,7 +100,8 @@ impl Written {
         let first_release = first + notes.len() as i64;
         let mut entries: Vec<Vec<u8>> = notes.into_iter().map(|note| note.entry).collect();
         entries.extend(releases.iter().map(|release| release.entry.clone()));
-        let Growth { tree, nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
+        let Growth { tree, mut nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
+        nodes.retain(|node| node.position.is_kept());
         let connection = &mut self.connection;
         sqlx::query("BEGIN").execute(&mut *connection).await?;
         rows::insert_entries(connection, (first..).zip(entries).collect()).await?;
@@ -305,18 +306,7 @@ async fn read_tree(
     size: u64,
 ) -> Result<Tree, StoreError> {
     let damaged = |error: perennial_ledger::Error| file.damaged(error.to_string());
-    let mut nodes = MemoryNodes::default();
-    for position in Tree::open_needs(size).map_err(damaged)? {
-        let row: Option<(Vec<u8>,)> =
-            sqlx::query_as("SELECT hash FROM nodes WHERE level = $1 AND place = $2")
-                .bind(i64::from(position.level))
-                .bind(position.index as i64)
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(|error| file.error(&error))?;
-        if let Some(hash) = row.and_then(|(hash,)| hash.try_into().ok()) {
-            nodes.store(&[StoredNode { position, hash: NodeHash(hash) }]);
-        }
-    }
-    Tree::open(size, &nodes).map_err(damaged)
+    let needs = Tree::open_needs(size).map_err(damaged)?;
+    let nodes = rows::read_nodes(connection, &needs).await.map_err(|error| file.error(&error))?;
+    Tree::open(size, &nodes.into_iter().collect::<MemoryNodes>()).map_err(damaged)
 }
