@@ -8,7 +8,7 @@
 //! After an error this journal does nothing any more; what is on the disk is learnt by opening another.
 
 use crate::ledger::notes::{NoteEntry, governance_pinned, note_entry};
-use crate::store::{StoreError, StoreFile};
+use crate::store::{PAGE_BYTES, StoreError, StoreFile};
 use crate::world::now_ms;
 use perennial_model::encoding;
 use perennial_model::governance::history::History;
@@ -95,7 +95,7 @@ impl FactLog {
     /// [`OpenError`].
     pub fn open(file: StoreFile, history: &History) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(file.prepare(&MIGRATIONS))?;
+        runtime.block_on(file.prepare(&MIGRATIONS, PAGE_BYTES))?;
         let mut connection = runtime.block_on(file.open())?;
         let next = runtime.block_on(next_numbers(&mut connection)).map_err(|error| file.error(&error))?;
         let mut journal = Self {

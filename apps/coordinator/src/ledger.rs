@@ -15,7 +15,7 @@ mod writing;
 pub use reading::{LedgerReader, ReadEntry};
 
 use crate::journal::NumberedNote;
-use crate::store::{StoreError, StoreFile};
+use crate::store::{LARGE_PAGE_BYTES, StoreError, StoreFile};
 use perennial_ledger::TreeHead;
 use perennial_model::committee::SignerId;
 use sqlx::migrate::Migrator;
@@ -91,7 +91,7 @@ impl Ledger {
     pub async fn open(
         file: StoreFile,
     ) -> Result<(Self, impl Future<Output = Result<(), StoreError>> + Send), StoreError> {
-        file.prepare(&MIGRATIONS).await?;
+        file.prepare(&MIGRATIONS, LARGE_PAGE_BYTES).await?;
         let written = writing::Written::read(file.clone()).await?;
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (head_sender, head) = watch::channel(written.head());

@@ -19,10 +19,14 @@ use std::time::Duration;
 /// What a writer keeps in memory: 32 MiB, counted in KiB and negative as SQLite wants it. A transaction that outgrows
 /// it writes its pages to the log more than once; the ledger's largest changes some 10 MiB.
 const WRITER_CACHE: &str = "-32768";
-/// A write-ahead log of so many pages of 4 KiB is moved into its file.
-const LOG_PAGES: i64 = 4 << 10;
-/// Beyond so many pages writers are made to wait until it is moved.
-const LOG_PAGES_MAX: i64 = 64 << 10;
+/// The pages of a file whose transactions are small and scattered.
+pub const PAGE_BYTES: u32 = 4 << 10;
+/// The pages of a file that grows at its end: the system is called for each page, so fewer of them cost less.
+pub const LARGE_PAGE_BYTES: u32 = 16 << 10;
+/// A write-ahead log of so many bytes is moved into its file.
+const LOG_BYTES: i64 = 16 << 20;
+/// Beyond so many bytes writers are made to wait until it is moved.
+const LOG_BYTES_MAX: i64 = 256 << 20;
 /// How often it is tried to catch up with the writers.
 const TRIES: usize = 4;
 /// How often the size is looked at.
@@ -91,15 +95,17 @@ impl StoreFile {
         Self { path }
     }
 
-    /// Makes it when it is not there, and brings its tables up to date.
+    /// Makes it with pages of this size when it is not there, and brings its tables up to date. A file that is there
+    /// keeps its pages.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn prepare(&self, migrations: &Migrator) -> Result<(), StoreError> {
+    pub async fn prepare(&self, migrations: &Migrator, page_bytes: u32) -> Result<(), StoreError> {
         // SQLite gives the files beside it the same permissions.
         let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path);
         made.map_err(|error| StoreError::Unwritable { file: self.name(), reason: error.to_string() })?;
-        let mut connection = self.open().await?;
+        let connected = self.options_to_write().page_size(page_bytes).connect().await;
+        let mut connection = connected.map_err(|error| self.error(&error))?;
         migrations.run(&mut connection).await.map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.error(&error),
             other => StoreError::Unusable { file: self.name(), reason: other.to_string() },
@@ -111,13 +117,7 @@ impl StoreFile {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self
-            .options()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "0")
-            .pragma("cache_size", WRITER_CACHE);
-        options.connect().await.map_err(|error| self.error(&error))
+        self.options_to_write().connect().await.map_err(|error| self.error(&error))
     }
 
     /// Opens it to read. A reader neither waits for a writer nor is waited for.
@@ -168,11 +168,13 @@ impl StoreFile {
             Some(connection) => connection,
             None => connection.insert(self.options().synchronous(SqliteSynchronous::Full).connect().await?),
         };
+        let (page_bytes,): (i64,) = sqlx::query_as("PRAGMA page_size").fetch_one(&mut *connection).await?;
+        let (due, too_many) = (LOG_BYTES / page_bytes, LOG_BYTES_MAX / page_bytes);
         let (_, mut pages, mut moved): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut *connection).await?;
         // The log begins anew only if a writer finds all of it moved, and writers go on meanwhile.
         for _ in 0..TRIES {
-            if pages - moved < LOG_PAGES && (moved == 0 || pages == moved) {
+            if pages - moved < due && (moved == 0 || pages == moved) {
                 break;
             }
             let now: (i64, i64, i64) =
@@ -180,10 +182,18 @@ impl StoreFile {
             (_, pages, moved) = now;
         }
         // Writers wait only while the rest is moved, which came in during the last try.
-        if pages > LOG_PAGES_MAX {
+        if pages > too_many {
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
         }
         Ok(())
+    }
+
+    fn options_to_write(&self) -> SqliteConnectOptions {
+        self.options()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("cache_size", WRITER_CACHE)
     }
 
     fn options(&self) -> SqliteConnectOptions {

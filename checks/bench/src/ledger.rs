@@ -3,10 +3,11 @@
 
 use crate::report::{Figure, Kind, Report, Target};
 use anyhow::Context;
-use perennial_coordinator::ledger::{Ledger, Release};
+use perennial_coordinator::ledger::{Ledger, LedgerReader, Release};
 use perennial_coordinator::store::StoreFile;
 use perennial_ledger::entry::{Content, Epoch, ShortText, Signature};
-use perennial_ledger::{Digest, Entry, MemoryNodes, Tree, prove_consistency, prove_inclusion};
+use perennial_ledger::proof::inclusion_needs;
+use perennial_ledger::{Digest, Entry, MemoryNodes, Tree, TreeHead, prove_consistency, prove_inclusion};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -22,8 +23,10 @@ const CROWD: u64 = 8_192;
 const ASKING: Duration = Duration::from_secs(5);
 /// How many writes are synced for the ceiling of one request at a time.
 const SYNCS: u32 = 200;
-/// How many entries are hashed for the ceiling of many.
-const HASHED: u64 = 200_000;
+/// How many entries are appended for the ceiling of many.
+const APPENDED: u64 = 200_000;
+/// How many proofs are made from what was written.
+const READ: u64 = 500;
 /// The log whose proofs are measured.
 const LARGE: u64 = 10_000_000;
 /// How many proofs are made there.
@@ -37,13 +40,18 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
         let name = format!("entries, {crowd} at a time");
         if name.contains(only) {
             let place = tempfile::tempdir()?;
-            let entries = runtime.block_on(append(place.path(), crowd))?;
+            let (entries, proof) = runtime.block_on(append(place.path(), crowd))?;
             let (ceiling, what) = match crowd {
                 1 => (synced(place.path())?, "one small write, synced"),
-                _ => (hashed()?, "the tree alone, in memory"),
+                _ => (
+                    appended(place.path(), crowd)?,
+                    "the same bytes in one file, synced as often, and the tree",
+                ),
             };
             let figure = Figure::new(name, entries, "entries/s").beside(Kind::Ceiling, what, ceiling);
             figures.push(if crowd == CROWD { figure.target(Target::AtLeast(WANTED)) } else { figure });
+            let name = format!("entries, {crowd} at a time: a proof of one, from the file");
+            figures.push(Figure::new(name, proof, "µs"));
         }
     }
     if "proofs".contains(only) {
@@ -72,26 +80,29 @@ fn entry(number: u64) -> anyhow::Result<Vec<u8>> {
     Ok(Entry { time_ms: 1_700_000_000_000 + number, subject: wallet, body, content }.to_bytes())
 }
 
-/// Entries a second while so many requests wait at a time.
-async fn append(place: &Path, crowd: u64) -> anyhow::Result<f64> {
+fn release(number: u64) -> anyhow::Result<Release> {
+    Ok(Release {
+        entry: entry(number)?,
+        idempotency_key: Some(format!("payment-{number}")),
+        request: [7; 32],
+        released_ms: number,
+        answer: vec![8; 700],
+    })
+}
+
+/// Entries a second while so many requests wait at a time, and microseconds for a proof of one of them.
+async fn append(place: &Path, crowd: u64) -> anyhow::Result<(f64, f64)> {
     let file = StoreFile::new(place.join("ledger.db"));
     let (ledger, writer) = Ledger::open(file.clone()).await?;
     tokio::spawn(writer);
-    tokio::spawn(file.keep_log_short());
+    tokio::spawn(file.clone().keep_log_short());
     let begun = Instant::now();
     let asking = (0..crowd).map(|member| {
         let ledger = ledger.clone();
         tokio::spawn(async move {
             let mut number = member;
             while begun.elapsed() < ASKING {
-                let release = Release {
-                    entry: entry(number)?,
-                    idempotency_key: Some(format!("payment-{number}")),
-                    request: [7; 32],
-                    released_ms: number,
-                    answer: vec![8; 700],
-                };
-                ledger.release(release).await?;
+                ledger.release(release(number)?).await?;
                 number += crowd;
             }
             anyhow::Ok(())
@@ -101,7 +112,8 @@ async fn append(place: &Path, crowd: u64) -> anyhow::Result<f64> {
     for one in asking {
         one.await??;
     }
-    Ok(ledger.head().size as f64 / begun.elapsed().as_secs_f64())
+    let entries = ledger.head().size as f64 / begun.elapsed().as_secs_f64();
+    Ok((entries, prove_from_file(file, ledger.head()).await?))
 }
 
 fn synced(place: &Path) -> anyhow::Result<f64> {
@@ -114,11 +126,36 @@ fn synced(place: &Path) -> anyhow::Result<f64> {
     Ok(f64::from(SYNCS) / begun.elapsed().as_secs_f64())
 }
 
-fn hashed() -> anyhow::Result<f64> {
-    let entries = (0..HASHED).map(entry).collect::<anyhow::Result<Vec<_>>>()?;
+/// What nobody can do without: the tree, and the bytes on the disk, synced once for each crowd.
+fn appended(place: &Path, crowd: u64) -> anyhow::Result<f64> {
+    let releases = (0..APPENDED).map(release).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut file = File::create(place.join("appended"))?;
     let begun = Instant::now();
-    let size = Tree::empty().append(&entries)?.tree.size();
-    Ok(size as f64 / begun.elapsed().as_secs_f64())
+    let mut tree = Tree::empty();
+    for together in releases.chunks(usize::try_from(crowd)?) {
+        let entries: Vec<&[u8]> = together.iter().map(|release| release.entry.as_slice()).collect();
+        tree = tree.append(&entries)?.tree;
+        let mut bytes = Vec::new();
+        for release in together {
+            let key = release.idempotency_key.as_deref().unwrap_or_default().as_bytes();
+            bytes.extend([&release.entry[..], key, &release.request, &release.answer].concat());
+        }
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+    }
+    Ok(tree.size() as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// Microseconds for a proof of an entry that is made from the file.
+async fn prove_from_file(file: StoreFile, head: TreeHead) -> anyhow::Result<f64> {
+    let reader = LedgerReader::new(file);
+    let begun = Instant::now();
+    for number in 0..READ {
+        let index = number * (head.size / READ);
+        let nodes = reader.nodes(&inclusion_needs(index, head.size)?).await?;
+        prove_inclusion(index, &head, &nodes)?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e6 / READ as f64)
 }
 
 fn proofs(figures: &mut Vec<Figure>) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 
 use crate::ledger::{Ledger, LedgerReader, ReadEntry};
 use crate::plan_reader::PlanReader;
-use crate::store::{StoreError, StoreFile};
+use crate::store::{PAGE_BYTES, StoreError, StoreFile};
 use perennial_ledger::entry::Content;
 use perennial_ledger::tree::Tree;
 use perennial_ledger::{Entry, NodeHash};
@@ -104,7 +104,7 @@ impl Index {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(file: StoreFile, ledger: LedgerReader, plans: PlanReader) -> Result<Self, StoreError> {
-        file.prepare(&MIGRATIONS).await?;
+        file.prepare(&MIGRATIONS, PAGE_BYTES).await?;
         Ok(Self { file, ledger, plans, written: Mutex::new(None) })
     }
 

@@ -94,12 +94,12 @@ impl Written {
 
     /// Appends everything in one transaction.
     async fn append(&mut self, together: Together) -> Result<(), Failure> {
-        let Together { notes, releases, cosigned } = together;
+        let Together { notes, mut releases, cosigned } = together;
         let last_note = notes.last().map_or(self.notes_taken, |note| note.number);
         let first = self.tree.size() as i64;
         let first_release = first + notes.len() as i64;
         let mut entries: Vec<Vec<u8>> = notes.into_iter().map(|note| note.entry).collect();
-        entries.extend(releases.iter().map(|release| release.entry.clone()));
+        entries.extend(releases.iter_mut().map(|release| std::mem::take(&mut release.entry)));
         let Growth { tree, mut nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
         nodes.retain(|node| node.position.is_kept());
         let connection = &mut self.connection;

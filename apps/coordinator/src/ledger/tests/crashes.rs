@@ -4,7 +4,7 @@
 use super::{file, release, runtime};
 use crate::journal::NumberedNote;
 use crate::ledger::{Ledger, LedgerReader, MIGRATIONS};
-use crate::store::{StoreError, StoreFile};
+use crate::store::{PAGE_BYTES, StoreError, StoreFile};
 use perennial_ledger::{Tree, TreeHead, proof::consistency_needs, prove_consistency};
 use sqlx::Executor;
 use std::path::Path;
@@ -62,8 +62,8 @@ fn whatever_was_being_written_when_it_ended_is_there_with_all_of_its_parts_or_no
         let sizes = sizes_and_heads(place.path(), &ledger.head()).await;
         let whole = std::fs::read(place.path().join("ledger.db-wal")).expect("the log");
         let mut found = Vec::new();
-        // Frames are 4,120 bytes: most of these cuts are within one.
-        for cut in (0..=whole.len()).rev().step_by(4_099) {
+        // Frames are 16,408 bytes: most of these cuts are within one.
+        for cut in (0..=whole.len()).rev().step_by(8_191) {
             let copy = tempfile::tempdir().expect("a directory");
             std::fs::copy(place.path().join("ledger.db"), copy.path().join("ledger.db")).expect("copied");
             std::fs::write(copy.path().join("ledger.db-wal"), &whole[..cut]).expect("written");
@@ -139,7 +139,7 @@ fn entries_without_their_nodes_are_refused_and_so_are_nodes_without_their_entrie
 
 /// Makes a file as the version before wrote it, which kept every node.
 async fn write_as_before(file: &StoreFile, entries: &[Vec<u8>]) -> Tree {
-    file.prepare(&until_kept_nodes()).await.expect("prepared");
+    file.prepare(&until_kept_nodes(), PAGE_BYTES).await.expect("prepared");
     let mut connection = file.open().await.expect("opened");
     let growth = Tree::empty().append(entries).expect("small");
     for (place, entry) in (0_i64..).zip(entries) {
@@ -176,7 +176,7 @@ fn a_file_of_the_version_that_kept_every_node_goes_on_and_is_not_for_that_versio
             heads.push(ledger.head());
         }
         proves_every_size(place.path(), &heads, &ledger.head()).await;
-        let refused = file(place.path()).prepare(&until_kept_nodes()).await;
+        let refused = file(place.path()).prepare(&until_kept_nodes(), PAGE_BYTES).await;
         let Err(StoreError::Unusable { reason, .. }) = refused else { panic!("{refused:?}") };
         assert!(reason.contains("migration 3"), "{reason}");
     });
