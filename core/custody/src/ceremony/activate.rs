@@ -244,6 +244,7 @@ impl Keeper {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_part(&approved, &chunk)?;
         self.check_concerns(&approved, &chunk)?;
+        self.check_gap(now_ms, &approved, &chunk)?;
         let wallets: Vec<WalletId> =
             approved.plan().wallets_of(&chunk)?.iter().map(|w| w.id().clone()).collect();
         let mut record = match self.chunks.remove(&chunk) {

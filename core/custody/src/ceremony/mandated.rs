@@ -69,17 +69,28 @@ impl Keeper {
                 retired.rank, chunk.epoch
             ));
         }
-        if planted!(MandateWithoutClock) {
-            return Ok(());
-        }
-        let now_ms = now_ms.saturating_add(CLOCK_SKEW_MS);
-        if now_ms < renewed_ms {
+        if now_ms.saturating_add(CLOCK_SKEW_MS) < renewed_ms && !planted!(MandateWithoutClock) {
             return denied(format!("this signer's clock went back behind {wallet}'s last Retirement"));
         }
-        let since_ms = now_ms - renewed_ms;
-        if since_ms < mandate.least_gap_ms {
-            let left_ms = mandate.least_gap_ms - since_ms;
-            return denied(format!("{wallet} may be renewed again in {left_ms} ms"));
+        match left_ms(now_ms, renewed_ms, mandate) {
+            0 => Ok(()),
+            left_ms => denied(format!("{wallet} may be renewed again in {left_ms} ms")),
+        }
+    }
+
+    /// Puts off a Retirement that comes too soon after the last one of a wallet. Several numbers may be opened, and then
+    /// kept, before the first of them is retired; each gap lets one of them erase.
+    pub(crate) fn check_gap(&self, now_ms: u64, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
+        let Some(mandate) = approved.mandate() else { return Ok(()) };
+        for wallet in approved.plan().wallets_of(chunk)? {
+            let last = self.last_retired(wallet.id()).filter(|(retired, _)| *retired < chunk.epoch);
+            let left_ms = last.map_or(0, |(_, renewed_ms)| left_ms(now_ms, renewed_ms, mandate));
+            if left_ms > 0 {
+                let wallet = wallet.id();
+                return Err(Error::stale(format!(
+                    "{chunk}: under its mandate {wallet} may be retired again in {left_ms} ms"
+                )));
+            }
         }
         Ok(())
     }
@@ -95,4 +106,13 @@ impl Keeper {
         });
         retired.max()
     }
+}
+
+/// How long a wallet renewed then has to wait. A clock that went back behind that says nothing of the time since.
+fn left_ms(now_ms: u64, renewed_ms: u64, mandate: &Mandate) -> u64 {
+    if planted!(MandateWithoutClock) {
+        return 0;
+    }
+    let since_ms = now_ms.saturating_add(CLOCK_SKEW_MS).checked_sub(renewed_ms);
+    since_ms.map_or(0, |since_ms| mandate.least_gap_ms.saturating_sub(since_ms))
 }

@@ -3,16 +3,20 @@
 
 use crate::mandated::*;
 use crate::scene::*;
-use crate::signer::{Memory, Signer};
+use crate::signer::{Memory, Signer, signing};
 use perennial_custody::record::{ChunkRecord, ChunkState};
 use perennial_custody::store::Table;
-use perennial_model::encoding::{decode, encode};
+use perennial_model::certificate::Certificate;
+use perennial_model::dealing::{Inputs, Opening};
+use perennial_model::encoding::{Digest, decode, encode};
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::{History, Versions};
+use perennial_model::identity::Signed;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::mandate::{Mandate, Selector, UnderMandate};
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::share_set::ShareSet;
+use perennial_model::vote::{Vote, VoteKind};
 
 fn history() -> History {
     History::check(Versions(versions())).expect("sound versions")
@@ -72,4 +76,42 @@ fn a_withheld_retirement_gives_a_mandate_no_free_start() {
     let plan = due(&mandate(), &parent);
     let (_, said) = opened(signer, THEN, &under(&plan, &mandate(), &QUORUM), &plan, 3);
     refused(said, "no epoch of treasury was retired here");
+}
+
+/// What all three holders sign when they keep a number.
+fn kept(plan: &Plan, count: u32) -> Request {
+    let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(plan.rank, count), first: 0, count: 1 };
+    let openings =
+        [1, 2, 3].map(|number| Signed::new(&signing(number), &Opening { chunk, keys: Vec::new() }));
+    let said: Vec<_> = openings.iter().map(|opening| opening.check(&second()).expect("signed")).collect();
+    let inputs = Inputs::new(chunk, Vec::new(), &said);
+    let (kind, root) = (VoteKind::Keep, Digest([6; 32]));
+    let (governance, digest) = (plan.governance, inputs.digest());
+    let vote = Vote { kind, governance, chunk, inputs: digest, root, possession: None };
+    let votes = [1, 2, 3].map(|number| Signed::new(&signing(number), &vote)).into();
+    Request::Retire(Box::new(Certificate { kind, inputs, root, votes, probes: Vec::new() }))
+}
+
+#[test]
+fn of_several_numbers_that_were_kept_each_gap_retires_one() {
+    let (signer, parent) = holding();
+    let plan = due(&mandate(), &parent);
+    let (mut signer, _) = signer.hear(THEN, &encode(&under(&plan, &mandate(), &QUORUM)));
+    let mut said;
+    for (at_ms, count, erases) in [
+        (NOW + 1, 3, false),
+        (THEN, 3, true),
+        (THEN + 1, 4, false),
+        (THEN + 1, 3, true),
+        (THEN + GAP_MS, 4, true),
+    ] {
+        (signer, said) = signer.hear(at_ms, &encode(&kept(&plan, count)));
+        match said.as_slice() {
+            [Reply::Erased(_)] => assert!(erases, "number {count} at {at_ms}"),
+            [Reply::Declined { reason, .. }] if !erases => {
+                assert!(reason.contains("treasury may be retired again in"), "{reason}");
+            }
+            other => panic!("number {count} at {at_ms}: {other:?}"),
+        }
+    }
 }
