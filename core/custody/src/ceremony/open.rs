@@ -11,7 +11,7 @@ use crate::turn::{Draft, Effect};
 use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{OneTimeKey, Opening};
-use perennial_model::encoding;
+use perennial_model::encoding::{self, Digest};
 use perennial_model::error::Error;
 use perennial_model::identity::Signed;
 use perennial_model::mail::Reply;
@@ -27,6 +27,8 @@ use std::sync::Arc;
 const RANKS_AT_ONCE_MAX: u32 = 1_000_000;
 /// How many plans of replaced versions of governance are kept.
 const OUTDATED_PLANS_MAX: usize = 1_000;
+/// How many plans under one mandate are kept under which nothing was opened. One is under way at a time.
+const MANDATED_PLANS_MAX: usize = 16;
 
 impl Keeper {
     /// Keeps an approved plan, however late it comes: it takes a plan to read the certificates under it, and a
@@ -42,13 +44,14 @@ impl Keeper {
         if !self.plans.contains_key(&digest) {
             self.check_room(&approved)?;
             let mut writes = vec![put(Table::Plan, digest.0.to_vec(), document)];
-            let used: Vec<_> = self.chunks.keys().map(|chunk| chunk.plan).collect();
+            let used: BTreeSet<Digest> = self.chunks.keys().map(|chunk| chunk.plan).collect();
             let done = |plan: &Approved| {
                 now_ms > plan.plan().activation_deadline_ms && !used.contains(&plan.digest())
             };
             let forgotten: Vec<_> =
                 self.plans.iter().filter(|(_, plan)| done(plan)).map(|(digest, _)| *digest).collect();
-            for old in forgotten {
+            let gives_way = self.gives_way(&approved, &used);
+            for old in forgotten.into_iter().chain(gives_way) {
                 self.plans.remove(&old);
                 writes.push(delete(Table::Plan, old.0.to_vec()));
             }
@@ -68,6 +71,16 @@ impl Keeper {
             true => Ok(()),
             false => Err(outdated),
         }
+    }
+
+    /// Whoever runs ceremonies makes plans under a mandate without asking anybody, as many as they like. Of those
+    /// under which nothing was opened one gives way to the next; it can be sent again.
+    fn gives_way(&self, approved: &Approved, used: &BTreeSet<Digest>) -> Option<Digest> {
+        let under = |plan: &Approved| plan.plan().mandate.map(|under| under.mandate);
+        let mandate = under(approved)?;
+        let beside =
+            self.plans.iter().filter(|(digest, plan)| under(plan) == Some(mandate) && !used.contains(digest));
+        beside.map(|(digest, _)| *digest).nth(MANDATED_PLANS_MAX - 1)
     }
 
     /// Opens a chunk, or sends its opening again.

@@ -115,3 +115,29 @@ fn of_several_numbers_that_were_kept_each_gap_retires_one() {
         }
     }
 }
+
+fn rows(signer: &Signer, table: Table) -> usize {
+    signer.disk.records.keys().filter(|(of, _)| *of == table).count()
+}
+
+#[test]
+fn plans_that_nobody_was_asked_about_fill_no_disk() {
+    let (mut signer, parent) = holding();
+    let before = rows(&signer, Table::Plan);
+    let (mandate, mut plan) = (mandate(), due(&mandate(), &parent));
+    for n in 0..100 {
+        plan.nonce = Digest([n; 32]);
+        let (after, said) = signer.hear(NOW, &encode(&under(&plan, &mandate, &QUORUM)));
+        assert_eq!(said, [Reply::Planned(plan.digest())]);
+        signer = after;
+    }
+    assert_eq!(rows(&signer, Table::Plan), before + 16);
+    signer = signer.restart(NOW);
+    let (signer, said) = opened(signer, THEN, &under(&plan, &mandate, &QUORUM), &plan, 3);
+    said.expect("the last one is there");
+    // What something was opened under stays.
+    let later = Plan { nonce: Digest([200; 32]), ..plan.clone() };
+    let (signer, _) = signer.hear(THEN, &encode(&under(&later, &mandate, &QUORUM)));
+    let (_, said) = opened(signer, THEN, &under(&plan, &mandate, &QUORUM), &plan, 4);
+    said.expect("the attempt after it");
+}
