@@ -190,7 +190,8 @@ impl Keeper {
         checked: Checked,
         draft: &mut Draft,
     ) -> Result<(), Error> {
-        if !matches!(checked, Checked::Checkpoint(..) | Checked::Order(..)) {
+        // Whoever has halted still learns what people decide: else nobody could readmit it after they changed governance.
+        if !matches!(checked, Checked::Checkpoint(..) | Checked::Order(..) | Checked::Governance(..)) {
             self.witness.check()?;
         }
         match checked {

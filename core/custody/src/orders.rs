@@ -4,7 +4,7 @@
 //! against tenant and tier when that comes.
 
 use crate::keeper::Keeper;
-use crate::record::put;
+use crate::record::{delete, put};
 use crate::serving::Change;
 use crate::store::{Store, StoreFailed, Table};
 use crate::turn::{Draft, Effect};
@@ -12,8 +12,11 @@ use perennial_model::approval::Approved;
 use perennial_model::encoding;
 use perennial_model::error::Error;
 use perennial_model::mail::Reply;
-use perennial_model::order::{ApprovedOrder, Deed, Orders};
+use perennial_model::order::{ApprovedOrder, Deed, Order, Orders};
 use perennial_model::planted;
+
+/// How many orders about one kind of thing are taken from the people of one tenant under one version of governance.
+const ORDERS_MAX: usize = 1_000;
 
 /// Takes up the orders on disk.
 pub(crate) fn read(store: &mut dyn Store) -> Result<Orders, StoreFailed> {
@@ -42,7 +45,21 @@ impl Keeper {
             if now_ms > order.expiry_ms {
                 return Err(Error::denied(format!("order {} has expired", digest.short())));
             }
+            let alike = |known: &Order| {
+                known.governance == order.governance
+                    && known.tenant == order.tenant
+                    && known.deed.matter() == order.deed.matter()
+            };
+            if self.orders.iter().filter(|known| alike(known)).count() >= ORDERS_MAX {
+                let matter = order.deed.matter();
+                return Err(Error::denied(format!(
+                    "{ORDERS_MAX} orders to {matter} are kept here: the next version of governance makes room"
+                )));
+            }
+            // What was ordered under a replaced version counts for nothing: what it is about is void as well.
+            let outdated = self.orders.retain(|known| known.governance == order.governance);
             let mut writes = vec![put(Table::Order, digest.0.to_vec(), &approved)];
+            writes.extend(outdated.iter().map(|old| delete(Table::Order, old.0.to_vec())));
             if let Deed::Readmit { signer, halt } = &order.deed
                 && signer == self.own.pinned.me()
                 && let Some(write) = self.witness.readmit(halt)
@@ -52,7 +69,10 @@ impl Keeper {
             }
             draft.effects.push(Effect::Commit(writes));
             self.orders.insert(approved.order);
-            self.drop_candidates(now_ms, draft);
+            // Who has halted erases nothing; the tick after it is readmitted does.
+            if self.witness.halted().is_none() {
+                self.drop_candidates(now_ms, draft);
+            }
         }
         draft.mail.push(Reply::Ordered(digest));
         Ok(())

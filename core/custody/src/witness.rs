@@ -3,7 +3,8 @@
 //! What was cosigned is durable before the cosignature leaves. A ledger that breaks its word (it forks, loses or
 //! rewrites entries) is not served any longer: the signer halts, durably, with both checkpoints as evidence. From then
 //! on it signs nothing, votes nothing and erases nothing, in this process and in every later one, until an operator
-//! clears the halt on this machine. It refuses to be cleared by mail.
+//! clears the halt on this machine or a quorum readmits it from exactly this halt. It still learns what people order and
+//! how they govern: else nobody could.
 
 use crate::keeper::Keeper;
 use crate::record::{delete, put};

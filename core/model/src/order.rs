@@ -116,9 +116,14 @@ impl Order {
         Question { matter: deed.matter(), tier: *tier, tenant: tenant.as_ref(), initiator }
     }
 
-    /// Whether it concerns what belongs to this tenant and is of this tier. One for all tenants concerns each.
+    /// Whether it is about what belongs to this tenant. One for all tenants is about each.
+    pub fn is_for(&self, tenant: &TenantId) -> bool {
+        self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+
+    /// Whether it concerns what belongs to this tenant and is of this tier.
     pub fn concerns(&self, tenant: &TenantId, tier: Tier) -> bool {
-        self.tenant.as_ref().is_none_or(|own| own == tenant) && tier <= self.tier
+        self.is_for(tenant) && tier <= self.tier
     }
 }
 
@@ -170,6 +175,21 @@ impl Orders {
         if !self.contains(&order) {
             self.about.entry(order.deed.target()).or_default().push(order);
         }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Order> {
+        self.about.values().flatten()
+    }
+
+    /// Forgets those that this does not hold for; gives their digests.
+    pub fn retain(&mut self, holds: impl Fn(&Order) -> bool) -> Vec<Digest> {
+        let gone = self.iter().filter(|order| !holds(order)).map(Order::digest).collect();
+        self.about.retain(|_, orders| {
+            orders.retain(&holds);
+            !orders.is_empty()
+        });
+        gone
     }
 
     /// Whether this one is known.

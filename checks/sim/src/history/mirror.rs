@@ -166,7 +166,11 @@ impl Mirror {
                 }
             }
             Table::Order => {
-                self.orders.insert(Digest(key.try_into().map_err(|e| unreadable(&e))?));
+                let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
+                match value {
+                    Some(_) => self.orders.insert(name),
+                    None => self.orders.remove(&name),
+                };
             }
             Table::Session => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);

@@ -6,17 +6,20 @@ use crate::scene::*;
 use crate::signer::{Memory, Signer, signing};
 use perennial_custody::record::{ChunkRecord, ChunkState};
 use perennial_custody::store::Table;
+use perennial_custody::witness::HaltRecord;
 use perennial_model::certificate::Certificate;
 use perennial_model::dealing::{Inputs, Opening};
-use perennial_model::encoding::{Digest, decode, encode};
+use perennial_model::encoding::{Bytes, Digest, decode, encode};
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::{History, Versions};
 use perennial_model::identity::Signed;
 use perennial_model::mail::{Reply, Request};
 use perennial_model::mandate::{Mandate, Selector, UnderMandate};
+use perennial_model::order::{ApprovedOrder, Deed};
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::share_set::ShareSet;
 use perennial_model::vote::{Vote, VoteKind};
+use perennial_model::witness::{Alarm, Breach};
 
 fn history() -> History {
     History::check(Versions(versions())).expect("sound versions")
@@ -140,4 +143,95 @@ fn plans_that_nobody_was_asked_about_fill_no_disk() {
     let (signer, _) = signer.hear(THEN, &encode(&under(&later, &mandate, &QUORUM)));
     let (_, said) = opened(signer, THEN, &under(&plan, &mandate, &QUORUM), &plan, 4);
     said.expect("the attempt after it");
+}
+
+#[test]
+fn orders_fill_no_disk_and_leave_room_for_those_of_another_kind() {
+    let (mut signer, _) = holding();
+    let mandate = mandate().digest();
+    let resume = |number: u64| -> ApprovedOrder {
+        let mut order = order(Deed::Resume(mandate), number, &[]);
+        order.order.nonce.0[..8].copy_from_slice(&number.to_be_bytes());
+        order.approvals = approvals(&order.order.digest(), &[GUS]);
+        order
+    };
+    let mut said;
+    for number in 0..1_000 {
+        (signer, said) = told(signer, NOW, &resume(number));
+        said.expect("room for it");
+    }
+    (signer, said) = told(signer, NOW, &resume(1_000));
+    refused(said, "1000 orders to pause are kept here");
+    (signer, said) = told(signer, NOW, &resume(7));
+    said.expect("it is known");
+    (signer, said) = told(signer, NOW, &order(Deed::Cancel(mandate), 1, &[GUS]));
+    said.expect("another kind");
+    assert_eq!(rows(&signer, Table::Order), 1_001);
+    let next = following(&second());
+    (signer, _) =
+        signer.hear(NOW, &encode(&Request::Governance(Box::new(governed(next.clone(), &[ANN, BOB, DAN])))));
+    let mut first = resume(1);
+    first.order.governance = next.digest();
+    first.approvals = approvals(&first.order.digest(), &[GUS]);
+    (signer, said) = told(signer, NOW, &first);
+    said.expect("room again");
+    assert_eq!(rows(&signer, Table::Order), 1);
+    (_, said) = told(signer, NOW, &resume(2));
+    refused(said, "approved under governance version 2");
+}
+
+/// Signer 1 with a candidate, halted; and what it halted for.
+fn halted() -> (Signer, Digest) {
+    let (mut disk, _) = prepared(plan());
+    let alarm = Alarm {
+        breach: Breach::Forked,
+        key: "a ledger".into(),
+        held: Bytes(vec![1]),
+        offered: Bytes(vec![2]),
+        proof: Bytes(Vec::new()),
+        at_ms: NOW,
+    };
+    let alarm = Signed::new(&signing(1), &alarm);
+    let halt = alarm.body_digest();
+    let record = HaltRecord { reason: "forked".into(), alarm };
+    disk.records.insert((Table::Ledger, b"halt".to_vec()), encode(&record));
+    (Signer::start(1, history(), disk, NOW), halt)
+}
+
+#[test]
+fn a_signer_that_has_halted_erases_nothing_when_a_plan_is_called_off_until_it_is_readmitted() {
+    let (signer, halt) = halted();
+    let held =
+        |signer: &Signer| signer.keeper().wallets().map(|(_, record)| record.held.len()).sum::<usize>();
+    let (signer, said) = told(signer, NOW, &order(Deed::Cancel(plan().digest()), 1, &[GUS]));
+    said.expect("an order is taken");
+    assert_eq!(held(&signer), 1, "it erases nothing");
+    let signer = signer.tick(NOW).restart(NOW);
+    assert_eq!(held(&signer), 1, "nor when it starts again");
+    let (signer, said) = told(signer, NOW, &readmit(halt, &second()));
+    said.expect("readmitted");
+    assert_eq!(held(&signer.tick(NOW)), 0);
+}
+
+fn readmit(halt: Digest, governance: &perennial_model::governance::Governance) -> ApprovedOrder {
+    let mut readmit = order(Deed::Readmit { signer: name("s1"), halt }, 1, &[]);
+    (readmit.order.tenant, readmit.order.tier) = (None, perennial_model::wallet::Tier::High);
+    readmit.order.governance = governance.digest();
+    readmit.approvals = approvals(&readmit.order.digest(), &QUORUM);
+    readmit
+}
+
+#[test]
+fn people_who_changed_governance_can_still_readmit_who_had_halted_before() {
+    let (signer, halt) = halted();
+    let next = following(&second());
+    let (signer, said) = told(signer, NOW, &readmit(halt, &next));
+    refused(said, "is not known here");
+    let sent = Request::Governance(Box::new(governed(next.clone(), &QUORUM)));
+    let (signer, said) = signer.hear(NOW, &encode(&sent));
+    assert_eq!(said, [Reply::Governed { version: 3, digest: next.digest() }]);
+    assert!(signer.keeper().halted().is_some());
+    let (signer, said) = told(signer, NOW, &readmit(halt, &next));
+    said.expect("readmitted");
+    assert!(signer.keeper().halted().is_none());
 }
