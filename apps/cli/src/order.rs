@@ -136,7 +136,7 @@ fn next_number(operator: &Operator, deed: &Deed) -> Result<u64, Failure> {
     let target = deed.target().to_string();
     let about = orders["orders"].as_array().into_iter().flatten();
     let about = about.filter(|order| order["deed"].as_str().is_some_and(|deed| deed.contains(&target)));
-    Ok(about.filter_map(|order| order["number"].as_u64()).max().unwrap_or(0) + 1)
+    Ok(about.filter_map(|order| order["number"].as_u64()).max().unwrap_or(0).saturating_add(1))
 }
 
 fn list(operator: &Operator) -> Result<(), Failure> {

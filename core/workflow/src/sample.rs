@@ -100,7 +100,7 @@ impl Cast {
         };
         let people = vec![(name("dana"), ApproverKey::Ssh(dana.ssh_line()))];
         let signers_known = signers.iter().map(known).collect();
-        let tenants = vec![name("acme")];
+        let tenants = vec![name("acme"), name("globex")];
         let governance =
             Governance::of_one_role(name("iris"), name("operator"), 1, people, tenants, signers_known);
         let approvals = vec![approval_by(&dana, &governance.digest())];
@@ -215,9 +215,14 @@ impl Cast {
 
     /// An order with Dana's approval.
     pub fn order(&self, deed: Deed, number: u64) -> ApprovedOrder {
+        self.order_of("acme", deed, number)
+    }
+
+    /// The same of this tenant's people.
+    pub fn order_of(&self, tenant: &str, deed: Deed, number: u64) -> ApprovedOrder {
         let order = Order {
             deed,
-            tenant: Some(name("acme")),
+            tenant: Some(name(tenant)),
             tier: Tier::High,
             number,
             expiry_ms: u64::MAX,

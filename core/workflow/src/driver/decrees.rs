@@ -128,8 +128,11 @@ impl<J, W: World> Driver<J, W> {
                 let known = self.history.newest().signers.iter().any(|known| &known.signer == signer);
                 return known.then_some(()).ok_or_else(|| Error::denied(format!("no signer {signer}")));
             }
-            (_, Some(mandate), _) => order.concerns(&mandate.tenant, mandate.tier),
-            (Deed::Cancel(_), None, Some(open)) => order.concerns(&open.plan().tenant, open.plan().tier),
+            // What is another tenant's is there for nobody else.
+            (_, Some(mandate), _) if order.is_for(&mandate.tenant) => mandate.tier <= order.tier,
+            (Deed::Cancel(_), None, Some(open)) if order.is_for(&open.plan().tenant) => {
+                open.plan().tier <= order.tier
+            }
             _ => {
                 return Err(Error::denied(format!(
                     "there is no mandate and no open ceremony {} to {}",
@@ -138,19 +141,21 @@ impl<J, W: World> Driver<J, W> {
                 )));
             }
         };
+        // What is called off is so whatever its number, and of two of one number the one to pause counts: whoever has a
+        // mandate go on under the highest number that there is keeps nobody from stopping it.
+        let highest = self.decrees.counting.highest_number(&target);
+        let is_overtaken = match order.deed {
+            Deed::Pause(_) => order.number < highest,
+            Deed::Resume(_) => order.number <= highest,
+            Deed::Cancel(_) | Deed::Readmit { .. } => false,
+        };
         match concerns {
-            true if order.number <= self.decrees.counting.highest_number(&target) => {
-                Err(Error::stale(format!(
-                    "there is an order of number {} about {} already: take a higher one",
-                    self.decrees.counting.highest_number(&target),
-                    target.short()
-                )))
-            }
-            true => Ok(()),
-            false => Err(Error::denied(format!(
-                "{} is another tenant's or of a higher tier than the order",
+            true if is_overtaken => Err(Error::stale(format!(
+                "there is an order of number {highest} about {} already: take a higher one",
                 target.short()
             ))),
+            true => Ok(()),
+            false => Err(Error::denied(format!("{} is of a higher tier than the order", target.short()))),
         }
     }
 

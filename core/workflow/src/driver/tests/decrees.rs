@@ -146,6 +146,33 @@ fn a_mandate_rests_and_goes_on_by_order_and_ends_when_it_is_called_off() {
 }
 
 #[test]
+fn nobody_has_a_mandate_go_on_so_that_it_cannot_be_stopped() {
+    let mut play = made(&[Chain::Bitcoin]);
+    let mandate = play.driver.mandate(play.cast.mandate(|_| {})).expect("a sound mandate");
+    play.driver.order(play.cast.order(Deed::Resume(mandate), u64::MAX)).expect("a good order");
+    play.driver.order(play.cast.order(Deed::Pause(mandate), u64::MAX)).expect("a good order");
+    assert_eq!(state(&play, &mandate), MandateState::Paused);
+    assert_eq!(pass(&mut play, 10, &mut honest), []);
+    play.driver.order(play.cast.order(Deed::Cancel(mandate), 1)).expect("a good order");
+    assert_eq!(state(&play, &mandate), MandateState::Cancelled);
+}
+
+#[test]
+fn people_of_one_tenant_do_not_learn_what_another_has_given() {
+    let mut play = made(&[Chain::Bitcoin]);
+    let mandate = play.driver.mandate(play.cast.mandate(|_| {})).expect("a sound mandate");
+    let plan = play.cast.refresh(&parents(&play), 2);
+    let ceremony = play.driver.submit(plan).expect("a sound plan");
+    let words = |play: &mut Play, target: Digest| {
+        let refused = play.driver.order(play.cast.order_of("globex", Deed::Cancel(target), 1));
+        refused.expect_err("not theirs").to_string().replace(&target.short(), "it")
+    };
+    let nothing = words(&mut play, Digest([9; 32]));
+    assert_eq!(words(&mut play, mandate), nothing);
+    assert_eq!(words(&mut play, ceremony), nothing);
+}
+
+#[test]
 fn a_plan_that_is_called_off_ends_where_it_is_and_what_is_active_goes_on() {
     for (lost, stage, given_up) in
         [("plan", Stage::Cancelled, 0), ("verify", Stage::Done, 1), ("keep", Stage::Done, 0)]
