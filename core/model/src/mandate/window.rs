@@ -50,9 +50,10 @@ impl Window {
 
     fn opening_on(&self, day: u64) -> Option<(u64, u64)> {
         let weekday = (day + DAYS_SINCE_MONDAY) % WEEK_DAYS;
-        let begins = day * DAY_MS + u64::from(self.from_minute) * MINUTE_MS;
+        // Dates are anybody's to write: one at the end of time has no opening after it.
+        let begins = day.saturating_mul(DAY_MS).saturating_add(u64::from(self.from_minute) * MINUTE_MS);
         let opens = self.days & (1 << weekday) != 0;
-        opens.then_some((begins, begins + u64::from(self.minutes) * MINUTE_MS))
+        opens.then_some((begins, begins.saturating_add(u64::from(self.minutes) * MINUTE_MS)))
     }
 }
 
@@ -87,6 +88,12 @@ mod tests {
         let week = 7 * DAY_MS;
         assert_eq!(NIGHT.next(opening.1), Some((opening.0 + week, opening.1 + week)));
         assert_eq!(Window { days: 0, ..NIGHT }.next(SATURDAY_MS), None);
+    }
+
+    #[test]
+    fn no_date_is_too_late_to_be_asked_about() {
+        assert_eq!(NIGHT.next(u64::MAX), None);
+        assert!(!NIGHT.covers(u64::MAX, u64::MAX) && !NIGHT.covers(u64::MAX - 1, u64::MAX));
     }
 
     #[test]

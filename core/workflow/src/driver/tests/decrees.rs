@@ -173,6 +173,19 @@ fn people_of_one_tenant_do_not_learn_what_another_has_given() {
 }
 
 #[test]
+fn a_cadence_beyond_all_dates_stops_nobody() {
+    let mut play = made(&[Chain::Bitcoin]);
+    let night = Window { days: 1 << 3, from_minute: 2 * 60, minutes: 4 * 60 };
+    let never = play.cast.mandate(|mandate| {
+        mandate.windows = vec![night];
+        mandate.cadence[0].every_ms = u64::MAX;
+    });
+    play.driver.mandate(never.clone()).expect("a sound mandate");
+    assert_eq!(pass(&mut play, 30, &mut honest), []);
+    assert_eq!(schedule::calendar(&never.mandate, &play.driver.heads, 0, u64::MAX), []);
+}
+
+#[test]
 fn a_plan_that_is_called_off_ends_where_it_is_and_what_is_active_goes_on() {
     for (lost, stage, given_up) in
         [("plan", Stage::Cancelled, 0), ("verify", Stage::Done, 1), ("keep", Stage::Done, 0)]
