@@ -18,9 +18,10 @@ use crate::committee::{Committee, SignerId};
 use crate::encoding::{self, Digest, Document};
 use crate::error::Error;
 use crate::governance::{Governance, Matter, PersonId};
-use crate::plan::{Action, BackupRule, LiarTolerance, Plan, ProbeRate, Profile};
+use crate::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
 use crate::wallet::{TenantId, Tier, WalletId};
 use minicbor::{Decode, Encode};
+use std::collections::HashSet;
 
 /// The most windows of one mandate.
 pub const WINDOWS_MAX: usize = 64;
@@ -180,11 +181,12 @@ impl Mandate {
         fitting.max_by_key(|cadence| cadence.from_tier).map(|cadence| cadence.every_ms)
     }
 
-    /// Whether it is about this wallet, as far as its name tells.
-    pub fn names(&self, wallet: &WalletId) -> bool {
+    /// The wallets that it names, to look names up in; none if it is about all. A mandate may name many, and a plan
+    /// under it as many: whoever asks one by one is kept busy by whoever sends plans.
+    pub fn named(&self) -> Option<HashSet<&WalletId>> {
         match &self.wallets {
-            Selector::All => true,
-            Selector::Named(named) => named.contains(wallet),
+            Selector::All => None,
+            Selector::Named(named) => Some(named.iter().collect()),
         }
     }
 
@@ -276,7 +278,10 @@ impl Mandate {
         if plan.tenant != self.tenant || plan.tier > self.tier {
             return denied("another tenant or a higher tier");
         }
-        if let Some(other) = plan.wallets.iter().find(|wallet| !self.names(wallet.id())) {
+        let named = self.named();
+        let is_other =
+            |wallet: &&PlannedWallet| named.as_ref().is_some_and(|named| !named.contains(wallet.id()));
+        if let Some(other) = plan.wallets.iter().find(is_other) {
             return denied(&format!("it does not name {}", other.id()));
         }
         let same = plan.committee == self.committee

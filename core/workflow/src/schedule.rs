@@ -61,11 +61,12 @@ pub struct Unit {
 
 /// The units that a mandate is about, the lowest tier first, and in a tier what is due first.
 pub fn units(mandate: &Mandate, heads: &Heads) -> Vec<Unit> {
+    let named = mandate.named();
     let is_meant = |head: &Head<'_>| {
         let wallet = head.wallet();
         wallet.tenant == mandate.tenant
             && wallet.tier <= mandate.tier
-            && mandate.names(&wallet.id)
+            && named.as_ref().is_none_or(|named| named.contains(&wallet.id))
             && head.present.share_set.committee == mandate.committee
     };
     let mut units: Vec<Unit> = Vec::new();
