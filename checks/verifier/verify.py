@@ -1,28 +1,152 @@
 #!/usr/bin/env python3
-"""Checks an evidence bundle of Perennial offline; written from docs/formats.md alone. Sections
-and [numbers] of checks are those of that page. Check 16, the summary, is not made."""
-import argparse
-import json
-import pathlib
-import re
-import sys
-from types import SimpleNamespace
+"""Checks an evidence bundle of Perennial offline; written from docs/formats.md alone. Sections and [numbers]
+of checks are those of that page. Check 16, the summary, is not made."""
+import argparse, itertools, json, math, pathlib, re, sys
+from collections import Counter
 
-from encoding import (Refused, checking, decode, digest_of, document, need, open_archive, parts,
-                      read, sha)
-from governance import check_history, check_quorum, trusted
-from mandates import check_authority
-from statements import (CHUNK, SUBJECTS, check_certificate, check_chain, check_checkpoint,
-                        check_inclusion, check_manifest, check_opens, check_plan,
-                        check_possession, check_statement, lacks, maker_of, wallet_name)
+from authority import GOVERN, check_history, check_plan, check_quorum, trusted, wallet_name
+from encoding import (BASE, DIGEST, NAME, NUMBER, ORDER, Refused, bare, check_ed25519, checking, document,
+                      encode, framed, need, open_archive, read, sha, signers, total, unbase64)
 
 TOLERANCE = 300_000
+CHUNK = rf"{DIGEST} {NUMBER}\.{NUMBER} {NUMBER}\.\.{NUMBER}"
+# Of each kind of entry: the form of its subject, and the check that refuses what it says.
+ENTRIES = {"governance-pinned": (f"version {NUMBER}", "governance"), "plan-submitted": (DIGEST, "plan"),
+           "plan-approval": (f"{DIGEST} {NAME}", "plan"), "plan-approved": (DIGEST, "plan"),
+           "activation": (CHUNK, "certificate"), "retirement": (CHUNK, "certificate"),
+           "wallets-created": (CHUNK, "share-set"), "receipt": (CHUNK, "receipt"),
+           "attempt-left": (CHUNK, "entry"), "given-up": (DIGEST, "entry"),
+           "ceremony-finished": (DIGEST, "entry"), "signature": (NAME, "signature")}
 
+def check_manifest(members):
+    """[2] The manifest is in its one form and lists what is here; gives it."""
+    found = {name: {"name": name, "bytes": len(data), "sha256": sha(data).hex()}
+             for name, data in members.items() if name != "manifest.json"}
+    with checking("manifest", "manifest.json"):
+        manifest = json.loads(members["manifest.json"])
+        about, listed = manifest["about"], {item["name"]: item for item in manifest["members"]}
+        wallet = about["kind"] == "wallet"
+        keys = ["kind", "wallet", "from_ms", "to_ms"] if wallet else ["kind", "plan"]
+        need(list(about) == keys and about["kind"] in ("wallet", "ceremony"), "a wallet or a ceremony")
+        need(re.fullmatch(NAME if wallet else DIGEST, about[keys[1]])
+             and all(type(at) in (int, type(None)) for at in [*about.values()][2:]), "its name and window")
+    for name in [*found, *listed, "checkpoint.txt", "governance.cbor", "summary.html", "summary.md"]:
+        with checking("manifest", name):
+            need(name in found and listed.get(name) == found[name], "it to be here as the manifest lists it")
+    with checking("manifest", "manifest.json"):
+        exact = {"format": "perennial evidence bundle 1", "about": about,
+                 "ledger_key": str(manifest["ledger_key"]), "members": [*found.values()]}
+        text = json.dumps(exact, indent=2, ensure_ascii=False) + "\n"
+        need(text.encode() == members["manifest.json"], "its one form")
+    return manifest
 
-def after(entry, earlier):
-    """[15] The entry is not dated before the earlier one."""
-    need(entry.time >= earlier.time - TOLERANCE, f"no earlier time than {earlier.member} has")
+def key_id(name, number, key):
+    """The id of a key that signs notes (section 9)."""
+    return sha(name.encode(), b"\n", bytes([number]), key)[:4]
 
+def check_checkpoint(note, key_line, witnesses):
+    """[5, 6] The note is the ledger's (section 9); gives size, root, and who cosigned at what second."""
+    name, written_id, key = key_line.split("+", 2)
+    number, key = unbase64(key)[:1], unbase64(key)[1:]
+    need(number == b"\1" and key_id(name, 1, key).hex() == written_id and re.fullmatch(r"[^\s+]+", name),
+         "a key line for the ledger")
+    text, _, lines = note.decode().partition("\n\n")
+    origin, size, root = text.split("\n")
+    need(origin == name and re.fullmatch(NUMBER, size) and int(size) < 1 << 63 and len(unbase64(root)) == 32,
+         "the ledger's origin, a size and a root")
+    need(len(note) <= 1 << 17 and lines.endswith("\n") and lines.count("\n") <= 64, "128 KiB, 1 to 64 lines")
+    known, times = {(name, key_id(name, 1, key)): (None, key)}, {}
+    for witness in witnesses:
+        label = f"{name}/{witness.name}"
+        known[label, key_id(label, 4, witness.key.bytes)] = witness.name, witness.key.bytes
+    for line in lines[:-1].split("\n"):
+        dash, label, blob = line.split(" ")
+        blob = unbase64(blob)
+        need(dash == "\u2014" and label and "+" not in label and len(blob) > 4, "signature lines")
+        if (label, blob[:4]) in known:
+            witness, key = known[label, blob[:4]]
+            need(witness not in times and len(blob) == (76 if witness else 68), "one whole line of each")
+            times[witness] = int.from_bytes(blob[4:-64], "big")
+            front = f"cosignature/v1\ntime {times[witness]}\n" if witness else ""
+            check_ed25519(key, f"{front}{text}\n".encode(), blob[-64:])
+    need(None in times, "a line of the ledger")
+    return int(size), unbase64(root), {witness: time for witness, time in times.items() if witness}
+
+def check_inclusion(entry, place, size, proof, root):
+    """[7] The entry is at that place of the tree (RFC 9162, 2.1.3.2)."""
+    need(place < size, "a place in the ledger")
+    f, s, r = place, size - 1, sha(b"\0", entry)
+    for step in proof:
+        need(s, "a shorter proof")
+        r = sha(b"\1", step, r) if f % 2 or f == s else sha(b"\1", r, step)
+        while f == s and f and f % 2 == 0:
+            f, s = f >> 1, s >> 1
+        f, s = f >> 1, s >> 1
+    need(s == 0 and r == root, "the root of the checkpoint")
+
+def check_statement(statement, key, kind):
+    """A signer said this (section 3); gives what it said."""
+    front = b"perennial statement v1\0" + framed(1, statement.signer.encode())
+    check_ed25519(key, front + statement.document, statement.signature)
+    return document(statement.document, kind)
+
+def check_probe(chain, key, message, signature):
+    """A probe signature under the raw key (section 7): Ed25519, ECDSA by recovery, BIP-340."""
+    data, recovery, n = signature.bytes, signature.recovery, ORDER[False]
+    need((recovery is None) == (chain != 0), "a recovery id for ECDSA alone")
+    if chain == 4:
+        return check_ed25519(key, message, data)
+    r, s = (int.from_bytes(half, "big") for half in (data[:32], data[32:]))
+    if chain == 0:
+        need(0 < r < n and 0 < s <= n // 2 and recovery < 4, "r, a low s and a recovery id")
+        left = s, bytes([2 + recovery % 2]) + (r + recovery // 2 * n).to_bytes(32, "big")
+        right = (int.from_bytes(message, "big"), BASE[False]), (r, key)
+    else:
+        tag = sha(b"BIP0340/challenge")
+        e = int.from_bytes(sha(tag, tag, data[:32], key[1:], message), "big")
+        left, right = (s, BASE[False]), ((1, b"\2" + data[:32]), (e, b"\2" + key[1:]))
+    return need(s < n and total(False, left) == total(False, *right), "a signature by the wallet's key")
+
+def probe_rounds(chain, holders, t):
+    """How often a wallet is probed: the groups of t among the holders (section 7)."""
+    if chain != 0:
+        return -(-holders // t)
+    rounds, pairs = 0, [*itertools.combinations(range(holders), 2)]
+    while pairs:
+        group, rounds = {*pairs[0]}, rounds + 1
+        while len(group) < t:
+            group.add(max({*range(holders)} - group, key=lambda one: (
+                sum(one in pair and not group.isdisjoint(pair) for pair in pairs), -one)))
+        pairs = [pair for pair in pairs if not group >= {*pair}]
+    return rounds
+
+def check_possession(made, plan):
+    """[12] Probes and proofs of possession of a chunk, all of whose share sets are here (section 7)."""
+    certificate, sets = made.certificate, [here for _, here in sorted(made.sets.items())]
+    signatures = {(probe.task.wallet, probe.task.counter): probe.signature
+                  for probe in reversed(certificate.probes)}
+    lot = int.from_bytes(certificate.root[:8], "big") % len(sets)
+    for place in range(len(sets)) if plan.action == 0 or plan.probe_all else [lot]:
+        here, name = sets[place], sets[place].wallet.id
+        rounds = probe_rounds(here.wallet.chain, len(certificate.inputs.holders), plan.committee.t)
+        for counter in range(rounds):
+            need((place, counter) in signatures, f"probe {counter} of {name}")
+            rank, count, last = (number.to_bytes(4, "big") for number in (*here.epoch, counter))
+            message = framed(8, b"perennial/probe/v1", name.encode(), rank, count, here.transcript, last)
+            check_probe(here.wallet.chain, here.key.public, sha(message), signatures[place, counter])
+    edwards = sets[0].wallet.chain == 4
+    order, endian = ORDER[edwards], "little" if edwards else "big"
+    need(all((here.wallet.chain == 4) == edwards for here in sets), "one group in a chunk")
+    for vote in certificate.votes:
+        proof = document(vote.document, "vote").possession
+        seed = sha(framed(8, b"perennial/possession/v1", certificate.inputs.digest, certificate.root,
+                          vote.signer.encode(), proof.commitment))
+        wide = sha(framed(8, b"wide-0", seed)) + sha(framed(8, b"wide-1", seed))
+        c, s = (int.from_bytes(data, endian) for data in (wide, proof.response))
+        place = signers(plan.committee).index(vote.signer)
+        terms = [(pow(c, k, order), here.shares[place]) for k, here in enumerate(sets, 1)]
+        right = total(edwards, (1, proof.commitment), *terms)
+        need(s < order and total(edwards, (s, BASE[edwards])) == right, f"{vote.signer} to possess shares")
 
 class Bundle:
     """A bundle that holds; to make one is to check it."""
@@ -31,244 +155,268 @@ class Bundle:
         """Checks the bytes; known are the digests of governance from the first version on."""
         self.members = open_archive(data)
         manifest = check_manifest(self.members)
-        about = manifest["about"]
-        self.wallet, self.plan = about.get("wallet"), about.get("plan")
-        self.window = (about.get("from_ms"), about.get("to_ms"))
+        self.wallet, self.plan = (manifest["about"].get(key) for key in ("wallet", "plan"))
+        self.window = [manifest["about"].get(key) for key in ("from_ms", "to_ms")]
         with checking("governance", "governance.cbor"):
-            self.history = document(self.members["governance.cbor"], "governance-history")
-            self.digests = check_history(self.history)
-            need(all(a == b for a, b in zip(self.digests, known)), "the trusted versions")
-        self.newest = self.history[-1].governance
+            self.history = check_history(document(self.members["governance.cbor"], "governance-history"))
+            need(all(version.digest == digest for version, digest in zip(self.history, known)),
+                 "the trusted versions")
         with checking("checkpoint", "checkpoint.txt"):
-            key = self.newest.ledger_key or manifest["ledger_key"]
-            need(manifest["ledger_key"] == key, "the ledger key of the newest governance")
+            newest, key = self.history[-1], manifest["ledger_key"]
+            need(newest.ledger_key in (None, key), "the ledger key of the newest governance")
             self.size, self.root, self.cosigned = check_checkpoint(
-                self.members["checkpoint.txt"], key, self.newest.signers)
-            wanted = len(self.newest.signers) // 2 + 1 if witnesses is None else witnesses
+                self.members["checkpoint.txt"], key, newest.signers)
+            wanted = len(newest.signers) // 2 + 1 if witnesses is None else witnesses
             need(len(self.cosigned) >= wanted, f"{wanted} cosignatures")
-        self.documents = {name[10:]: data for name, data in self.members.items()
+        self.documents = {bytes.fromhex(name[10:]): data for name, data in self.members.items()
                           if name.startswith("documents/")}
-        for name, data in self.documents.items():
-            with checking("document", f"documents/{name}"):
-                need(sha(data).hex() == name, "the SHA-256 in its name")
-        self.used, self.pinned, self.plans, self.submitted, self.approved = set(), 0, {}, {}, {}
-        self.activations, self.retirements, self.receipts = {}, {}, []
-        self.created, self.signatures, self.sets, self.last = [], [], {}, 0
+        for digest, data in self.documents.items():
+            with checking("document", f"documents/{digest.hex()}"):
+                need(sha(data) == digest, "the SHA-256 in its name")
+        self.used, self.plans, self.first, self.entries, self.sets, self.pinned = set(), {}, {}, [], {}, 0
         for name in self.members:
             if name.startswith("entries/"):
                 self.take(name)
-        self.check_share_sets()
-        self.check_rest()
+        for digest in self.documents.keys() - self.used:
+            with checking("share-set", f"documents/{digest.hex()}"):
+                self.take_share_set(document(self.documents[digest], "share-set"))
+        self.check_chain()
+        for entry in self.entries:
+            with checking(ENTRIES[entry.kind][1], entry.member):
+                self.settle(entry)
+
+    def firsts(self, kind):
+        """The first entries of a kind, one for each subject."""
+        return [entry for (this, _), entry in self.first.items() if this == kind]
+
+    def ends(self, wallet, epoch):
+        """The first Retirement of each chunk that gave the wallet a later epoch."""
+        return [entry for entry in self.firsts("retirement")
+                if wallet in entry.names and entry.chunk.epoch > epoch]
+
+    def body(self, digest):
+        """The bytes with that digest, which something speaks of."""
+        need(digest in self.documents, f"documents/{digest.hex()}")
+        self.used.add(digest)
+        return self.documents[digest]
+
+    def after(self, entry, kind, subject):
+        """[15] The first entry of that kind and subject, which is there before and not dated later."""
+        earlier = self.first.get((kind, subject))
+        need(earlier, f"{kind} before it")
+        need(entry.time >= earlier.time - TOLERANCE, f"no earlier time than {earlier.member} has")
+        return earlier
 
     def take(self, name):
         """[7, 15] An entry is in the ledger and of its form; then what its kind demands."""
         with checking("entry", name):
             proved = document(self.members[name], "proved-entry")
-            need(f"entries/{proved.place:012}" == name, "its place as name")
-            need(len(proved.entry) <= 1024, "1024 bytes at most")
+            need(f"entries/{proved.place:012}" == name and len(proved.entry) <= 1024, "its place, 1024 bytes")
             check_inclusion(proved.entry, proved.place, self.size, proved.proof, self.root)
-            label, form, kind, time, subject, body, signature = decode(proved.entry)
-            need((label, form) == ("perennial/ledger-entry", 1) and kind in SUBJECTS, "its kinds")
-            need(re.fullmatch(SUBJECTS[kind], subject), f"a subject of {kind}")
-            need((signature is None) == (kind != "signature"), "a signature in that kind only")
-            entry = SimpleNamespace(
-                member=name, place=proved.place, kind=kind, time=read(time, "uint"),
-                subject=subject, plan=subject[:64], digest=read(body, "digest").hex(),
-                signature=signature)
-            need(entry.digest in self.documents, "its body here")
-            entry.body = self.documents[entry.digest]
-            self.used.add(entry.digest)
-        if kind == "governance-pinned":
-            with checking("governance", name):
-                self.take_pinned(entry)
-        elif kind == "signature":
-            with checking("signature", name):
-                need(subject == self.wallet, "the bundle's wallet")
-                self.signatures.append(entry)
-        else:
-            self.take_of_plan(entry)
+            entry = bare(proved.entry, "entry")
+            need((entry.label, entry.form) == ("perennial/ledger-entry", 1) and entry.kind in ENTRIES
+                 and (entry.signature is None) == (entry.kind != "signature"), "an entry of section 8")
+            need(re.fullmatch(ENTRIES[entry.kind][0], entry.subject), f"a subject of {entry.kind}")
+            entry.member, entry.body, entry.plan = name, self.body(entry.body), entry.subject[:64]
+            entry.names = [entry.subject]
+        with checking(ENTRIES[entry.kind][1], name):
+            if entry.kind == "governance-pinned":
+                step, number = document(entry.body, "approved-governance"), int(entry.subject[8:])
+                need(self.pinned < number <= len(self.history), "a later version than before")
+                need(step.governance == self.history[number - 1], "that version of the history")
+                check_quorum(self.history[max(number - 2, 0)], GOVERN, step.governance, step.approvals)
+                self.pinned = number
+            elif entry.kind != "signature":
+                self.take_plan(entry)
+        with checking("entry", name):
+            need(entry.kind == "governance-pinned" or self.plan in (None, entry.plan)
+                 and self.wallet in (None, *entry.names), "the bundle's ceremony or wallet")
+        with checking(ENTRIES[entry.kind][1], name):
+            if entry.kind in ("activation", "retirement"):
+                self.take_certificate(entry, self.plans[entry.plan])
+            elif entry.kind == "receipt":
+                self.take_receipt(entry)
         with checking("times", name):
-            need(time <= (max(self.cosigned.values(), default=1 << 54) + 1) * 1000 + TOLERANCE,
+            need(entry.time <= (max(self.cosigned.values(), default=1 << 54) + 1) * 1000 + TOLERANCE,
                  "no later time than the last cosignature's")
+        self.entries.append(entry)
+        self.first.setdefault((entry.kind, entry.subject), entry)
 
-    def take_pinned(self, entry):
-        """[4] A version of governance is the one in the history, and none was pinned later."""
-        number = int(entry.subject[8:])
-        pinned = document(entry.body, "approved-governance")
-        version = pinned.governance
-        need(self.pinned < number <= len(self.history) and version.version == number
-             and digest_of("governance", version.raw) == self.digests[number - 1],
-             "that version, in its turn")
-        judge = self.history[max(number - 2, 0)].governance
-        check_quorum(judge, (2, 2, None, version.initiator), self.digests[number - 1],
-                     pinned.approvals)
-        self.pinned = number
-
-    def take_of_plan(self, entry):
-        """[7, 8] An entry about a plan, or about a chunk of one that was approved before."""
-        with checking("entry", entry.member):
-            need(self.plan in (None, entry.plan), "the bundle's ceremony")
+    def take_plan(self, entry):
+        """[7, 8] The plan that an entry is about is here and sound; it was approved, if a chunk is meant."""
         with checking("plan", entry.member):
             if entry.kind in ("plan-submitted", "plan-approval"):
-                need(entry.digest == entry.plan, "the plan of its subject")
                 self.plans[entry.plan] = document(entry.body, "plan")
-                if entry.kind == "plan-submitted":
-                    self.submitted.setdefault(entry.plan, entry)
-            elif entry.kind == "plan-approved":
-                self.take_approved(entry)
+                need(self.plans[entry.plan].digest.hex() == entry.plan, "the plan of its subject")
             need(entry.plan in self.plans, "its plan before it")
-            plan = self.plans[entry.plan]
-            names = [wallet_name(item) for item in plan.wallets]
-            if SUBJECTS[entry.kind] == CHUNK:
-                need(entry.plan in self.approved, "its plan approved before it")
-                epoch, run = entry.subject.split(" ")[1:]
-                first, end = map(int, run.split(".."))
-                rank, count = map(int, epoch.split("."))
-                entry.chunk = read([bytes.fromhex(entry.plan), [rank, count], first, end - first],
-                                   "chunk")
-                need(end <= len(names), "wallets of the plan")
-                names = entry.names = names[first:end]
-        with checking("entry", entry.member):
-            need(self.wallet is None or self.wallet in names, "the bundle's wallet")
-        check, take = {"activation": ("certificate", self.take_certificate),
-                       "retirement": ("certificate", self.take_certificate),
-                       "receipt": ("receipt", self.take_receipt),
-                       "wallets-created": ("share-set", self.take_created),
-                       }.get(entry.kind, ("entry", lambda _: None))
-        with checking(check, entry.member):
-            take(entry)
+            entry.names = [wallet_name(item) for item in self.plans[entry.plan].wallets]
+            if entry.kind == "plan-approved":
+                approved = document(entry.body, "approved-plan")
+                need(approved.plan.digest.hex() == entry.plan, "the plan of its subject")
+                need(self.pinned, "governance pinned before it")
+                check_plan(approved, self.history[self.pinned - 1])
+                self.after(entry, "plan-submitted", entry.subject)
+            if ENTRIES[entry.kind][0] == CHUNK:
+                need(("plan-approved", entry.plan) in self.first, "its plan approved before it")
+                rank, count, first, end = map(int, re.findall("[0-9]+", entry.subject[64:]))
+                entry.chunk = read([bytes.fromhex(entry.plan), [rank, count], first, end - first], "chunk")
+                need(end <= len(entry.names), "wallets of the plan")
+                entry.names = entry.names[first:end]
 
-    def take_created(self, entry):
-        """[11] The wallets that a chunk created, after its Activation."""
-        need(entry.subject in self.activations, "the Activation before it")
-        created = document(entry.body, "created-wallets")
-        need(created.chunk.name == entry.subject, "its own chunk")
-        self.created.append((entry, {w.wallet: w.digest.hex() for w in created.wallets}))
-
-    def take_approved(self, entry):
-        """[8, 15] A sound plan has its quorum under the version that was last pinned."""
-        approved = document(entry.body, "approved-plan")
-        plan, digest = approved.plan, digest_of("plan", approved.plan.raw)
-        need(digest.hex() == entry.plan, "the plan of its subject")
-        need(self.pinned and self.digests[self.pinned - 1] == plan.governance,
-             "the version of governance that was pinned last")
-        governance = self.history[self.pinned - 1].governance
-        check_plan(plan, governance, self.digests[self.pinned - 1])
-        check_authority(approved, digest, governance)
-        need(entry.plan in self.submitted, "the plan submitted before it")
-        after(entry, self.submitted[entry.plan])
-        self.approved.setdefault(entry.plan, (entry, governance))
-
-    def take_certificate(self, entry):
-        """[9, 10, 15] An Activation with its root, or a Retirement of an Activation before it."""
-        certificate, plan = document(entry.body, "certificate"), self.plans[entry.plan]
-        approved, governance = self.approved[entry.plan]
-        need(certificate.stage == (entry.kind == "retirement"), f"one of {entry.kind}")
-        need(certificate.inputs.chunk.name == entry.subject, "the chunk of its subject")
-        check_certificate(certificate, plan, governance)
-        made = self.activations.get(entry.subject)
-        if certificate.stage:
-            need(made, "the Activation before it")
-            need((certificate.inputs, certificate.root) == (
-                made.certificate.inputs, made.certificate.root), "the Activation's root")
-            after(entry, made.entry)
-            self.retirements.setdefault(entry.subject, []).append(entry)
-            return
-        need(not made, "one Activation of a chunk")
-        after(entry, approved)
-        need(plan.not_before - TOLERANCE <= entry.time <= plan.deadline + TOLERANCE,
-             "a time that the plan allows")
-        name = certificate.root.hex()
-        with checking("root", f"documents/{name}"):
-            root = document(self.documents[name], "chunk-root")
-            need(root.inputs == digest_of("inputs", certificate.inputs.raw), "its inputs")
+    def take_certificate(self, entry, plan):
+        """[9, 10, 15] An Activation with its root, or the Retirement of one, holds (section 7)."""
+        entry.certificate = certificate = document(entry.body, "certificate")
+        inputs, names, t = certificate.inputs, signers(plan.committee), plan.committee.t
+        need(certificate.stage == (entry.kind == "retirement") and inputs.chunk == entry.chunk,
+             "the kind and the chunk of its subject")
+        first = plan.mandate.counts_from if plan.mandate else 1
+        need(inputs.chunk.epoch[0] == plan.rank and first <= inputs.chunk.epoch[1] < first + plan.attempts,
+             "an attempt of the plan")
+        need(inputs.holders == [name for name in names if name in inputs.holders], "holders by their seats")
+        least = len(names) if plan.mandate else t if plan.waived else 2 * t - 1
+        need(len(inputs.holders) >= least, f"{least} holders")
+        need(sorted(vote.signer for vote in certificate.votes) == sorted(inputs.holders), "a vote of each")
+        keys = {signer.name: signer.key.bytes for version in self.history
+                if version.digest == plan.governance for signer in version.signers}
+        for vote in certificate.votes:
+            said = check_statement(vote, keys[vote.signer], "vote")
+            need((said.stage, said.governance, said.chunk, said.inputs, said.root) == (
+                certificate.stage, plan.governance, inputs.chunk, inputs.digest, certificate.root)
+                and (said.possession is None) == (said.stage == 1), f"{vote.signer} to vote for this")
+        if entry.kind == "retirement":
+            made = self.after(entry, "activation", entry.subject).certificate
+            return need((inputs, certificate.root) == (made.inputs, made.root), "the Activation's root")
+        need(("activation", entry.subject) not in self.first, "one Activation of a chunk")
+        self.after(entry, "plan-approved", entry.plan)
+        need(plan.not_before - TOLERANCE <= entry.time <= plan.deadline + TOLERANCE, "a time the plan allows")
+        with checking("root", f"documents/{certificate.root.hex()}"):
+            root = document(self.body(certificate.root), "chunk-root")
+            need(root.inputs == inputs.digest, "its inputs")
         with checking("root", f"documents/{root.leaves.hex()}"):
-            data, count = self.documents[root.leaves.hex()], entry.chunk.count
-            leaves = [data[at:at + 32] for at in range(22, len(data), 40)]
-            need(data == parts("leaves", *leaves) and len(leaves) == count
-                 and all(len(leaf) == 32 for leaf in leaves), f"{count} leaves")
-        self.used |= {name, root.leaves.hex()}
-        self.activations[entry.subject] = SimpleNamespace(
-            entry=entry, certificate=certificate, plan=plan, chunk=entry.chunk, leaves=leaves,
-            sets={})
+            data, entry.sets = self.body(root.leaves), {}
+            entry.leaves = [data[at:at + 32] for at in range(22, len(data), 40)]
+            need(data == framed(8, b"leaves", *entry.leaves) and len(data) == 14 + 40 * len(entry.names),
+                 "a leaf of each wallet")
 
     def take_receipt(self, entry):
         """[13, 15] A signer's receipt for a chunk that was retired before."""
-        statement = read(decode(entry.body), "statement")
-        keys = [signer.key.key for step in self.history for signer in step.governance.signers
-                if signer.name == statement.signer]
+        said = bare(entry.body, "statement")
+        keys = [signer.key.bytes for version in self.history for signer in version.signers
+                if signer.name == said.signer]
         need(keys, "a signer in governance")
-        receipt = check_statement(statement, keys[-1], "receipt")
-        need(receipt.chunk.name == entry.subject, "the chunk of its subject")
-        need(entry.subject in self.retirements, "a Retirement before it")
-        retired = self.retirements[entry.subject][0]
-        after(entry, retired)
-        need(receipt.erased >= retired.time - TOLERANCE, "nothing erased before the Retirement")
-        for share in receipt.shares:
-            need(share.wallet in entry.names and share.epoch < receipt.chunk.epoch,
-                 "older shares of wallets in the chunk")
-        self.receipts.append((entry, statement.signer, receipt.shares))
+        entry.signer, entry.receipt = said.signer, check_statement(said, keys[-1], "receipt")
+        retired = self.after(entry, "retirement", entry.subject)
+        need(entry.receipt.chunk == entry.chunk, "the chunk of its subject")
+        need(entry.receipt.erased >= retired.time - TOLERANCE, "nothing erased before the Retirement")
+        need(all(share.wallet in entry.names and share.epoch < entry.chunk.epoch
+                 for share in entry.receipt.shares), "older shares of wallets in the chunk")
 
-    def check_share_sets(self):
-        """[3, 11, 12] Every other document is a share set; those of a wallet form a chain."""
-        parents = {item.parent.hex() for plan in self.plans.values() for item in plan.wallets
-                   if item.table == "held"}
-        for name in self.documents.keys() - self.used:
-            with checking("share-set", f"documents/{name}"):
-                share_set = document(self.documents[name], "share-set")
-                share_set.digest, key = name, (share_set.wallet.id, share_set.epoch)
-                share_set.made = maker_of(share_set, self.activations.values())
-                need(share_set.made or name in parents, "a maker, or a plan that names it")
-                check_opens(share_set)
-                need(key not in self.sets, "one share set of a wallet and epoch")
-                self.sets[key] = share_set
-        for activation in self.activations.values():
-            names = activation.entry.names
-            with checking("share-set", activation.entry.member):
-                need({*range(len(names))} <= activation.sets.keys() if self.plan else
-                     names.index(self.wallet) in activation.sets, "the share sets made there")
-            if len(activation.sets) == len(names):
-                with checking("possession", activation.entry.member):
-                    check_possession(activation, [s for _, s in sorted(
-                        activation.sets.items())])
-        for entry, created in self.created:
+    def take_share_set(self, here):
+        """[3, 11] What nothing else speaks of is a share set that opens, made here or a parent."""
+        leaf = sha(encode("leaf", [here.wallet.id, here.parent, here.key.public, here.committee.raw,
+                                   here.shares, here.highest_seat]))
+        here.made = next((made for made in self.firsts("activation") if made.chunk.epoch == here.epoch
+                          and leaf in made.leaves and here.transcript == sha(framed(
+                              8, b"perennial/transcript/v1", made.certificate.root, leaf))), None)
+        if here.made:
+            place, plan = here.made.leaves.index(leaf), self.plans[here.made.plan]
+            item = plan.wallets[here.made.chunk.first + place]
+            need((wallet_name(item), getattr(item, "parent", None)) == (here.wallet.id, here.parent)
+                 and getattr(item, "wallet", here.wallet) == here.wallet and plan.committee == here.committee,
+                 "wallet, parent and committee of the plan")
+            here.made.sets[place] = here
+        need(here.made or here.digest in {getattr(item, "parent", None) for plan in self.plans.values()
+                                          for item in plan.wallets}, "a maker, or a plan that names it")
+        edwards, seats = here.wallet.chain == 4, [member.seat for member in here.committee.members]
+        need(len(here.shares) == len(seats), "a verification share of each member")
+        need(all(total(edwards, (1, share)) == share for share in here.shares), "points of the group")
+        terms, seats = [], seats[:here.committee.t]
+        for seat, share in zip(seats, here.shares):
+            others = [other for other in seats if other != seat]
+            below = math.prod(other - seat for other in others)
+            terms.append((math.prod(others) * pow(below, -1, ORDER[edwards]), share))
+        need(total(edwards, *terms) == here.key.public, "shares that open to its key")
+        need(self.sets.setdefault((here.wallet.id, here.epoch), here) is here, "one of a wallet and epoch")
+
+    def check_chain(self):
+        """[11] The share sets of each wallet, by rising epoch, keep its key and have parents."""
+        by_digest, before = {here.digest: here for here in self.sets.values()}, None
+        for _, here in sorted(self.sets.items()):
+            with checking("share-set", f"documents/{here.digest.hex()}"):
+                need(not before or before.wallet.id != here.wallet.id or here.parent
+                     and (before.wallet, before.key) == (here.wallet, here.key), "the same key, and a parent")
+                parent = by_digest.get(here.parent)
+                need(not parent or parent.wallet.id == here.wallet.id and parent.epoch < here.epoch
+                     and parent.highest_seat <= here.highest_seat, "an older parent")
+                before = here
+
+    def settle(self, entry):
+        """[11 to 13] What an entry says of share sets, all of which are known now."""
+        made = self.first.get(("activation", entry.subject))
+        if entry.kind == "activation":
             with checking("share-set", entry.member):
-                for share_set in self.activations[entry.subject].sets.values():
-                    need(created.get(share_set.wallet.id) == share_set.digest, "its share sets")
-        check_chain(self.sets)
-
-    def check_rest(self):
-        """[13, 14, 15] What receipts and signatures say of share sets."""
-        for entry, _, shares in self.receipts:
-            with checking("receipt", entry.member):
-                for share in shares:
-                    here = self.sets.get((share.wallet, share.epoch))
-                    need(not here or here.transcript == share.transcript, "T of the share set")
-        for entry in self.signatures:
-            with checking("signature", entry.member):
-                self.check_signature(entry)
+                need({*(entry.names if self.plan else [self.wallet])} <= {
+                    here.wallet.id for here in entry.sets.values()}, "the share sets made there")
+            if len(entry.sets) == len(entry.names):
+                with checking("possession", entry.member):
+                    check_possession(entry, self.plans[entry.plan])
+        elif entry.kind == "wallets-created":
+            created = document(entry.body, "created-wallets")
+            need(made and made.member < entry.member and created.chunk == entry.chunk,
+                 "its own chunk, and the Activation before it")
+            pairs = [(item.wallet, item.held) for item in created.wallets]
+            need(all((here.wallet.id, here.digest) in pairs for here in made.sets.values()), "its share sets")
+        elif entry.kind == "receipt":
+            for share in entry.receipt.shares:
+                here = self.sets.get((share.wallet, share.epoch))
+                need(not here or here.transcript == share.transcript, "T of the share set")
+        elif entry.kind == "signature":
+            self.check_signature(entry)
 
     def check_signature(self, entry):
         """[14, 15] A signature by an epoch that is here, while that epoch could sign."""
-        wallet, epoch, transcript, plan, policy, decision, custody = entry.signature
-        start, end = self.window
+        signed, said, (start, end) = entry.signature, json.loads(entry.body), self.window
         need((start is None or start <= entry.time) and (end is None or entry.time <= end),
              "a time in the window")
-        read(policy, "digest?"), read(decision, "text?"), read(custody, "text?")
-        epoch, said = read(epoch, "epoch"), json.loads(entry.body)
-        need(wallet == said["wallet"] == self.wallet and said["epoch"] == "%d.%d" % epoch
-             and said["transcript"] == transcript.hex(), "the wallet, epoch and T of its body")
-        need(isinstance(said["transaction_id"], str | None), "a transaction's id or null")
-        here = self.sets.get((wallet, epoch))
-        need(here and here.made and here.transcript == transcript, "an epoch that is here")
-        need(plan == here.made.chunk.plan, "the plan of that epoch")
-        need(isinstance(said["signers"], list)
-             and {*said["signers"]} <= {*here.committee.names}, "signers of that committee")
-        after(entry, here.made.entry)
-        for retired in (retired[0] for retired in self.retirements.values()):
-            if self.wallet in retired.names and retired.chunk.epoch > epoch:
-                need(entry.time <= retired.time + TOLERANCE, "a time before the epoch's end")
+        need([said["wallet"], said["epoch"], said["transcript"]] == [
+            signed.wallet, "%d.%d" % signed.epoch, signed.transcript.hex()], "its wallet, epoch and T")
+        need(type(said["transaction_id"]) in (str, type(None)), "a transaction's id or null")
+        here = self.sets.get((self.wallet, signed.epoch))
+        need(signed.wallet == self.wallet and here and here.made and here.transcript == signed.transcript,
+             "an epoch of the bundle's wallet that is here")
+        need(signed.plan.hex() == here.made.plan, "the plan of that epoch")
+        need(type(said["signers"]) is list and {*said["signers"]} <= {*signers(here.committee)},
+             "signers of that committee")
+        self.after(entry, "activation", here.made.subject)
+        need(all(entry.time <= retired.time + TOLERANCE for retired in self.ends(self.wallet, signed.epoch)),
+             "a time before the epoch's end")
 
+    def lacks(self):
+        """What has not happened yet (section 10, incomplete is not false)."""
+        for plan in self.plans:
+            if ("plan-approved", plan) not in self.first:
+                yield f"plan {plan} has no quorum"
+        made = {here.wallet.id for here in self.sets.values() if here.made}
+        if self.plan in self.plans:
+            wanted = map(wallet_name, self.plans[self.plan].wallets)
+            yield from (f"{name} has no epoch by it" for name in wanted if name not in made)
+        if self.wallet and not self.sets:
+            yield "no epoch of the wallet"
+        yield from (f"{entry.subject} has no Retirement" for entry in self.firsts("activation")
+                    if ("retirement", entry.subject) not in self.first)
+        receipts = {(share.wallet, share.epoch, entry.signer) for entry in self.entries
+                    if entry.kind == "receipt" for share in entry.receipt.shares}
+        before = None
+        for (name, epoch), here in sorted(self.sets.items()):
+            text = f"{name} {epoch[0]}.{epoch[1]}"
+            if self.ends(name, epoch):
+                yield from (f"{signer} has no receipt for {text}" for signer in signers(here.committee)
+                            if signer not in self.history[-1].written_off
+                            and (name, epoch, signer) not in receipts)
+            if (here.made and here.parent and here.parent not in self.documents
+                    and not (self.window != [None, None] and before != name)):
+                yield f"the parent of {text} is not here"
+            before = name
 
 def main():
     """Status 0 and a report if the bundle holds, else 1 and a line."""
@@ -285,15 +433,15 @@ def main():
     except Refused as refused:
         print("refused:", ascii(" ".join(str(refused).split()))[1:-1])
         return 1
-    print(f"holds: {bundle.wallet or bundle.plan}, {len(bundle.members)} members, ledger of "
-          f"{bundle.size} entries, cosigned by {', '.join(bundle.cosigned)}")
-    print(f"{len(bundle.approved)} plans, {len(bundle.activations)} activations, "
-          f"{len(bundle.receipts)} receipts, {len(bundle.signatures)} signatures")
+    print(f"holds: {bundle.wallet or bundle.plan}, {len(bundle.members)} members, ledger of {bundle.size} "
+          f"entries, cosigned by {', '.join(bundle.cosigned)}")
+    counts = Counter(entry.kind for entry in bundle.entries)
+    print(f"{counts['plan-approved']} plans, {counts['activation']} activations, "
+          f"{counts['receipt']} receipts, {counts['signature']} signatures")
     print("not looked at: whether summary.md and summary.html follow from the rest")
-    for line in lacks(bundle):
+    for line in bundle.lacks():
         print("incomplete:", line)
     return 0
-
 
 if __name__ == "__main__":
     sys.exit(main())

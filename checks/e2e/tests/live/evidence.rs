@@ -61,11 +61,13 @@ fn by_hand(place: &Path, bundle: &[u8]) -> Result<(), String> {
 /// Runs the verifier that was written from `docs/formats.md` alone, or what damages bundles before it.
 pub fn in_python(words: &[&str], bundle: &Path) -> Result<(), String> {
     let has_library = |python: &&str| {
-        let asked = Command::new(python).args(["-c", "import cryptography"]).stderr(Stdio::null()).status();
+        let asked =
+            Command::new(python).args(["-c", "import cbor2, ecdsa, nacl"]).stderr(Stdio::null()).status();
         asked.is_ok_and(|status| status.success())
     };
     let python = ["python3", "/usr/bin/python3"].into_iter().find(has_library);
-    let python = python.expect("Python 3.11 with python3-cryptography: ./check installs it");
+    let python =
+        python.expect("Python 3.11 with python3-cbor2, python3-ecdsa and python3-nacl: ./check installs it");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let output = Command::new(python).args(words).arg(bundle).current_dir(root).output().expect("run");
     match output.status.success() {
