@@ -12,10 +12,11 @@ use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{OneTimeKey, Opening};
 use perennial_model::encoding::{self, Digest};
+use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
 use perennial_model::identity::Signed;
 use perennial_model::mail::Reply;
-use perennial_model::plan::{Action, Chunk, PlannedWallet};
+use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
@@ -32,7 +33,8 @@ const MANDATED_PLANS_MAX: usize = 16;
 
 impl Keeper {
     /// Keeps an approved plan, however late it comes: it takes a plan to read the certificates under it, and a
-    /// Retirement may be long under way. Other plans past their last date that nothing refers to are forgotten.
+    /// Retirement may be long under way. Other plans that nothing refers to are forgotten, past their last date or left
+    /// behind by all of their wallets.
     pub(crate) fn take_plan(
         &mut self,
         now_ms: u64,
@@ -46,7 +48,8 @@ impl Keeper {
             let mut writes = vec![put(Table::Plan, digest.0.to_vec(), document)];
             let used: BTreeSet<Digest> = self.chunks.keys().map(|chunk| chunk.plan).collect();
             let done = |plan: &Approved| {
-                now_ms > plan.plan().activation_deadline_ms && !used.contains(&plan.digest())
+                !used.contains(&plan.digest())
+                    && (now_ms > plan.plan().activation_deadline_ms || self.is_left_behind(plan.plan()))
             };
             let forgotten: Vec<_> =
                 self.plans.iter().filter(|(_, plan)| done(plan)).map(|(digest, _)| *digest).collect();
@@ -60,6 +63,18 @@ impl Keeper {
         }
         draft.mail.push(Reply::Planned(digest));
         Ok(())
+    }
+
+    /// Whether no number of it can still be opened here and no certificate under it changes anything: the floor of each
+    /// of its wallets, and whatever is held of it, lie above all its numbers. A fleet's plan takes as much room as a
+    /// fifth of its shares.
+    fn is_left_behind(&self, plan: &Plan) -> bool {
+        let last = Epoch::new(plan.rank, *plan.counts().end());
+        plan.wallets.iter().all(|wallet| {
+            self.wallets.get(wallet.id()).is_some_and(|record| {
+                record.floor > last && record.held.iter().all(|held| held.share_set.epoch > last)
+            })
+        })
     }
 
     /// Plans of replaced versions are kept for their certificates alone, and not without end: who had the keys of then can

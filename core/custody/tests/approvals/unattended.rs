@@ -146,6 +146,26 @@ fn plans_that_nobody_was_asked_about_fill_no_disk() {
 }
 
 #[test]
+fn a_plan_that_all_its_wallets_have_left_behind_is_forgotten_and_opens_nothing_when_it_comes_again() {
+    let (signer, parent) = holding();
+    let first = Chunk { plan: plan().digest(), epoch: parent.epoch, first: 0, count: 1 };
+    let (second, third) = (refresh(&parent), Plan { rank: 3, ..refresh(&parent) });
+    let send = |plan: &Plan| encode(&Request::Plan(Box::new(approved(plan.clone(), &[ANN, BOB]))));
+    let (signer, _) = signer.hear(NOW, &send(&second));
+    assert_eq!(rows(&signer, Table::Plan), 2, "what is held is under the first");
+    let (signer, said) = signer.hear(NOW, &encode(&kept(&second, 1)));
+    assert!(matches!(said.as_slice(), [Reply::Erased(_)]), "{said:?}");
+    let (signer, _) = signer.hear(NOW, &send(&third));
+    let left = [second.digest(), third.digest()];
+    let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
+    assert!(!is_left(&first.plan) && left.iter().all(is_left), "the second has numbers above 2.1");
+    let (signer, said) = signer.restart(NOW).hear(NOW, &send(&plan()));
+    assert_eq!(said, [Reply::Planned(first.plan)]);
+    let (_, said) = signer.hear(NOW, &encode(&Request::Open { chunk: first, parents: Vec::new() }));
+    assert!(matches!(said.as_slice(), [Reply::Declined { .. }]), "{said:?}");
+}
+
+#[test]
 fn orders_fill_no_disk_and_leave_room_for_those_of_another_kind() {
     let (mut signer, _) = holding();
     let mandate = mandate().digest();
