@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-/// The most releases in one transaction.
-const RELEASES_MAX: usize = 8192;
+/// The most releases in one transaction. More would have those who ask wait for the writer and the writer for them.
+const RELEASES_MAX: usize = 4096;
 /// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
