@@ -141,7 +141,7 @@ impl Disk {
 
     /// Whether bytes stand anywhere on the platter or in the cache.
     pub fn holds(&self, bytes: &[u8]) -> bool {
-        [&self.platter, &self.cache].iter().any(|file| file.windows(bytes.len()).any(|seen| seen == bytes))
+        [&self.platter, &self.cache].into_iter().any(|file| memchr::memmem::find(file, bytes).is_some())
     }
 
     /// Lets one operation pass, or fail as the fuse says.
