@@ -174,7 +174,7 @@ impl Siege {
         }
         self.decide()?;
         if self.is_waiting() {
-            self.wait();
+            self.wait()?;
         } else if self.watched.len() < 2 {
             let stage = &mut self.stage;
             let group = stage.below(stage.people.groups.len());

@@ -76,13 +76,16 @@ impl Siege {
     }
 
     /// Time passes when nothing is under way and nothing has become due.
-    pub(super) fn wait(&mut self) {
+    pub(super) fn wait(&mut self) -> Result<(), Violation> {
         let is_quiet = self.watched.is_empty() && self.idle > IDLE_BEFORE_WAITING;
         if self.waits > 0 && is_quiet {
             self.waits -= 1;
             self.idle = 0;
             self.stage.now_ms += WAIT_MS;
+            // What a signer does by the clock alone is not done on the attacker's next message.
+            return self.look_at_clocks();
         }
+        Ok(())
     }
 
     /// What people decide about a signer that has halted: readmit it, or leave that to its operator.
@@ -117,7 +120,7 @@ impl Siege {
             let mandate = self.stage.mandate(group);
             self.stage.give(mandate);
             self.stage.now_ms += WAIT_MS / 2 + self.stage.below(WAIT_MS as usize / 2) as u64;
-            return Ok(());
+            return self.look_at_clocks();
         };
         let sort = SORTS.iter().position(|sort| sort.name == name);
         self.strike(sort)
