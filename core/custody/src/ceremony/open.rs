@@ -66,8 +66,8 @@ impl Keeper {
     }
 
     /// Whether no number of it can still be opened here and no certificate under it changes anything: the floor of each
-    /// of its wallets, and whatever is held of it, lie above all its numbers. A fleet's plan takes as much room as a
-    /// fifth of its shares.
+    /// of its wallets, and whatever is held of it, lie above all its numbers. A fleet's plan takes 50 bytes for each
+    /// wallet.
     fn is_left_behind(&self, plan: &Plan) -> bool {
         let last = Epoch::new(plan.rank, *plan.counts().end());
         plan.wallets.iter().all(|wallet| {
