@@ -22,6 +22,8 @@ pub trait Document: Encode<()> + for<'b> Decode<'b, ()> {
     const KIND: &'static str;
     /// The version of its format. A reader refuses versions that it does not know.
     const VERSION: u16 = 1;
+    /// The most bytes of one that are read. Only what a process writes for itself alone may be larger than others.
+    const BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
 }
 
 /// Why bytes are not the document that they should be.
@@ -53,13 +55,15 @@ pub enum Malformed {
         /// The kind that was expected.
         expected: &'static str,
     },
-    /// Larger than [`DOCUMENT_BYTES_MAX`].
-    #[error("a {expected} document of {bytes} bytes; at most {DOCUMENT_BYTES_MAX} are read")]
+    /// Larger than [`Document::BYTES_MAX`].
+    #[error("a {expected} document of {bytes} bytes; at most {most} are read")]
     TooLarge {
         /// The kind that was expected.
         expected: &'static str,
         /// Its size.
         bytes: usize,
+        /// The most that are read.
+        most: usize,
     },
 }
 
@@ -89,8 +93,8 @@ pub fn encode<D: Document>(document: &D) -> Vec<u8> {
 /// [`Malformed`] when the bytes are anything but the one encoding of a `D`.
 pub fn decode<D: Document>(bytes: &[u8]) -> Result<D, Malformed> {
     let expected = D::KIND;
-    if bytes.len() > DOCUMENT_BYTES_MAX {
-        return Err(Malformed::TooLarge { expected, bytes: bytes.len() });
+    if bytes.len() > D::BYTES_MAX {
+        return Err(Malformed::TooLarge { expected, bytes: bytes.len(), most: D::BYTES_MAX });
     }
     let unreadable = |e: minicbor::decode::Error| Malformed::Unreadable { expected, reason: e.to_string() };
     let mut decoder = minicbor::Decoder::new(bytes);

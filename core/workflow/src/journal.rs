@@ -113,6 +113,8 @@ pub struct Summary {
 
 impl Document for Summary {
     const KIND: &'static str = "ceremony-summary";
+    /// It has all share sets of a plan: 100,000 of sixteen members take some 150 MB.
+    const BYTES_MAX: usize = 1 << 30;
 }
 
 /// A generation that was retired above everything lower.

@@ -9,8 +9,10 @@ use super::stage::{Fate, Play};
 use super::*;
 use crate::ceremony::Reason;
 use crate::ceremony::status::Phase;
+use crate::journal::{Abandoned, Line, Loaded, Summary};
 use crate::sample::{Cast, name};
 use perennial_model::dealing::Inputs;
+use perennial_model::encoding;
 use perennial_model::plan::{LiarTolerance, ProbeRate, Profile};
 use perennial_model::probe::RawSignature;
 use perennial_model::refusal::{Fault, Refusal};
@@ -225,7 +227,7 @@ fn a_ceremony_that_is_over_leaves_nothing_to_load_once_no_wallet_stands_on_it() 
         loaded
             .iter()
             .map(|l| match l {
-                crate::journal::Loaded::Summary(b) | crate::journal::Loaded::Line(b) => b.len(),
+                Loaded::Summary(b) | Loaded::Line(b) => b.len(),
             })
             .sum::<usize>()
     };
@@ -241,6 +243,27 @@ fn a_ceremony_that_is_over_leaves_nothing_to_load_once_no_wallet_stands_on_it() 
     play.crash();
     assert_eq!(play.driver.heads, heads);
     assert_eq!(play.driver.ceremonies().len(), 8);
+}
+
+#[test]
+fn a_summary_is_read_again_however_many_wallets_its_plan_had() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let loaded = play.driver.journal.clone().load().expect("a disk");
+    let [Loaded::Summary(bytes)] = loaded.as_slice() else { panic!("one ceremony that is over") };
+    let mut summary: Summary = encoding::decode(bytes).expect("a summary");
+    let openers = vec![name("a")];
+    let left =
+        Abandoned { epoch: summary.generations[0].generation.inputs.chunk.epoch, wallets: vec![], openers };
+    let wallets = (0..1_000).map(|n| name(&format!("{n:040}"))).collect();
+    summary.abandoned = vec![Abandoned { wallets, ..left }; 500];
+    let document = encoding::encode(&summary);
+    assert!(document.len() > encoding::DOCUMENT_BYTES_MAX, "{}", document.len());
+    let line = Line { ceremony: plan.digest(), document };
+    play.driver.journal.append(&Batch { summaries: vec![line], ..Batch::default() }).expect("a disk");
+    play.crash();
+    assert!(play.driver.heads.get(&name("w0")).is_some(), "it is there again");
 }
 
 #[test]
