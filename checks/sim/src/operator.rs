@@ -143,28 +143,7 @@ impl Operator {
 
     fn give(&mut self, cast: &Cast, now_ms: u64, change: impl FnOnce(&mut Mandate)) -> ApprovedMandate {
         let like = self.plan(cast, Action::Refresh, Vec::new(), now_ms, Dates::Any);
-        let mut mandate = Mandate {
-            tenant: like.tenant,
-            tier: like.tier,
-            wallets: Selector::All,
-            committee: like.committee,
-            liar_tolerance: like.liar_tolerance,
-            profile: like.profile,
-            probe_rate: like.probe_rate,
-            backup_rule: like.backup_rule,
-            policy: like.policy,
-            not_before_ms: now_ms,
-            until_ms: 0,
-            least_gap_ms: 0,
-            attempts: 40,
-            windows: Vec::new(),
-            run_ms: 0,
-            cadence: Vec::new(),
-            failures: 1_000,
-            governance: like.governance,
-            initiator: like.initiator,
-            nonce: like.nonce,
-        };
+        let mut mandate = Mandate { not_before_ms: now_ms, attempts: 40, ..mandate_like(like) };
         change(&mut mandate);
         let digest = mandate.digest();
         self.mandates.push((digest, mandate.governance));
@@ -266,4 +245,30 @@ fn planned(head: &Head<'_>, from_other: bool) -> PlannedWallet {
     let id: WalletId = head.wallet().id.clone();
     let other = head.served().last().filter(|_| from_other);
     PlannedWallet::Held(id, other.unwrap_or(head.ground()).digest)
+}
+
+/// A mandate for all wallets of whom a plan is, with its terms; dates, gap, attempts and cadence are left to be said.
+pub fn mandate_like(plan: Plan) -> Mandate {
+    Mandate {
+        tenant: plan.tenant,
+        tier: plan.tier,
+        wallets: Selector::All,
+        committee: plan.committee,
+        liar_tolerance: plan.liar_tolerance,
+        profile: plan.profile,
+        probe_rate: plan.probe_rate,
+        backup_rule: plan.backup_rule,
+        policy: plan.policy,
+        not_before_ms: 0,
+        until_ms: 0,
+        least_gap_ms: 0,
+        attempts: 0,
+        windows: Vec::new(),
+        run_ms: 0,
+        cadence: Vec::new(),
+        failures: 1_000,
+        governance: plan.governance,
+        initiator: plan.initiator,
+        nonce: plan.nonce,
+    }
 }

@@ -4,6 +4,7 @@
 use super::people::quorum_for;
 use super::stage::Stage;
 use crate::cast::name;
+use crate::operator::mandate_like;
 use crate::signer::Signer;
 use perennial_model::encoding::Digest;
 use perennial_model::mandate::{ApprovedMandate, Cadence, LEAST_GAP_MS, Mandate, Selector, Window};
@@ -52,15 +53,7 @@ impl Stage {
         let minute = now_ms / MINUTE_MS % DAY_MINUTES;
         let from_minute = ((minute + DAY_MINUTES - 60) % DAY_MINUTES) as u16;
         Mandate {
-            tenant: like.tenant,
-            tier: like.tier,
             wallets: if self.one_in(3) { Selector::Named(theirs) } else { Selector::All },
-            committee: like.committee,
-            liar_tolerance: like.liar_tolerance,
-            profile: like.profile,
-            probe_rate: like.probe_rate,
-            backup_rule: like.backup_rule,
-            policy: like.policy,
             not_before_ms: now_ms - 2 * BEGUN_MS,
             until_ms: now_ms + 24 * 3_600_000,
             least_gap_ms,
@@ -71,10 +64,7 @@ impl Stage {
             },
             run_ms: BEGUN_MS + 5_000 + self.below(6_000) as u64,
             cadence: vec![Cadence { from_tier: Tier::Low, every_ms: least_gap_ms }],
-            failures: 1_000,
-            governance: like.governance,
-            initiator: like.initiator,
-            nonce: like.nonce,
+            ..mandate_like(like)
         }
     }
 

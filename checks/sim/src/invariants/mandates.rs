@@ -49,8 +49,8 @@ pub fn i11_only_under_what_people_gave(
     Ok(())
 }
 
-/// A mandate leaves nobody out. Under it a wallet is opened only while the mandate does not rest, from what was retired last, under the next
-/// numbers of its rank, and neither opened nor retired again before the mandate's gap is over.
+/// A mandate leaves nobody out. Under it a wallet is opened only while the mandate does not rest, from what was retired
+/// last, under the next numbers of its rank, and neither opened nor retired again before the mandate's gap is over.
 pub fn i11_mandates_bind(
     history: &mut History,
     number: usize,
