@@ -17,7 +17,7 @@ use perennial_model::governance::history::History;
 use perennial_model::plan::{Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{Leaf, transcript_digest};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{TenantId, WalletId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A share set and where it comes from.
@@ -80,6 +80,11 @@ impl Wallets {
         wallets.check_complete(story)?;
         wallets.check_continuity()?;
         Ok(wallets)
+    }
+
+    /// Whose the wallets are, as far as one is here.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.epochs.values().next().map(|known| &known.set.wallet.tenant)
     }
 
     /// The share set of an epoch of a wallet.

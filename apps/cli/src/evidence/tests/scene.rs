@@ -28,6 +28,7 @@ use perennial_model::plan::{
 use perennial_model::probe::{ProbeSignature, ProbeTask, probe_digest};
 use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::share_set::ShareSet;
+use perennial_model::theft::{Certainty, Finding, TheftReport};
 use perennial_model::transcript::{ChunkRoot, Leaf, Transcript, leaf_list};
 use perennial_model::vote::{Vote, VoteKind, possession_challenge};
 use perennial_model::wallet::Tier;
@@ -68,6 +69,12 @@ pub enum Twist {
     SignedAfterTheEnd,
     ErasedTooEarly,
     DatedAfterItsCosignatures,
+    TheftOfOtherWallet,
+    TheftOfOtherTenant,
+    TheftOfTwoLines,
+    TheftUnderOtherDigest,
+    TheftTwice,
+    NothingWithdrawn,
 }
 
 /// One epoch of all wallets: share sets and shares.
@@ -104,6 +111,7 @@ impl Scene {
         let refreshed = scene.ceremony(Action::Refresh, Some(&made));
         scene.sign(&made, 4);
         scene.sign(&refreshed, 4);
+        scene.thefts();
         if twist == Twist::SignedAfterTheEnd {
             scene.sign(&made, 400_000);
         }
@@ -354,6 +362,32 @@ impl Scene {
         };
         let time_ms = self.now_ms() + after_s;
         self.enter_at(time_ms, WALLETS[0], answer.to_string().into_bytes(), Content::Signature(signature));
+    }
+
+    /// A report about the first wallet, and one that withdraws it.
+    fn thefts(&mut self) {
+        let wallet = WALLETS[usize::from(self.is(Twist::TheftOfOtherWallet))];
+        let tenant = if self.is(Twist::TheftOfOtherTenant) { "globex" } else { "acme" };
+        let report = TheftReport {
+            finding: Finding::Stolen {
+                signer: name("a"),
+                wallets: vec![name(wallet)],
+                from_ms: BEGUN_MS,
+                to_ms: BEGUN_MS + 1,
+                certainty: Certainty::Known,
+            },
+            tenant: Some(name(tenant)),
+            by: name("security"),
+            text: if self.is(Twist::TheftOfTwoLines) { "a\nb" } else { "a <b>disk</b>" }.into(),
+        };
+        let other = Digest([2; 32]);
+        let named = if self.is(Twist::NothingWithdrawn) { other } else { report.digest() };
+        let withdrawal = TheftReport { finding: Finding::Withdrawn(named), ..report.clone() };
+        for report in [&report, &withdrawal].into_iter().chain(self.is(Twist::TheftTwice).then_some(&report))
+        {
+            let subject = if self.is(Twist::TheftUnderOtherDigest) { other } else { report.digest() };
+            self.enter("theft-reported", &subject.to_string(), encode(report));
+        }
     }
 
     fn checkpoint(&self) -> (Tree, MemoryNodes, Checkpoint) {

@@ -7,6 +7,7 @@ use crate::evidence::bundle::{About, Bundle, CHECKPOINT, DOCUMENTS, GOVERNANCE, 
 use crate::evidence::check::{Trust, check};
 use crate::evidence::facts::Facts;
 use crate::evidence::flaw::{Check, Flaw};
+use crate::evidence::summary::markdown;
 use getrandom::SysRng;
 use perennial_model::encoding::Digest;
 use rand_core::UnwrapErr;
@@ -63,6 +64,11 @@ fn an_honest_bundle_verifies_is_complete_and_says_what_happened() {
     let facts = judge(&scene.wallet(), scene.genesis()).expect("honest");
     let epochs: Vec<String> = facts.signatures.iter().map(|signed| signed.epoch.to_string()).collect();
     assert_eq!(epochs, ["1.1", "2.1"]);
+    let [report, withdrawal] = facts.thefts.as_slice() else { panic!("two reports: {:?}", facts.thefts) };
+    assert_eq!((report.withdrawn, withdrawal.withdrawn), (Some(withdrawal.at), None));
+    let (short, page) = (facts.in_short(), markdown(&facts));
+    assert!(short.contains("reported on") && short.contains("as stolen at a (known, from"), "{short}");
+    assert!(page.contains("as stolen at a (known") && page.contains("a \\<b\\>disk"), "{page}");
 }
 
 #[test]
@@ -228,6 +234,12 @@ fn whoever_has_every_key_and_breaks_one_rule_is_told_which() {
         (SignedAfterTheEnd, Check::Times, "signed after epoch 1.1 was ended"),
         (ErasedTooEarly, Check::Times, "erased before the Retirement"),
         (DatedAfterItsCosignatures, Check::Times, "dated after checkpoint.txt was cosigned"),
+        (TheftOfOtherWallet, Check::Entry, "is not about the bundle's wallet"),
+        (TheftOfOtherTenant, Check::Theft, "another tenant's wallets than acme's"),
+        (TheftOfTwoLines, Check::Theft, "one line"),
+        (TheftUnderOtherDigest, Check::Theft, "its subject is not the report's digest"),
+        (TheftTwice, Check::Theft, "it was reported before"),
+        (NothingWithdrawn, Check::Entry, "withdraws no report that is"),
     ];
     for (twist, check, words) in rows {
         let scene = Scene::of(twist);
