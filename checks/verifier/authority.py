@@ -33,8 +33,8 @@ def check_version(version):
     keys = [key for person in people for key in person.keys]
     passkeys = [key.held.id for key in keys if key.table == "passkey"]
     names = [*(signer.name for signer in version.signers), *version.written_off]
-    public = [*map(public_key, keys), *(signer.key.bytes for signer in version.signers)]
-    need(all(map(distinct, ([person.person for person in people], tenants, names, passkeys, public))),
+    public, own = [*map(public_key, keys)], [signer.key.bytes for signer in version.signers]
+    need(all(map(distinct, ([person.person for person in people], tenants, names, passkeys, public, own))),
          "nothing listed twice")
     need(all(person.keys and {*person.tenants} <= {*tenants} for person in people), "keys, listed tenants")
     need(not passkeys or version.party and version.party.origins, "a relying party for passkeys")
@@ -111,7 +111,7 @@ def check_quorum(governance, matter, asked, approvals):
         need([*roles.values()].count(demand.role) >= demand.number, f"{demand.number} of role {demand.role}")
 
 def check_history(history):
-    """[4] Each version is approved by the one before, and signers keep their keys; gives the versions."""
+    """[4] Each version is approved by the one before, and signers keep their keys."""
     need(1 <= len(history) <= 10_000, "1 to 10,000 versions")
     before, keys, dropped = None, {}, set()
     for number, step in enumerate(history, 1):
@@ -125,17 +125,20 @@ def check_history(history):
         need({*version.written_off} <= {*keys}, "only former signers written off")
         dropped |= keys.keys() - here
         keys, before = keys | here, version
-    return [step.governance for step in history]
 
-def trusted(text):
-    """The digests that the reader knows: 64 digits, or a file with governance (section 6)."""
-    if re.fullmatch(DIGEST, text):
-        return [bytes.fromhex(text)]
+def versions(text):
+    """The versions in a file with governance, from the first on (section 6)."""
     data = pathlib.Path(text).read_bytes()
     body = document(data, cbor2.loads(data)[1])
-    versions = [getattr(step, "governance", step) for step in (body if isinstance(body, list) else [body])]
-    need(versions[0].table == "governance" and versions[0].version == 1, "a first version of governance")
-    return [version.digest for version in versions]
+    if isinstance(body, list):
+        check_history(body)
+    found = [getattr(step, "governance", step) for step in (body if isinstance(body, list) else [body])]
+    need(found[0].table == "governance" and found[0].version == 1, "a first version of governance")
+    return found
+
+def trusted(text):
+    """The digests that the reader knows: 64 digits, or those of a file."""
+    return [bytes.fromhex(text)] if re.fullmatch(DIGEST, text) else [step.digest for step in versions(text)]
 
 def wallet_name(item):
     """The wallet of a plan's item, new or held."""

@@ -13,7 +13,8 @@ NAME, DIGEST, NUMBER = "[a-z0-9][a-z0-9-]{0,39}", "[0-9a-f]{64}", "(?:0|[1-9][0-
 MEMBER = f"checkpoint.txt|documents/{DIGEST}|entries/[0-9]{{12}}|governance.cbor|summary.(html|md)"
 BELOW = {"uint": 2**64, "u32": 2**32, "u16": 2**16, "u8": 256, "tier": 3, "matter": 7, "chain": 5, "flag": 2,
          "zero": 1}
-FORMS = {"name": NAME, "text": "(?s:.*)", "bytes": b"(?s:.*)", "digest": b"(?s:.{32})", "pair": b"(?s:.{64})"}
+FORMS = {"name": NAME, "text": "(?s:.*)", "bytes": b"(?s:.*)", "digest": b"(?s:.{32})", "pair": b"(?s:.{64})",
+         "short": "[^\x00-\x1f\x7f-\x9f]{1,128}", "point": b"(?s:.{0,33})"}
 # Structures: fields and their types. "?" may be absent, "[]" is an array, "a/b" a choice with content.
 TABLES = {kind.strip(): [field.split() for field in fields.split(",") if field.strip()]
           for kind, fields in (table.split(":") for table in """
@@ -43,26 +44,26 @@ signer: name name, key ed25519/, pin digest | party: id text, origins [text] |
 approved-governance: governance governance, approvals [approval] |
 inputs: chunk chunk, dealers [name], holders [name], openings digest |
 vote: stage flag, governance digest, chunk chunk, inputs digest, root digest, possession possession? |
-possession: commitment bytes, response digest |
+possession: commitment point, response digest |
 certificate: stage flag, inputs inputs, root digest, votes [statement], probes [probe] |
 probe: task task, signature raw | task: wallet u32, counter u32 | raw: bytes pair, recovery u8? |
 receipt: chunk chunk, shares [share], attempts [chunk], bases [digest], level zero, erased uint |
-share: wallet name, epoch epoch, transcript digest | key: public bytes, chain_code digest |
-share-set: wallet wallet, key key, epoch epoch, committee committee, shares [bytes], transcript digest,
+share: wallet name, epoch epoch, transcript digest | key: public point, chain_code digest |
+share-set: wallet wallet, key key, epoch epoch, committee committee, shares [point], transcript digest,
     parent digest?, highest_seat u8 |
 chunk-root: inputs digest, dealings digest, leaves digest | created: wallet name, held digest |
 theft-report: finding stolen/withdrawn, tenant name?, by name, text text | withdrawn: report digest |
 stolen: signer name, wallets [name], start uint, end uint, certainty flag |
 created-wallets: chunk chunk, wallets [created] | proved-entry: place uint, entry bytes, proof [digest] |
-entry: label text, form uint, kind text, time uint, subject text, body digest, signature signed? |
-signed: wallet text, epoch epoch, transcript digest, plan digest, policy digest?, decision text?,
-    custody text?
+entry: label text, form uint, kind text, time uint, subject short, body digest, signature signed? |
+signed: wallet short, epoch epoch, transcript digest, plan digest, policy digest?, decision short?,
+    custody short?
 """.split("|"))}
 ORDER = {False: ecdsa.SECP256k1.order, True: 2**252 + 27742317777372353535851937790883648493}
 BASE = {False: ecdsa.SECP256k1.generator.to_bytes("compressed"), True: b"\x58" + b"\x66" * 31}
 
 class Refused(Exception):
-    """The bundle does not hold: which check, which member, what is wrong."""
+    """It does not hold: which check, which member or line, what is wrong."""
 
 @contextlib.contextmanager
 def checking(check, member):
@@ -145,8 +146,12 @@ def check_committee(committee):
     need(2 <= committee.t <= len(seats) <= 16 and distinct(signers(committee)), "2 <= t <= n <= 16 signers")
     need(seats == sorted({*seats}) and seats[0], "seats that rise from 1 on")
 
+def check_short(texts):
+    """The short texts of an entry have at most 128 bytes (section 8)."""
+    need(all(len(text.encode()) <= 128 for text in texts.raw if type(text) is str), "128 bytes of text")
+
 # What makes a structure sound by itself; everything that is read of its kind has to be.
-SOUND = {"chunk": check_chunk, "committee": check_committee}
+SOUND = {"chunk": check_chunk, "committee": check_committee, "entry": check_short, "signed": check_short}
 
 def unbase64(text):
     """The bytes of standard base64 with padding, in its one form."""
@@ -169,7 +174,8 @@ def open_archive(data):
         first, *others = names = archive.namelist()
         need(first == "manifest.json" and others == sorted({*others}) and len(others) <= 65_000
              and all(re.fullmatch(MEMBER, name) for name in others), "names of section 1, sorted, none twice")
-        need(sum(info.file_size for info in archive.infolist()) <= 1 << 30, "1 GiB of content at most")
+        need(sum(info.file_size for info in archive.infolist()[1:]) <= 1 << 30, "1 GiB of content at most")
+        need(sum(info.file_size for info in archive.infolist()) <= len(data), "members beside one another")
     with zipfile.ZipFile(again, "w") as copy:
         for name in names:
             with checking("archive", name):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Damages a bundle in seeded random ways and demands that verify.py refuses each and names a
-member. Every way changes the meaning by construction, so there are no exceptions: summaries are
-left alone under a new manifest (verify.py does not make them again), and all cosignatures that
-are there are asked for (else one of them may rightly be missing)."""
+"""Damages a bundle or an export of a ledger in seeded random ways and demands that verify.py refuses each and
+names a member, a line or an entry. Every way changes the meaning by construction, so there are no exceptions:
+summaries are left alone under a new manifest (verify.py does not make them again), and all cosignatures that are
+there are asked for (else one of them may rightly be missing)."""
 import argparse
 import base64
 import io
@@ -19,15 +19,127 @@ import cbor2
 from nacl.signing import SigningKey
 
 import verify
-from authority import trusted
+from authority import trusted, versions
 from encoding import MEMBER, document, encode, open_archive, sha, stored
+from ledger import key_id
 
 
-class Tampering:
+class Damage:
+    """The bytes of a sound file, and the ways to damage any; each gives the bytes of another one."""
+
+    def __init__(self, data, chance):
+        self.data, self.chance = data, chance
+
+    def edited(self, body):
+        """The bytes with one of them changed."""
+        at = self.chance.randrange(len(body))
+        return body[:at] + bytes([body[at] ^ self.chance.randrange(1, 256)]) + body[at + 1:]
+
+    def file_edit(self):
+        """One byte of the file is another."""
+        return self.edited(self.data)
+
+    def file_cut(self):
+        """The file ends early."""
+        return self.data[:self.chance.randrange(len(self.data))]
+
+    def file_gap(self):
+        """Some bytes in the file are gone."""
+        at = self.chance.randrange(len(self.data) - 1)
+        return self.data[:at] + self.data[at + self.chance.randrange(1, 99):]
+
+    def file_more(self):
+        """Some bytes are put in."""
+        at = self.chance.randrange(len(self.data) + 1)
+        return self.data[:at] + self.chance.randbytes(self.chance.randrange(1, 99)) \
+            + self.data[at:]
+
+    def forged_key(self, name):
+        """A key of the forger's, and the line that gives it the name."""
+        private = SigningKey(self.chance.randbytes(32))
+        public = bytes(private.verify_key)
+        return private, f"{name}+{key_id(name, 1, public).hex()}+" \
+            + base64.b64encode(b"\1" + public).decode()
+
+    def signed_note(self, name, size, root, private, signers):
+        """A checkpoint by that key, cosigned by other keys under the names of the signers."""
+        text = f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"
+        note, public = text + "\n", bytes(private.verify_key)
+        for label, type_byte, front, signed in (
+                (name, 1, b"", text), *((f"{name}/{signer}", 4, bytes(8),
+                                         "cosignature/v1\ntime 0\n" + text)
+                                        for signer in signers)):
+            blob = key_id(label, type_byte, public) + front \
+                + private.sign(signed.encode()).signature
+            note += f"\u2014 {label} {base64.b64encode(blob).decode()}\n"
+        return note.encode()
+
+
+class Lines(Damage):
+    """An export, and the ways to damage it."""
+
+    NAMES = r"line [0-9]+|entry [0-9]+|the entries"
+
+    def __init__(self, data, chance):
+        super().__init__(data, chance)
+        self.lines = data.splitlines(keepends=True)
+        self.ways = [self.file_edit, self.file_cut, self.file_gap, self.file_more, self.line_gone,
+                     self.line_twice, self.lines_swapped, self.entry_again, self.fork]
+
+    def line_gone(self):
+        """A line is gone."""
+        at = self.chance.randrange(len(self.lines))
+        return b"".join(self.lines[:at] + self.lines[at + 1:])
+
+    def line_twice(self):
+        """A line stands twice."""
+        at = self.chance.randrange(len(self.lines))
+        return b"".join(self.lines[:at] + self.lines[at:at + 1] + self.lines[at:])
+
+    def lines_swapped(self):
+        """Two lines have each other's place."""
+        lines = [*self.lines]
+        one, two = self.chance.sample(range(len(lines)), 2)
+        lines[one], lines[two] = lines[two], lines[one]
+        return b"".join(lines)
+
+    def changed(self):
+        """The lines with one entry at another time, written as it should be, and all hashes of leaves."""
+        entries = [base64.b64decode(line.split(b" ")[2]) for line in self.lines[3:]]
+        at = self.chance.randrange(len(entries))
+        entry = cbor2.loads(entries[at])
+        entry[3] += self.chance.randrange(1, 1000)
+        entries[at] = cbor2.dumps(entry)
+        leaves = [sha(b"\0", entry) for entry in entries]
+        lines = [f"{place} {leaf.hex()} {base64.b64encode(entry).decode()}\n".encode()
+                 for place, (leaf, entry) in enumerate(zip(leaves, entries))]
+        return lines, leaves
+
+    def entry_again(self):
+        """An entry is another one, with a hash that fits."""
+        return b"".join(self.lines[:3] + self.changed()[0])
+
+    def fork(self):
+        """Another ledger of as many entries, by a key of the forger's, with the old key's line or the new one's."""
+        lines, leaves = self.changed()
+        name = self.lines[1].decode().removeprefix("key ").split("+")[0]
+        private, line = self.forged_key(name)
+        note = self.signed_note(name, len(leaves), tree(leaves)[0], private, "abc")
+        key = self.lines[1] if self.chance.random() < 0.5 else f"key {line}\n".encode()
+        return b"".join([self.lines[0], key, b"checkpoint " + base64.b64encode(note) + b"\n", *lines])
+
+
+class Tampering(Damage):
     """A sound bundle, and the ways to damage it; each gives the bytes of another archive."""
 
+    NAMES = f"manifest.json|the end record|{MEMBER}"
+
     def __init__(self, data, chance, sound):
-        self.data, self.chance = data, chance
+        super().__init__(data, chance)
+        self.ways = [self.file_edit, self.file_cut, self.file_gap, self.file_more, self.manifest_edit,
+                     self.document_renamed, self.fork_ledger, self.fork_governance, self.lying_ledger]
+        for way in (self.member_edit, self.member_cut, self.member_gone, self.member_swap):
+            self.ways += [way, lambda way=way: way(manifest=True)]
         self.partial = {entry.member for entry in sound.firsts("activation")
                         if len(entry.sets) < len(entry.names)}
         self.members = open_archive(data)
@@ -57,30 +169,6 @@ class Tampering:
             for name, body in ordered.items():
                 copy.writestr(stored(name), body)
         return packed.getvalue()
-
-    def edited(self, body):
-        """The bytes with one of them changed."""
-        at = self.chance.randrange(len(body))
-        return body[:at] + bytes([body[at] ^ self.chance.randrange(1, 256)]) + body[at + 1:]
-
-    def archive_edit(self):
-        """One byte of the archive is another."""
-        return self.edited(self.data)
-
-    def archive_cut(self):
-        """The archive ends early."""
-        return self.data[:self.chance.randrange(len(self.data))]
-
-    def archive_gap(self):
-        """Some bytes in the archive are gone."""
-        at = self.chance.randrange(len(self.data) - 1)
-        return self.data[:at] + self.data[at + self.chance.randrange(1, 99):]
-
-    def archive_more(self):
-        """Some bytes are put in."""
-        at = self.chance.randrange(len(self.data) + 1)
-        return self.data[:at] + self.chance.randbytes(self.chance.randrange(1, 99)) \
-            + self.data[at:]
 
     def member_edit(self, manifest=False):
         """One byte of a member is another."""
@@ -118,16 +206,13 @@ class Tampering:
             other = self.chance.randbytes(32).hex()
             manifest[key][kind] = other[:40] if kind == "wallet" else other
         else:
-            manifest["ledger_key"] = self.key_line(SigningKey(self.chance.randbytes(32)))
+            manifest["ledger_key"] = self.forged_key(self.ledger_name())[1]
         text = json.dumps(manifest, indent=2) + "\n"
         return self.pack({**self.members, "manifest.json": text.encode()})
 
-    def key_line(self, private):
-        """A key line with the name of the bundle's ledger."""
-        name = json.loads(self.members["manifest.json"])["ledger_key"].split("+")[0]
-        public = bytes(private.verify_key)
-        return f"{name}+{verify.key_id(name, 1, public).hex()}+" \
-            + base64.b64encode(b"\1" + public).decode()
+    def ledger_name(self):
+        """The name of the bundle's ledger."""
+        return json.loads(self.members["manifest.json"])["ledger_key"].split("+")[0]
 
     def document_renamed(self):
         """A document is changed and has the name that fits its bytes; nothing speaks of it."""
@@ -146,29 +231,14 @@ class Tampering:
                 "proved-entry", [place, leaf, proof])
         return {**members, **others}, len(leaves), root
 
-    def signed_note(self, size, root, private, signers):
-        """A checkpoint by that key, cosigned by other keys under the names of the signers."""
-        line = self.key_line(private)
-        name, _, _ = line.split("+", 2)
-        text = f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"
-        note, public = text + "\n", bytes(private.verify_key)
-        for label, type_byte, front, signed in (
-                (name, 1, b"", text), *((f"{name}/{signer}", 4, bytes(8),
-                                         "cosignature/v1\ntime 0\n" + text)
-                                        for signer in signers)):
-            blob = verify.key_id(label, type_byte, public) + front \
-                + private.sign(signed.encode()).signature
-            note += f"\u2014 {label} {base64.b64encode(blob).decode()}\n"
-        return note.encode(), line
-
     def fork_ledger(self):
         """The same entries, one at another time, in a ledger by a key of the forger's."""
         name = self.chance.choice(list(self.entries))
         entry = cbor2.loads(self.entries[name].entry)
         entry[3] += self.chance.randrange(1, 1000)
         members, size, root = self.ledger_again({name: cbor2.dumps(entry)}, {})
-        private = SigningKey(self.chance.randbytes(32))
-        note, line = self.signed_note(size, root, private, "abc")
+        private, line = self.forged_key(self.ledger_name())
+        note = self.signed_note(self.ledger_name(), size, root, private, "abc")
         manifest = json.loads(members["manifest.json"])
         if self.chance.random() < 0.5:
             manifest["ledger_key"] = line
@@ -194,7 +264,7 @@ class Tampering:
         bodies = {name: cbor2.loads(entry.entry)[2] for name, entry in self.entries.items()}
         name = self.chance.choice([name for name, kind in bodies.items() if kind in (
             "governance-pinned", "plan-submitted", "plan-approved", "activation", "retirement",
-            "receipt", "signature")])
+            "receipt", "theft-reported", "signature")])
         entry, old = cbor2.loads(self.entries[name].entry), self.bodies[name]
         body = self.members[old]
         if entry[2] == "signature":
@@ -240,40 +310,55 @@ def refusal(data, known, witnesses, checkpoint):
     return None
 
 
-def main():
-    """Status 0 if every damaged bundle was refused with a member named."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("bundle", type=pathlib.Path)
-    options.add_argument("--governance", required=True)
-    options.add_argument("--count", type=int, default=10_000)
-    options.add_argument("--seed", type=int, default=1)
-    given = options.parse_args()
-    data, known = given.bundle.read_bytes(), trusted(given.governance)
-    chance = random.Random(given.seed)
+def of_bundle(data, governance, chance):
+    """The ways to damage a bundle, and what says why one is refused."""
+    known = trusted(governance)
     sound = verify.Bundle(data, known)
     tampering, witnesses = Tampering(data, chance, sound), len(sound.cosigned)
-    ways = [tampering.archive_edit, tampering.archive_cut, tampering.archive_gap,
-            tampering.archive_more, tampering.manifest_edit, tampering.document_renamed,
-            tampering.fork_ledger, tampering.fork_governance, tampering.lying_ledger]
-    for way in (tampering.member_edit, tampering.member_cut, tampering.member_gone,
-                tampering.member_swap):
-        ways += [way, lambda way=way: way(manifest=True)]
     members, size, root = tampering.ledger_again({}, {})
     unchanged = refusal(tampering.pack(members, True), known, 0, (size, root))
     if unchanged:
         sys.exit(f"the ledger made again without a change is refused: {unchanged}")
-    begun, missed, checks = time.monotonic(), 0, Counter()
+    return tampering, lambda made, checkpoint: refusal(made, known, witnesses, checkpoint)
+
+
+def of_export(data, governance, chance):
+    """The ways to damage an export, and what says why one is refused."""
+    newest = versions(governance)[-1]
+    _, _, cosigned = verify.check_export(io.BytesIO(data), newest)
+
+    def said(made, _):
+        try:
+            verify.check_export(io.BytesIO(made), newest, len(cosigned))
+        except verify.Refused as refused:
+            return str(refused)
+        return None
+    return Lines(data, chance), said
+
+
+def main():
+    """Status 0 if every damaged file was refused with the place named."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("file", type=pathlib.Path)
+    options.add_argument("--governance", required=True)
+    options.add_argument("--count", type=int, default=10_000)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args()
+    data, chance = given.file.read_bytes(), random.Random(given.seed)
+    kind = of_export if data.startswith(b"perennial-") else of_bundle
+    tampering, judge = kind(data, given.governance, chance)
+    begun, missed, checks, ways = time.monotonic(), 0, Counter(), tampering.ways
     for number in range(given.count):
         made = ways[number % len(ways)]()
         made, checkpoint = made if isinstance(made, tuple) else (made, None)
-        said = refusal(made, known, witnesses, checkpoint)
+        said = judge(made, checkpoint)
         words = (said or "").split(": ")
         checks[words[0]] += 1
         named = words[1].removeprefix("what follows ") if len(words) > 2 else None
-        if not re.fullmatch(f"manifest.json|the end record|{MEMBER}", named or ""):
+        if not re.fullmatch(tampering.NAMES, named or ""):
             missed += 1
             print(f"number {number}, way {number % len(ways)}: {said or 'not noticed'}")
-    print(f"{given.count} damaged bundles, {missed} not refused by name, "
+    print(f"{given.count} damaged files, {missed} not refused by name, "
           f"{time.monotonic() - begun:.0f} s; refused by", dict(checks.most_common()))
     sys.exit(missed > 0)
 

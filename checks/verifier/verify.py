@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Checks an evidence bundle of Perennial offline; written from docs/formats.md alone. Sections and [numbers]
-of checks are those of that page. Check 16, the summary, is not made."""
+"""Checks an evidence bundle or a ledger export of Perennial offline; written from docs/formats.md alone. Sections
+and [numbers] of checks are those of that page. Check 16, the summary, is not made."""
 import argparse, itertools, json, math, pathlib, re, sys
 from collections import Counter
 
-from authority import GOVERN, check_history, check_plan, check_quorum, trusted, wallet_name
-from encoding import (BASE, DIGEST, NAME, NUMBER, ORDER, Refused, bare, check_ed25519, checking, document,
-                      encode, framed, need, open_archive, read, sha, signers, total, unbase64)
+from authority import check_history, check_plan, trusted, versions, wallet_name
+from encoding import (BASE, DIGEST, NAME, NUMBER, ORDER, Refused, bare, check_ed25519, checking, document, encode,
+                      framed, need, open_archive, read, sha, signers, total)
+from ledger import check_checkpoint, check_export, check_inclusion, read_entry
 
 TOLERANCE = 300_000
+SCHEMES = ["ECDSA", *3 * ["BIP-340"], "Ed25519"]
 CHUNK = rf"{DIGEST} {NUMBER}\.{NUMBER} {NUMBER}\.\.{NUMBER}"
 # Of each kind of entry: the form of its subject, and the check that refuses what it says.
 ENTRIES = {"governance-pinned": (f"version {NUMBER}", "governance"), "plan-submitted": (DIGEST, "plan"),
@@ -30,7 +32,8 @@ def check_manifest(members):
         keys = ["kind", "wallet", "from_ms", "to_ms"] if wallet else ["kind", "plan"]
         need(list(about) == keys and about["kind"] in ("wallet", "ceremony"), "a wallet or a ceremony")
         need(re.fullmatch(NAME if wallet else DIGEST, about[keys[1]])
-             and all(type(at) in (int, type(None)) for at in [*about.values()][2:]), "its name and window")
+             and all(at is None or type(at) is int and 0 <= at < 1 << 64 for at in [*about.values()][2:]),
+             "its name and window")
     for name in [*found, *listed, "checkpoint.txt", "governance.cbor", "summary.html", "summary.md"]:
         with checking("manifest", name):
             need(name in found and listed.get(name) == found[name], "it to be here as the manifest lists it")
@@ -41,49 +44,15 @@ def check_manifest(members):
         need(text.encode() == members["manifest.json"], "its one form")
     return manifest
 
-def key_id(name, number, key):
-    """The id of a key that signs notes (section 9)."""
-    return sha(name.encode(), b"\n", bytes([number]), key)[:4]
-
-def check_checkpoint(note, key_line, witnesses):
-    """[5, 6] The note is the ledger's (section 9); gives size, root, and who cosigned at what second."""
-    name, written_id, key = key_line.split("+", 2)
-    number, key = unbase64(key)[:1], unbase64(key)[1:]
-    need(number == b"\1" and key_id(name, 1, key).hex() == written_id and re.fullmatch(r"[^\s+]+", name),
-         "a key line for the ledger")
-    text, _, lines = note.decode().partition("\n\n")
-    origin, size, root = text.split("\n")
-    need(origin == name and re.fullmatch(NUMBER, size) and int(size) < 1 << 63 and len(unbase64(root)) == 32,
-         "the ledger's origin, a size and a root")
-    need(len(note) <= 1 << 17 and lines.endswith("\n") and lines.count("\n") <= 64, "128 KiB, 1 to 64 lines")
-    known, times = {(name, key_id(name, 1, key)): (None, key)}, {}
-    for witness in witnesses:
-        label = f"{name}/{witness.name}"
-        known[label, key_id(label, 4, witness.key.bytes)] = witness.name, witness.key.bytes
-    for line in lines[:-1].split("\n"):
-        dash, label, blob = line.split(" ")
-        blob = unbase64(blob)
-        need(dash == "\u2014" and label and "+" not in label and len(blob) > 4, "signature lines")
-        if (label, blob[:4]) in known:
-            witness, key = known[label, blob[:4]]
-            need(witness not in times and len(blob) == (76 if witness else 68), "one whole line of each")
-            times[witness] = int.from_bytes(blob[4:-64], "big")
-            front = f"cosignature/v1\ntime {times[witness]}\n" if witness else ""
-            check_ed25519(key, f"{front}{text}\n".encode(), blob[-64:])
-    need(None in times, "a line of the ledger")
-    return int(size), unbase64(root), {witness: time for witness, time in times.items() if witness}
-
-def check_inclusion(entry, place, size, proof, root):
-    """[7] The entry is at that place of the tree (RFC 9162, 2.1.3.2)."""
-    need(place < size, "a place in the ledger")
-    f, s, r = place, size - 1, sha(b"\0", entry)
-    for step in proof:
-        need(s, "a shorter proof")
-        r = sha(b"\1", step, r) if f % 2 or f == s else sha(b"\1", r, step)
-        while f == s and f and f % 2 == 0:
-            f, s = f >> 1, s >> 1
-        f, s = f >> 1, s >> 1
-    need(s == 0 and r == root, "the root of the checkpoint")
+def read_answer(body):
+    """The keys of a signature's body that are read, each there once (section 8)."""
+    pairs = json.loads(body.decode(), object_pairs_hook=tuple,
+                       parse_constant=lambda name: need(False, f"JSON, not {name}"))
+    keys = ["epoch", "signers", "transaction_id", "transcript", "wallet"]
+    need(type(pairs) is tuple and sorted(key for key, _ in pairs if key in keys) == keys, "its keys, each once")
+    said = {key: value for key, value in pairs if key in keys}
+    json.dumps(said, ensure_ascii=False).encode()
+    return said
 
 def check_statement(statement, key, kind):
     """A signer said this (section 3); gives what it said."""
@@ -137,7 +106,7 @@ def check_possession(made, plan):
             check_probe(here.wallet.chain, here.key.public, sha(message), signatures[place, counter])
     edwards = sets[0].wallet.chain == 4
     order, endian = ORDER[edwards], "little" if edwards else "big"
-    need(all((here.wallet.chain == 4) == edwards for here in sets), "one group in a chunk")
+    need(len({SCHEMES[here.wallet.chain] for here in sets}) == 1, "one scheme in a chunk")
     for vote in certificate.votes:
         proof = document(vote.document, "vote").possession
         seed = sha(framed(8, b"perennial/possession/v1", certificate.inputs.digest, certificate.root,
@@ -159,7 +128,9 @@ class Bundle:
         self.wallet, self.plan = (manifest["about"].get(key) for key in ("wallet", "plan"))
         self.window = [manifest["about"].get(key) for key in ("from_ms", "to_ms")]
         with checking("governance", "governance.cbor"):
-            self.history = check_history(document(self.members["governance.cbor"], "governance-history"))
+            self.steps = document(self.members["governance.cbor"], "governance-history")
+            check_history(self.steps)
+            self.history = [step.governance for step in self.steps]
             need(all(version.digest == digest for version, digest in zip(self.history, known)),
                  "the trusted versions")
         with checking("checkpoint", "checkpoint.txt"):
@@ -175,6 +146,7 @@ class Bundle:
             with checking("document", f"documents/{digest.hex()}"):
                 need(sha(data) == digest, "the SHA-256 in its name")
         self.used, self.plans, self.first, self.entries, self.sets, self.pinned = set(), {}, {}, [], {}, 0
+        self.said, self.people = {}, {}
         for name in self.members:
             if name.startswith("entries/"):
                 self.take(name)
@@ -212,11 +184,10 @@ class Bundle:
         """[7, 15] An entry is in the ledger and of its form; then what its kind demands."""
         with checking("entry", name):
             proved = document(self.members[name], "proved-entry")
-            need(f"entries/{proved.place:012}" == name and len(proved.entry) <= 1024, "its place, 1024 bytes")
+            need(f"entries/{proved.place:012}" == name, "its place")
             check_inclusion(proved.entry, proved.place, self.size, proved.proof, self.root)
-            entry = bare(proved.entry, "entry")
-            need((entry.label, entry.form) == ("perennial/ledger-entry", 1) and entry.kind in ENTRIES
-                 and (entry.signature is None) == (entry.kind != "signature"), "an entry of section 8")
+            entry = read_entry(proved.entry)
+            need(entry.kind in ENTRIES, "a kind that bundles have")
             need(re.fullmatch(ENTRIES[entry.kind][0], entry.subject), f"a subject of {entry.kind}")
             entry.member, entry.body, entry.plan = name, self.body(entry.body), entry.subject[:64]
             entry.names = [entry.subject]
@@ -224,8 +195,7 @@ class Bundle:
             if entry.kind == "governance-pinned":
                 step, number = document(entry.body, "approved-governance"), int(entry.subject[8:])
                 need(self.pinned < number <= len(self.history), "a later version than before")
-                need(step.governance == self.history[number - 1], "that version of the history")
-                check_quorum(self.history[max(number - 2, 0)], GOVERN, step.governance, step.approvals)
+                need(step == self.steps[number - 1], "that version of the history, with its approvals")
                 self.pinned = number
             elif entry.kind == "theft-reported":
                 self.take_theft(entry)
@@ -240,7 +210,7 @@ class Bundle:
             elif entry.kind == "receipt":
                 self.take_receipt(entry)
         with checking("times", name):
-            need(entry.time <= (max(self.cosigned.values(), default=1 << 54) + 1) * 1000 + TOLERANCE,
+            need(entry.time <= (max(self.cosigned.values(), default=1 << 64) + 1) * 1000 + TOLERANCE,
                  "no later time than the last cosignature's")
         self.entries.append(entry)
         self.first.setdefault((entry.kind, entry.subject), entry)
@@ -249,21 +219,32 @@ class Bundle:
         """[7, 8] The plan that an entry is about is here and sound; it was approved, if a chunk is meant."""
         with checking("plan", entry.member):
             if entry.kind in ("plan-submitted", "plan-approval"):
-                self.plans[entry.plan] = document(entry.body, "plan")
-                need(self.plans[entry.plan].digest.hex() == entry.plan, "the plan of its subject")
-            need(entry.plan in self.plans, "its plan before it")
+                plan = document(entry.body, "plan")
+                need(plan.digest.hex() == entry.plan, "the plan of its subject")
+                if entry.kind == "plan-submitted":
+                    self.plans[entry.plan] = plan
+            need(entry.plan in self.plans, "a plan-submitted of its plan before it")
             entry.names = [wallet_name(item) for item in self.plans[entry.plan].wallets]
             if entry.kind == "plan-approved":
                 approved = document(entry.body, "approved-plan")
                 need(approved.plan.digest.hex() == entry.plan, "the plan of its subject")
-                need(self.pinned, "governance pinned before it")
+                need(self.pinned and ("plan-approved", entry.plan) not in self.first,
+                     "governance pinned before it, and one plan-approved")
                 check_plan(approved, self.history[self.pinned - 1])
                 self.after(entry, "plan-submitted", entry.subject)
+                self.people[entry.plan] = {approval.person for approval in approved.approvals}
+            if entry.kind == "plan-approval":
+                self.said.setdefault(entry.plan, set()).add(entry.subject[65:])
+            need(entry.plan not in self.people or self.said.get(entry.plan, set()) <= self.people[entry.plan],
+                 "an approval of each whom a plan-approval names")
             if ENTRIES[entry.kind][0] == CHUNK:
                 need(("plan-approved", entry.plan) in self.first, "its plan approved before it")
                 rank, count, first, end = map(int, re.findall("[0-9]+", entry.subject[64:]))
                 entry.chunk = read([bytes.fromhex(entry.plan), [rank, count], first, end - first], "chunk")
+                plan = self.plans[entry.plan]
+                least = plan.mandate.counts_from if plan.mandate else 1
                 need(end <= len(entry.names), "wallets of the plan")
+                need(rank == plan.rank and least <= count < least + plan.attempts, "an attempt of the plan")
                 entry.names = entry.names[first:end]
 
     def take_theft(self, entry):
@@ -289,9 +270,6 @@ class Bundle:
         inputs, names, t = certificate.inputs, signers(plan.committee), plan.committee.t
         need(certificate.stage == (entry.kind == "retirement") and inputs.chunk == entry.chunk,
              "the kind and the chunk of its subject")
-        first = plan.mandate.counts_from if plan.mandate else 1
-        need(inputs.chunk.epoch[0] == plan.rank and first <= inputs.chunk.epoch[1] < first + plan.attempts,
-             "an attempt of the plan")
         need(inputs.holders == [name for name in names if name in inputs.holders], "holders by their seats")
         least = len(names) if plan.mandate else t if plan.waived else 2 * t - 1
         need(len(inputs.holders) >= least, f"{least} holders")
@@ -303,10 +281,10 @@ class Bundle:
             need((said.stage, said.governance, said.chunk, said.inputs, said.root) == (
                 certificate.stage, plan.governance, inputs.chunk, inputs.digest, certificate.root)
                 and (said.possession is None) == (said.stage == 1), f"{vote.signer} to vote for this")
+        need((entry.kind, entry.subject) not in self.first, f"one {entry.kind} of a chunk")
         if entry.kind == "retirement":
             made = self.after(entry, "activation", entry.subject).certificate
             return need((inputs, certificate.root) == (made.inputs, made.root), "the Activation's root")
-        need(("activation", entry.subject) not in self.first, "one Activation of a chunk")
         self.after(entry, "plan-approved", entry.plan)
         need(plan.not_before - TOLERANCE <= entry.time <= plan.deadline + TOLERANCE, "a time the plan allows")
         with checking("root", f"documents/{certificate.root.hex()}"):
@@ -384,6 +362,7 @@ class Bundle:
             created = document(entry.body, "created-wallets")
             need(made and made.member < entry.member and created.chunk == entry.chunk,
                  "its own chunk, and the Activation before it")
+            need(self.first[entry.kind, entry.subject] is entry, "one wallets-created of a chunk")
             pairs = [(item.wallet, item.held) for item in created.wallets]
             need(all((here.wallet.id, here.digest) in pairs for here in made.sets.values()), "its share sets")
         elif entry.kind == "receipt":
@@ -398,7 +377,7 @@ class Bundle:
 
     def check_signature(self, entry):
         """[14, 15] A signature by an epoch that is here, while that epoch could sign."""
-        signed, said, (start, end) = entry.signature, json.loads(entry.body), self.window
+        signed, said, (start, end) = entry.signature, read_answer(entry.body), self.window
         need((start is None or start <= entry.time) and (end is None or entry.time <= end),
              "a time in the window")
         need([said["wallet"], said["epoch"], said["transcript"]] == [
@@ -411,7 +390,7 @@ class Bundle:
         need(type(said["signers"]) is list and {*said["signers"]} <= {*signers(here.committee)},
              "signers of that committee")
         self.after(entry, "activation", here.made.subject)
-        need(all(entry.time <= retired.time + TOLERANCE for retired in self.ends(self.wallet, signed.epoch)),
+        need(all(entry.time <= retired.time + TOLERANCE for retired in self.ends(self.wallet, signed.epoch)[:1]),
              "a time before the epoch's end")
 
     def lacks(self):
@@ -434,41 +413,58 @@ class Bundle:
             text = f"{name} {epoch[0]}.{epoch[1]}"
             if self.ends(name, epoch):
                 yield from (f"{signer} has no receipt for {text}" for signer in signers(here.committee)
-                            if signer not in self.history[-1].written_off
+                            if not any(signer in version.written_off for version in self.history)
                             and (name, epoch, signer) not in receipts)
             if (here.made and here.parent and here.parent not in self.documents
                     and not (self.window != [None, None] and before != name)):
                 yield f"the parent of {text} is not here"
             before = name
 
+def check_bundle(given):
+    """Checks a bundle; gives the lines of a report."""
+    with checking("what is trusted", given.governance):
+        known = trusted(given.governance)
+    with checking("archive", given.file):
+        need(given.file.stat().st_size <= 1 << 31, "2 GiB at most")
+        bundle = Bundle(given.file.read_bytes(), known, given.witnesses)
+    yield (f"holds: {bundle.wallet or bundle.plan}, {len(bundle.members)} members, ledger of {bundle.size} "
+           f"entries, cosigned by {', '.join(bundle.cosigned)}")
+    counts = Counter(entry.kind for entry in bundle.entries)
+    yield (f"{counts['plan-approved']} plans, {counts['activation']} activations, "
+           f"{counts['receipt']} receipts, {counts['signature']} signatures")
+    if len(known) > len(bundle.history):
+        yield (f"older: its governance ends with version {len(bundle.history)}, and {len(known)} is known; signers "
+               "that were removed since could have made it")
+    yield "not looked at: whether summary.md and summary.html follow from the rest"
+    for entry in bundle.firsts("theft-reported"):
+        found = entry.report.finding
+        said = f"stolen at {found.signer}" if found.table == "stolen" else f"not so: {found.report.hex()}"
+        yield f"reported at {entry.time} by {entry.report.by}: {said}"
+    yield from (f"incomplete: {line}" for line in bundle.lacks())
+
+def check_ledger(given, lines):
+    """Checks an export; gives the lines of a report."""
+    with checking("what is trusted", given.governance):
+        newest = versions(given.governance)[-1]
+    size, root, cosigned = check_export(lines, newest, given.witnesses)
+    yield f"holds: a ledger of {size} entries, root {root.hex()}, cosigned by {', '.join(cosigned)}"
+
 def main():
-    """Status 0 and a report if the bundle holds, else 1 and a line."""
+    """Status 0 and a report if the file holds, else 1 and a line."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("bundle", type=pathlib.Path)
-    options.add_argument("--governance", required=True, help="a file, or 64 digits")
+    options.add_argument("file", type=pathlib.Path, help="a bundle, or an export of `perennial ledger export`")
+    options.add_argument("--governance", required=True, help="a file, or 64 digits (a file for an export)")
     options.add_argument("--witnesses", type=int, help="default: more than half of the signers")
     given = options.parse_args()
     try:
-        with checking("what is trusted", given.governance):
-            known = trusted(given.governance)
-        with checking("archive", given.bundle):
-            bundle = Bundle(given.bundle.read_bytes(), known, given.witnesses)
+        with checking("file", given.file), given.file.open("rb") as file:
+            is_export = file.read(10) == b"perennial-"
+            file.seek(0)
+            lines = [*(check_ledger(given, file) if is_export else check_bundle(given))]
     except Refused as refused:
         print("refused:", ascii(" ".join(str(refused).split()))[1:-1])
         return 1
-    print(f"holds: {bundle.wallet or bundle.plan}, {len(bundle.members)} members, ledger of {bundle.size} "
-          f"entries, cosigned by {', '.join(bundle.cosigned)}")
-    counts = Counter(entry.kind for entry in bundle.entries)
-    print(f"{counts['plan-approved']} plans, {counts['activation']} activations, "
-          f"{counts['receipt']} receipts, {counts['signature']} signatures")
-    print("not looked at: whether summary.md and summary.html follow from the rest")
-    for entry in bundle.entries:
-        if entry.kind == "theft-reported":
-            found = entry.report.finding
-            said = f"stolen at {found.signer}" if found.table == "stolen" else f"not so: {found.report.hex()}"
-            print(f"reported at {entry.time} by {entry.report.by}: {said}")
-    for line in bundle.lacks():
-        print("incomplete:", line)
+    print("\n".join(lines))
     return 0
 
 if __name__ == "__main__":

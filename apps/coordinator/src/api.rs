@@ -15,6 +15,7 @@ pub mod draft;
 pub mod evidence;
 pub mod figures;
 pub mod governance;
+pub mod greeting;
 pub mod input;
 pub mod ledger;
 pub mod plans;

@@ -14,6 +14,7 @@ mod clients;
 use crate::ceremonies::CeremoniesError;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::log::OneLineEach;
 use crate::process;
 use crate::run::{RunError, run};
 use clap::{Parser, Subcommand};
@@ -127,7 +128,8 @@ fn start(dir: &std::path::Path) -> anyhow::Result<()> {
         .join(",")
         .parse()
         .map_err(|error: ParseError| RunError::Directory(config.log_refused(&error.to_string()).into()))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(|| OneLineEach(std::io::stderr())).with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
     tracing::info!("perennial-coordinator {} on {}", env!("CARGO_PKG_VERSION"), dir.display());
     for line in config.to_toml().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {

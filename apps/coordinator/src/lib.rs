@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod gateway;
 pub mod journal;
 pub mod ledger;
+pub mod log;
 pub mod mailbox;
 pub mod plan_reader;
 pub mod post;

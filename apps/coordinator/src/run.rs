@@ -32,7 +32,7 @@ use crate::trusted::{InForce, Trusted};
 use crate::view::View;
 use crate::world::now_ms;
 use perennial_daemon::identity::Pin;
-use perennial_daemon::priority::lower_this_thread;
+use perennial_daemon::priority::{lower_this_thread, run_as_soon_as_woken};
 use perennial_model::committee::SignerId;
 use perennial_model::mail::Reply;
 use rustls::ServerConfig;
@@ -88,6 +88,7 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(directory: &Directory, config: &Config) -> Result<(), RunError> {
     let _lock = directory.lock()?;
+    run_as_soon_as_woken();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run_here(directory, config))
 }

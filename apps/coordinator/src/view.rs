@@ -34,7 +34,8 @@ const GATHERED_FOR: Duration = Duration::from_millis(100);
 /// A ceremony as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownCeremony {
-    /// Rises with every change of it, and over restarts.
+    /// Rises with every change of it, and over restarts. It counts no change of another: that would tell one tenant how
+    /// much others do.
     pub number: u64,
     /// Where it is.
     pub status: CeremonyStatus,
@@ -58,7 +59,9 @@ pub enum Running {
 pub struct View {
     heads: RwLock<Heads>,
     ceremonies: RwLock<BTreeMap<Digest, Arc<ShownCeremony>>>,
-    changed: watch::Sender<u64>,
+    /// The number that a ceremony begins with.
+    begun: u64,
+    changed: watch::Sender<()>,
     running: watch::Sender<Running>,
     addresses: Mutex<HashMap<WalletId, String>>,
     governed: RwLock<BTreeMap<SignerId, u64>>,
@@ -90,7 +93,8 @@ impl View {
         Self {
             heads: RwLock::default(),
             ceremonies: RwLock::default(),
-            changed: watch::channel(now_ms).0,
+            begun: now_ms,
+            changed: watch::channel(()).0,
             running: watch::channel(Running::No("they are being read from the journal".into())).0,
             addresses: Mutex::default(),
             governed: RwLock::default(),
@@ -201,8 +205,8 @@ impl View {
         making.map(|plan| plan.tenant.clone())
     }
 
-    /// A rank above every rank that was ever approved for one of these wallets. A ceremony in which no attempt
-    /// failed is known by the epochs that it made; any other one counts for all wallets.
+    /// A rank above every rank that is known to have been approved for one of these wallets: by the epochs that they
+    /// have, and by ceremonies that are not over. What [`Self::unclean`] gives may have been higher.
     pub fn rank_above(&self, wallets: &[WalletId]) -> u32 {
         let heads = self.heads();
         let of_heads = wallets.iter().filter_map(|id| heads.get(id)).map(|head| head.present.share_set.epoch);
@@ -210,11 +214,20 @@ impl View {
         drop(heads);
         let ceremonies = self.ceremonies_now();
         let wanted: HashSet<&WalletId> = wallets.iter().collect();
-        let unclean = ceremonies.values().filter(|shown| match &shown.plan {
-            Some(plan) => plan.wallets.iter().any(|planned| wanted.contains(planned.id())),
-            None => is_unclean(&shown.status),
-        });
-        unclean.map(|shown| shown.status.rank).max().unwrap_or(0).max(highest).saturating_add(1)
+        let open = ceremonies.values().filter_map(|shown| Some((shown.plan.as_ref()?, shown.status.rank)));
+        let open = open.filter(|(plan, _)| plan.wallets.iter().any(|planned| wanted.contains(planned.id())));
+        open.map(|(_, rank)| rank).max().unwrap_or(0).max(highest).saturating_add(1)
+    }
+
+    /// Ceremonies that are over and whose epochs do not tell every number that signers have seen, since an attempt of
+    /// them failed: those of this rank or a higher one, the highest first.
+    pub fn unclean(&self, rank: u32) -> Vec<(Digest, u32)> {
+        let ceremonies = self.ceremonies_now();
+        let over = ceremonies.values().filter(|shown| shown.plan.is_none()).map(|shown| &shown.status);
+        let unclean = over.filter(|status| status.rank >= rank && is_unclean(status));
+        let mut unclean: Vec<(Digest, u32)> = unclean.map(|status| (status.ceremony, status.rank)).collect();
+        unclean.sort_by_key(|(_, rank)| std::cmp::Reverse(*rank));
+        unclean
     }
 
     /// The address that a wallet shows first; none for a wallet that may not be shown, and for a damaged key.
@@ -258,11 +271,11 @@ impl View {
         });
         let approvals = submitted.into_iter().flat_map(|submitted| &submitted.approvals);
         let approved_by = approvals.map(|approval| approval.person.clone()).collect();
-        let number = self.changed.borrow().saturating_add(1);
+        let number = known.map_or(self.begun, |known| known.number.saturating_add(1));
         let shown = ShownCeremony { number, status, plan, approved_by };
         ceremonies.insert(shown.status.ceremony, Arc::new(shown));
         drop(ceremonies);
-        self.changed.send_replace(number);
+        self.changed.send_replace(());
     }
 
     /// Says whether ceremonies go on.

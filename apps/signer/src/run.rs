@@ -27,7 +27,7 @@ use perennial_custody::signing::Desk;
 use perennial_custody::store::{Store, StoreFailed, Table};
 use perennial_custody::witness::{self, Clear, Standing};
 use perennial_daemon::identity::{Identity, IdentityError};
-use perennial_daemon::priority::ceremonies_yield_to_all;
+use perennial_daemon::priority::{ceremonies_yield_to_all, run_as_soon_as_woken};
 use perennial_model::committee::SignerId;
 use perennial_model::governance::history::{ApprovedGovernance, History};
 use perennial_model::identity::IdentityKey;
@@ -131,6 +131,7 @@ pub fn run(
         identity_key: keys.identity_key(),
         wrapping_check: keys.wrapping_check(),
     };
+    run_as_soon_as_woken();
     if config.tune.ceremonies_yield {
         ceremonies_yield_to_all();
     }

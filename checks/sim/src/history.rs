@@ -11,11 +11,14 @@ pub use mirror::{Changed, ChunkChange, Mirror};
 pub use spoken::{Retired, Spoken};
 
 use crate::cast::Cast;
-use crate::invariants::{approvals, authority, erasure, keys, recovery, rising, sessions, transcripts};
+use crate::invariants::{
+    approvals, authority, erasure, keys, mandates, orders, recovery, rising, sessions, transcripts, witness,
+};
 use crate::network::Lane;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_model::encoding::Digest;
+use perennial_model::epoch::Epoch;
 use perennial_model::mail::Reply;
 use perennial_model::mandate::Mandate;
 use perennial_model::order::Order;
@@ -63,8 +66,8 @@ pub struct History {
     pub mandates: BTreeMap<Digest, Mandate>,
     /// The orders that people have given.
     pub orders: BTreeMap<Digest, Order>,
-    /// When each signer last erased what was below an epoch of a wallet, by its own clock.
-    pub renewed: BTreeMap<(usize, WalletId), u64>,
+    /// The highest epoch of a wallet below which each signer has erased, and when, by its own clock.
+    pub renewed: BTreeMap<(usize, WalletId), (Epoch, u64)>,
     /// The versions of governance that people have approved.
     pub governances: BTreeSet<Digest>,
     signed: BTreeSet<WalletId>,
@@ -108,9 +111,13 @@ impl History {
         let changed = self.mirrors[number].take_over(&signers[number].disk, touched)?;
         let signer = &signers[number];
         let clock_ms = signer.clock_ms(now_ms);
-        self.checks += 8;
+        self.checks += 12;
+        mandates::i11_only_under_what_people_gave(self, number, &changed)?;
         approvals::i11_only_what_people_approved(self, number, &changed)?;
+        orders::i11_only_orders_that_people_gave(self, number, &changed, clock_ms)?;
+        mandates::i11_mandates_bind(self, number, &changed, clock_ms)?;
         approvals::i11_approvals_bind(self, number, &changed, clock_ms)?;
+        witness::i13_halted_does_nothing(self, signer, number, &changed)?;
         rising::i7_no_going_back(self, number, &changed)?;
         erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
         keys::i1_key_continuity(self, signer, number, &changed)?;
@@ -164,11 +171,7 @@ impl History {
             &signers[number],
             reply,
         )?;
-        approvals::i11_no_dealing_leaves_under_an_old_governance(
-            &self.mirrors[number],
-            &signers[number],
-            reply,
-        )?;
+        approvals::i11_no_dealing_leaves_that_people_do_not_want(self, number, &signers[number], reply)?;
         let id = signers[number].own.pinned.me();
         match reply {
             Reply::Voted(vote) => {

@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod campaign;
 pub mod craft;
+pub mod decrees;
 pub mod grammar;
 pub mod ledger;
 pub mod people;

@@ -6,6 +6,8 @@ pub mod durable;
 pub mod erasure;
 pub mod keys;
 pub mod liveness;
+pub mod mandates;
+pub mod orders;
 pub mod recovery;
 pub mod rising;
 pub mod sessions;

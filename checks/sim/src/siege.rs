@@ -16,14 +16,15 @@ pub fn run(seed: u64, moves: u64, mutant: Option<Mutant>) -> bool {
     let tally = &outcome.tally;
     println!("{tally}");
     println!(
-        "{} hostile moves, {} of them well signed, in {} sieges; {} honest messages ({} dropped), {} plans came to their \
-         end, {} signatures; {} checks; {:.0} s",
+        "{} hostile moves, {} of them well signed, in {} sieges; {} honest messages ({} dropped), {} plans and {} more under \
+         mandates came to their end, {} signatures; {} checks; {:.0} s",
         tally.moves,
         tally.sound,
         tally.sieges,
         tally.honest,
         tally.dropped,
         tally.retired,
+        tally.mandated,
         tally.signatures,
         tally.checks,
         begun.elapsed().as_secs_f64()

@@ -22,6 +22,14 @@ fn a_seed_decides_a_siege() {
 }
 
 #[test]
+fn a_mandate_that_retires_twice_at_once_is_noticed() {
+    plant(Some(Mutant::RetireWithoutGap));
+    let broken = (10..=31).find_map(|seed| besiege(seed, 4_000).0.err());
+    plant(None);
+    assert_eq!(broken.map(|violation| violation.invariant), Some(Invariant::I11ApprovalsBind));
+}
+
+#[test]
 fn a_broken_rule_is_noticed() {
     plant(Some(Mutant::RetireOnPreparedVotes));
     let broken = (1..=4).find_map(|seed| besiege(seed, 4_000).0.err());

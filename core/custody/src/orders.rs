@@ -40,9 +40,11 @@ impl Keeper {
         let digest = order.digest();
         if !self.orders.contains(order) {
             let history = self.own.pinned.history();
-            history.check_in_force(&order.governance)?;
-            approved.check(history.newest())?;
-            if now_ms > order.expiry_ms {
+            if !planted!(OrdersUnapproved) {
+                history.check_in_force(&order.governance)?;
+                approved.check(history.newest())?;
+            }
+            if now_ms > order.expiry_ms && !planted!(OrdersNeverExpire) {
                 return Err(Error::denied(format!("order {} has expired", digest.short())));
             }
             let alike = |known: &Order| {
@@ -70,7 +72,7 @@ impl Keeper {
             draft.effects.push(Effect::Commit(writes));
             self.orders.insert(approved.order);
             // Who has halted erases nothing; the tick after it is readmitted does.
-            if self.witness.halted().is_none() {
+            if self.witness.halted().is_none() || planted!(EraseWhileHalted) {
                 self.drop_candidates(now_ms, draft);
             }
         }

@@ -52,6 +52,22 @@ pub enum Mutant {
     SignUnderOtherTerms,
     CosignAnything,
     BlameForOtherTerms,
+    MandateUnapproved,
+    MandateCoversAnything,
+    MandateLeavesOut,
+    MandateNeverRests,
+    MandateOnPapers,
+    MandateFromAnyEpoch,
+    MandateOfAnyRank,
+    MandateNumbersUnbounded,
+    RetireWithoutGap,
+    MandatedPlansWithoutEnd,
+    OrdersUnapproved,
+    OrdersNeverExpire,
+    OrdersOfAnyTenant,
+    LastOrderCounts,
+    ReadmitFromAnyHalt,
+    EraseWhileHalted,
 }
 
 #[cfg(feature = "simulation")]
@@ -81,7 +97,7 @@ impl Mutant {
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
-    pub const HOSTILE: [Self; 27] = [
+    pub const HOSTILE: [Self; 45] = [
         Self::ActivateBelowA,
         Self::CountVotesWithoutTranscript,
         Self::CountOneVoterTwice,
@@ -109,6 +125,24 @@ impl Mutant {
         Self::SignUnderOtherTerms,
         Self::CosignAnything,
         Self::BlameForOtherTerms,
+        Self::MandateWithoutClock,
+        Self::DeafToOrders,
+        Self::MandateUnapproved,
+        Self::MandateCoversAnything,
+        Self::MandateLeavesOut,
+        Self::MandateNeverRests,
+        Self::MandateOnPapers,
+        Self::MandateFromAnyEpoch,
+        Self::MandateOfAnyRank,
+        Self::MandateNumbersUnbounded,
+        Self::RetireWithoutGap,
+        Self::MandatedPlansWithoutEnd,
+        Self::OrdersUnapproved,
+        Self::OrdersNeverExpire,
+        Self::OrdersOfAnyTenant,
+        Self::LastOrderCounts,
+        Self::ReadmitFromAnyHalt,
+        Self::EraseWhileHalted,
     ];
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::governance::{Governance, Matter, PersonId};
 use crate::mandate::Mandate;
 use crate::plan::Plan;
+use crate::planted;
 use crate::wallet::{TenantId, Tier};
 use minicbor::{Decode, Encode};
 use std::collections::HashMap;
@@ -123,7 +124,7 @@ impl Order {
 
     /// Whether it concerns what belongs to this tenant and is of this tier.
     pub fn concerns(&self, tenant: &TenantId, tier: Tier) -> bool {
-        self.is_for(tenant) && tier <= self.tier
+        (self.is_for(tenant) && tier <= self.tier) || planted!(OrdersOfAnyTenant)
     }
 }
 
@@ -211,7 +212,8 @@ impl Orders {
             Deed::Resume(_) => Some((order.number, false)),
             Deed::Cancel(_) | Deed::Readmit { .. } => None,
         });
-        last.max().is_some_and(|(_, rests)| rests)
+        let said = if planted!(LastOrderCounts) { last.last() } else { last.max() };
+        said.is_some_and(|(_, rests)| rests)
     }
 
     /// Whether the plan of this digest, or the mandate that it names, is called off.

@@ -276,7 +276,7 @@ impl Plan {
     /// How many holders have to prepare. A mandate leaves nobody out.
     pub fn activation_size(&self) -> usize {
         match self.liar_tolerance {
-            _ if self.mandate.is_some() => self.committee.members().len(),
+            _ if self.mandate.is_some() && !planted!(MandateLeavesOut) => self.committee.members().len(),
             LiarTolerance::Required => self.committee.safe_activation_size(),
             LiarTolerance::WaivedUnsafe => usize::from(self.committee.threshold()),
         }

@@ -7,7 +7,7 @@ use super::flaw::{Check, Flaw};
 use perennial_model::encoding::Digest;
 use perennial_model::wallet::WalletId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -31,8 +31,13 @@ pub const DOCUMENTS: &str = "documents/";
 
 /// The largest bundle, in bytes.
 pub const BUNDLE_BYTES_MAX: usize = 1 << 30;
+/// The largest archive that is looked at, in bytes: content and headers.
+pub const ARCHIVE_BYTES_MAX: usize = 2 * BUNDLE_BYTES_MAX;
 /// The most members. The old form of the archive counts them in 16 bits.
 pub const MEMBERS_MAX: usize = 65_000;
+
+/// Places have twelve digits.
+const PLACES_MAX: u64 = 1_000_000_000_000;
 
 /// What a bundle is about.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,18 +112,8 @@ impl Bundle {
     /// # Errors
     /// [`Flaw`] if it would be too large.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Flaw> {
-        let total: usize = self.members.values().map(Vec::len).sum();
-        if total > BUNDLE_BYTES_MAX || self.members.len() > MEMBERS_MAX {
-            let count = self.members.len();
-            let reason = format!(
-                "{count} members of {total} bytes; at most {MEMBERS_MAX} and {BUNDLE_BYTES_MAX} fit: take a window"
-            );
-            return Err(Flaw::new(Check::Archive, "the archive", reason));
-        }
-        let manifest = self.manifest();
-        let all = std::iter::once((MANIFEST, manifest.as_bytes()))
-            .chain(self.members.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
-        archive(all).map_err(|error| Flaw::new(Check::Archive, "the archive", error))
+        check_size(self.members.len(), self.members.values().map(Vec::len).sum())?;
+        archive_of(&self.manifest(), &self.members)
     }
 
     /// Reads an archive: its form, its manifest, and the digest of every member.
@@ -135,15 +130,14 @@ impl Bundle {
         if manifest.format != FORMAT {
             return Err(refused(format!("expected {FORMAT:?}, got {:?}", manifest.format)));
         }
+        check_size(members.len(), members.values().map(Vec::len).sum())?;
         let Manifest { about, ledger_key, members: listed, .. } = manifest;
         compare(&listed, &members)?;
         let bundle = Self { about, ledger_key, members };
         if bundle.manifest().as_bytes() != text {
             return Err(refused("it is not written in its one form".into()));
         }
-        let all = std::iter::once((MANIFEST, text.as_slice()))
-            .chain(bundle.members.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
-        let again = archive(all).map_err(|error| Flaw::new(Check::Archive, "the archive", error))?;
+        let again = archive_of(&bundle.manifest(), &bundle.members)?;
         if again != bytes {
             let member = member_at_difference(&bundle, text.len(), &again, bytes);
             return Err(Flaw::new(Check::Archive, member, "its headers are not in their one form"));
@@ -151,7 +145,8 @@ impl Bundle {
         Ok(bundle)
     }
 
-    fn manifest(&self) -> String {
+    /// The manifest.
+    pub(super) fn manifest(&self) -> String {
         let manifest = Manifest {
             format: FORMAT.into(),
             about: self.about.clone(),
@@ -161,6 +156,17 @@ impl Bundle {
         let text = serde_json::to_string_pretty(&manifest).expect("texts and numbers can be written");
         text + "\n"
     }
+}
+
+/// Refuses more than a bundle holds, without its manifest.
+pub(super) fn check_size(members: usize, bytes: usize) -> Result<(), Flaw> {
+    if members <= MEMBERS_MAX && bytes <= BUNDLE_BYTES_MAX {
+        return Ok(());
+    }
+    let reason = format!(
+        "{members} members of {bytes} bytes; at most {MEMBERS_MAX} and {BUNDLE_BYTES_MAX} fit: take a window"
+    );
+    Err(Flaw::new(Check::Archive, "the archive", reason))
 }
 
 fn listed(name: &str, content: &[u8]) -> Listed {
@@ -185,7 +191,8 @@ fn compare(listed_members: &[Listed], members: &BTreeMap<String, Vec<u8>>) -> Re
             );
         }
     }
-    let unlisted = members.keys().find(|name| listed_members.iter().all(|entry| entry.name != **name));
+    let names: HashSet<&str> = listed_members.iter().map(|entry| entry.name.as_str()).collect();
+    let unlisted = members.keys().find(|name| !names.contains(name.as_str()));
     match unlisted {
         Some(name) if listed_members.len() != members.len() => {
             wrong(name, "the manifest does not list it".into())
@@ -198,14 +205,14 @@ fn read_members(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Flaw> {
     let unreadable = |member: &str, reason: String| Flaw::new(Check::Archive, member, reason);
     let whole =
         |error: zip::result::ZipError| unreadable("the archive", format!("it cannot be read: {error}"));
-    if bytes.len() > BUNDLE_BYTES_MAX * 2 {
-        return Err(unreadable("the archive", format!("{} bytes are too many", bytes.len())));
+    if bytes.len() > ARCHIVE_BYTES_MAX {
+        return Err(unreadable("the archive", format!("more than {ARCHIVE_BYTES_MAX} bytes are too many")));
     }
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(whole)?;
     if archive.len() > MEMBERS_MAX + 1 {
         return Err(unreadable("the archive", format!("{} members are too many", archive.len())));
     }
-    let mut members = BTreeMap::new();
+    let (mut members, mut total) = (BTreeMap::new(), 0);
     for at in 0..archive.len() {
         let name = archive.name_for_index(at).and_then(Result::ok).unwrap_or_default().into_owned();
         if !is_known(&name) {
@@ -218,6 +225,11 @@ fn read_members(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Flaw> {
         let mut content = Vec::with_capacity(file.size() as usize);
         file.read_to_end(&mut content).map_err(|error| unreadable(&name, error.to_string()))?;
         drop(file);
+        // Each is as long as the archive at most; only members that lie over one another are longer together.
+        total += content.len();
+        if total > bytes.len() {
+            return Err(unreadable(&name, "it lies over another member".into()));
+        }
         if members.insert(name.clone(), content).is_some() {
             return Err(unreadable(&name, "it is there twice".into()));
         }
@@ -227,14 +239,21 @@ fn read_members(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Flaw> {
 
 fn is_known(name: &str) -> bool {
     let single = [MANIFEST, GOVERNANCE, CHECKPOINT, SUMMARY_MD, SUMMARY_HTML];
-    let is_entry = |rest: &str| rest.parse().is_ok_and(|place| entry_member(place) == name);
+    let is_entry =
+        |rest: &str| rest.parse().is_ok_and(|place| place < PLACES_MAX && entry_member(place) == name);
     let is_document = |rest: &str| rest.parse().is_ok_and(|digest| document_member(&digest) == name);
     single.contains(&name)
         || name.strip_prefix(ENTRIES).is_some_and(is_entry)
         || name.strip_prefix(DOCUMENTS).is_some_and(is_document)
 }
 
-/// The one form of an archive with these members in this order.
+/// The one form of an archive with this manifest and these members.
+pub(super) fn archive_of(manifest: &str, members: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, Flaw> {
+    let members = members.iter().map(|(name, content)| (name.as_str(), content.as_slice()));
+    archive(std::iter::once((MANIFEST, manifest.as_bytes())).chain(members))
+        .map_err(|error| Flaw::new(Check::Archive, "the archive", error))
+}
+
 fn archive<'a>(members: impl Iterator<Item = (&'a str, &'a [u8])>) -> zip::result::ZipResult<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)

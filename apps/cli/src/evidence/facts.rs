@@ -86,7 +86,7 @@ pub struct CeremonyFact {
     pub approved_plan: Option<Plan>,
     /// The version of governance that it was approved under.
     pub governance_version: Option<u64>,
-    /// Who approved it, and in which role.
+    /// Who approved it, or the mandate that it names, and in which role.
     pub approved_by: Vec<(PersonId, String)>,
     /// When it was submitted.
     pub submitted: Option<At>,

@@ -37,7 +37,7 @@ pub enum Check {
     Times,
     /// The summary follows from the rest.
     Summary,
-    /// A report of a theft is about the bundle's wallet, or withdraws one that is.
+    /// A report of a theft is sound and for the wallet's tenant, and withdraws only what came before it.
     Theft,
 }
 

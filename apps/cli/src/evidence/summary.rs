@@ -87,6 +87,13 @@ pub fn not_shown(facts: &Facts) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if facts.ceremonies.iter().any(|ceremony| ceremony.approved.is_none()) {
+        limits.push(
+            "Who has approved a plan without a quorum: until that is complete, a plan-approval in the timeline is the \
+             coordinator's word."
+                .to_owned(),
+        );
+    }
     if !facts.ledger.is_named {
         limits.push(
             "That the ledger's own key is the right one: governance does not name it. The cosignatures of the signers \
@@ -175,12 +182,16 @@ fn describe(page: &mut Page, ceremony: &CeremonyFact) {
         items.push(format!("{} of {count} wallets of tenant {}, rank {rank}", plan.action, plan.tenant));
         items.push(format!("Asked for by {}, who cannot approve it", plan.initiator));
         let by = ceremony.approved_by.iter().map(|(person, role)| format!("{person} ({role})"));
+        let by = by.collect::<Vec<_>>().join(", ");
         let version = ceremony.governance_version.map_or(String::new(), |version| version.to_string());
-        items.push(format!(
-            "Approved by {} under governance version {version}, complete {}",
-            by.collect::<Vec<_>>().join(", "),
-            moment(ceremony.approved)
-        ));
+        let complete = moment(ceremony.approved);
+        items.push(match &plan.mandate {
+            None => format!("Approved by {by} under governance version {version}, complete {complete}"),
+            Some(under) => format!(
+                "Made under mandate {}, which {by} approved under governance version {version}; entered {complete}",
+                under.mandate
+            ),
+        });
     }
     items.push(format!("Submitted {}", moment(ceremony.submitted)));
     items.push(format!("Over {}", moment(ceremony.ended)));
@@ -190,9 +201,10 @@ fn describe(page: &mut Page, ceremony: &CeremonyFact) {
         [
             attempt.chunk.epoch.to_string(),
             format!("{}..{end}", attempt.chunk.first),
-            match attempt.left {
-                Some(at) => format!("left {}", exact(at)),
-                None => moment(attempt.activated),
+            match (attempt.activated, attempt.left) {
+                (Some(at), Some(left)) => format!("{}, left {}", exact(at), exact(left)),
+                (None, Some(left)) => format!("left {}", exact(left)),
+                (activated, None) => moment(activated),
             },
             moment(attempt.retired),
             names(&attempt.holders),

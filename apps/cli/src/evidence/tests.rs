@@ -1,6 +1,9 @@
 //! Bundles that were changed, and the page that says how they are written.
 
+mod archives;
 mod cast;
 mod formats;
 mod scene;
+mod second;
 mod tampering;
+mod twist;

@@ -1,6 +1,6 @@
 //! `perennial verify`: a bundle against governance, offline.
 
-use super::bundle::Bundle;
+use super::bundle::{ARCHIVE_BYTES_MAX, Bundle};
 use super::check::{Trust, check};
 use super::facts::{At, Facts, TheftFact};
 use super::flaw::Flaw;
@@ -18,18 +18,23 @@ use perennial_model::governance::history::{ApprovedGovernance, History, Versions
 use perennial_model::theft::{Finding, TheftReport};
 use rand_core::UnwrapErr;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Carries out the command. It asks nobody.
 pub fn run(global: &arguments::Global, arguments: &arguments::Verify) -> Result<(), Failure> {
     let trust = trust(global, arguments)?;
     let path = &arguments.file;
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map(|file| file.take(ARCHIVE_BYTES_MAX as u64 + 1));
+    let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map_err(|error| Failure::file("read", path, &error))?;
     let facts = Bundle::from_bytes(&bytes).and_then(|bundle| check(&bundle, &trust, &mut UnwrapErr(SysRng)));
     let facts = facts.map_err(|flaw| refused(&flaw))?;
     match Form::of(global) {
-        Form::Text => print(&text(&facts)),
-        Form::Json => print(&format!("{}\n", value(&facts))),
+        Form::Text => print(&text(&facts, newer(&facts, &trust))),
+        Form::Json => print(&format!("{}\n", value(&facts, newer(&facts, &trust)))),
     }
     Ok(())
 }
@@ -91,11 +96,24 @@ fn first_alone(governance: &Governance) -> Result<(Digest, Option<History>), Str
     }
 }
 
-fn text(facts: &Facts) -> String {
+/// The number of the version that the reader knows, where the bundle's newest is an older one. Signers that were removed
+/// since may have lost their keys, and with enough of them a bundle of before can be made at any time.
+fn newer(facts: &Facts, trust: &Trust) -> Option<u64> {
+    let known = trust.known.as_ref()?.newest().version;
+    facts.governance.last().is_some_and(|newest| newest.version < known).then_some(known)
+}
+
+/// What is printed.
+pub(super) fn text(facts: &Facts, newer: Option<u64>) -> String {
     let ledger = &facts.ledger;
     let mut text = format!("every check passes\ngenesis     {}\n", grouped(&facts.genesis));
     let newest = facts.governance.last().map_or(0, |version| version.version);
     text.push_str(&format!("governance  version {newest}\n"));
+    if let Some(known) = newer {
+        text.push_str(&format!(
+            "            YOU KNOW VERSION {known}: signers that were removed since could have made this; ask for a newer one\n"
+        ));
+    }
     let by: Vec<String> = ledger
         .cosigned
         .iter()
@@ -110,7 +128,7 @@ fn text(facts: &Facts) -> String {
     text
 }
 
-fn value(facts: &Facts) -> Value {
+fn value(facts: &Facts, newer: Option<u64>) -> Value {
     let names = |signers: &[perennial_model::committee::SignerId]| {
         signers.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -121,6 +139,7 @@ fn value(facts: &Facts) -> Value {
         "about": facts.about,
         "genesis": facts.genesis.to_string(),
         "governance_version": facts.governance.last().map(|version| version.version),
+        "newer_governance_known": newer,
         "ledger": {
             "key": facts.ledger.key, "key_named_by_governance": facts.ledger.is_named, "size": facts.ledger.size,
             "root": facts.ledger.root, "not_cosigned_by": facts.ledger.not_cosigned,
@@ -132,6 +151,8 @@ fn value(facts: &Facts) -> Value {
             "action": ceremony.approved_plan.as_ref().map(|plan| plan.action.to_string()),
             "wallets": ceremony.approved_plan.as_ref().map(|plan| plan.wallets.len()),
             "governance_version": ceremony.governance_version,
+            "mandate": ceremony.approved_plan.as_ref()
+                .and_then(|plan| Some(plan.mandate.as_ref()?.mandate.to_string())),
             "approved_by": ceremony.approved_by.iter()
                 .map(|(person, role)| json!({"person": person.to_string(), "role": role})).collect::<Vec<_>>(),
             "submitted": at(ceremony.submitted), "approved": at(ceremony.approved), "ended": at(ceremony.ended),

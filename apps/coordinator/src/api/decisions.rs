@@ -5,11 +5,13 @@ use super::caller::By;
 use super::input::Body;
 use super::plans::refused;
 use super::problem::{BAD_DECISION, MALFORMED, Problem};
-use super::{Answered, AtDesk};
+use super::{Answered, AtDesk, Desk};
+use crate::ceremonies::Refusal;
 use axum::Json;
 use axum::extract::State;
 use base64ct::{Base64, Encoding};
-use perennial_model::encoding::{self, Document};
+use perennial_model::Error;
+use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::mandate::ApprovedMandate;
 use perennial_model::order::{ApprovedOrder, Order};
 use serde::{Deserialize, Serialize};
@@ -147,7 +149,8 @@ pub async fn give_mandate(
 ) -> Answered<Taken> {
     let approved: ApprovedMandate = read(&body)?;
     if !by.sees(&approved.mandate.tenant) {
-        return Err(nobodys(format!("governance knows no tenant {}", approved.mandate.tenant)));
+        let reason = "the mandate is not sound: governance does not know its tenant";
+        return Err(nobodys(&desk, &approved.mandate.governance, reason));
     }
     let digest = desk.ceremonies.mandate(approved).await.map_err(|refusal| refused(refusal, BAD_DECISION))?;
     Ok(Json(Taken { digest: digest.to_string() }))
@@ -174,7 +177,8 @@ pub async fn give_order(
 ) -> Answered<Taken> {
     let approved: ApprovedOrder = read(&body)?;
     if !sees(&by, &approved.order) {
-        return Err(nobodys(format!("there is nothing here to {}", approved.order.deed.matter())));
+        let reason = format!("there is nothing here to {}", approved.order.deed.matter());
+        return Err(nobodys(&desk, &approved.order.governance, reason));
     }
     let digest = desk.ceremonies.obey(approved).await.map_err(|refusal| refused(refusal, BAD_DECISION))?;
     Ok(Json(Taken { digest: digest.to_string() }))
@@ -185,8 +189,10 @@ fn sees(by: &By, order: &Order) -> bool {
     order.tenant.as_ref().map_or_else(|| by.sees_all(), |tenant| by.sees(tenant))
 }
 
-fn nobodys(detail: String) -> Problem {
-    Problem::of_caller(BAD_DECISION, detail, "put it right, or make a new one")
+/// Refuses what is for nobody that a client sees, in the words for what is for nobody.
+fn nobodys(desk: &Desk, governance: &Digest, reason: impl Into<String>) -> Problem {
+    let in_force = desk.in_force.get().history.check_in_force(governance);
+    refused(Refusal::Rule(in_force.err().unwrap_or_else(|| Error::denied(reason))), BAD_DECISION)
 }
 
 fn read<D: Document>(body: &Decided) -> Result<D, Problem> {

@@ -3,6 +3,7 @@
 //! It decides nothing about who may do what. It refuses more connections than are allowed at a time, and gives up those
 //! that do not say in time what they want; a connection that fails harms no other.
 
+use super::greeting::Greeted;
 use super::tls::pin_of;
 use crate::config;
 use axum::Router;
@@ -27,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a TLS handshake may take.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a connection may be without a whole request. Clients keep theirs for less.
+/// How long a connection may be without the head of a request, the first one among them. Clients keep theirs for less.
 const IDLE_PATIENCE: Duration = Duration::from_secs(90);
 /// The most requests at a time on one connection (HTTP/2).
 const STREAMS_MAX: u32 = 64;
@@ -47,13 +48,16 @@ pub struct Door {
     router: Router,
     tls: Option<TlsAcceptor>,
     room: Arc<Semaphore>,
+    /// See [`IDLE_PATIENCE`].
+    patience: Duration,
 }
 
 impl Door {
     /// A door to these routes.
     pub fn new(router: Router, tls: Option<ServerConfig>, limits: &config::Access) -> Self {
         let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
-        Self { router, tls, room: Arc::new(Semaphore::new(limits.connections)) }
+        let room = Arc::new(Semaphore::new(limits.connections));
+        Self { router, tls, room, patience: IDLE_PATIENCE }
     }
 
     /// Serves until `closing` changes, and then until every request that has begun is answered.
@@ -115,13 +119,14 @@ impl Door {
             routes.call(request)
         });
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_PATIENCE);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.patience);
         builder
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
-            .keep_alive_interval(IDLE_PATIENCE)
-            .keep_alive_timeout(IDLE_PATIENCE);
+            .keep_alive_interval(self.patience)
+            .keep_alive_timeout(self.patience);
+        let stream = Greeted::within(self.patience, stream);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -134,5 +139,51 @@ impl Door {
         if let Err(error) = ended {
             tracing::debug!(address = %peer.address, "a connection of the API broke: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// So long that who is not given up by then is not given up.
+    const LONG_ENOUGH: Duration = Duration::from_secs(10);
+
+    fn door() -> Door {
+        let hello = Router::new().route("/", axum::routing::get(async || "hello"));
+        let door = Door::new(hello, None, &config::Access::default());
+        Door { patience: Duration::from_millis(100), ..door }
+    }
+
+    /// What a connection gets that says this and then nothing, if it is ended in time.
+    async fn answered(said: &[u8]) -> Option<Vec<u8>> {
+        let (mut near, far) = tokio::io::duplex(1 << 16);
+        let (_open, closing) = watch::channel(());
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), pin: None };
+        let served = tokio::spawn(async move { door().speak(far, peer, closing).await });
+        near.write_all(said).await.expect("room");
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(LONG_ENOUGH, near.read_to_end(&mut answer)).await;
+        served.abort();
+        ended.ok().map(|read| read.map_or(Vec::new(), |_| answer))
+    }
+
+    #[tokio::test]
+    async fn who_does_not_say_what_they_want_keeps_no_connection() {
+        for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r", "PUT", "GET / HTTP/1.1\r\nhost: here\r\n"] {
+            let answer = answered(said.as_bytes()).await;
+            let answer = answer.unwrap_or_else(|| panic!("{said:?} has its connection still"));
+            assert!(!answer.starts_with(b"HTTP/1.1 200"), "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_however_its_first_bytes_are_like_those_of_another_version() {
+        let answer = answered(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("ended when it was idle");
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        let settings = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+        let answer = answered(&settings).await.expect("ended when it was idle");
+        assert_eq!(answer.get(3), Some(&4), "its own settings come first: {answer:?}");
     }
 }

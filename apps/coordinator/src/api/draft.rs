@@ -160,10 +160,11 @@ pub async fn draft(
     by: By,
     Body(body): Body<DraftBody, BODY_BYTES_MAX>,
 ) -> Answered<Drafted> {
-    let plan = match body {
+    let mut plan = match body {
         DraftBody::Create(draft) => create(&desk, &by, draft)?,
         DraftBody::Refresh(draft) => refresh(&desk, &by, draft)?,
     };
+    plan.rank = tenancy::rank_above_unclean(&desk, &by, &plan).await?;
     plan.check(desk.in_force.get().governance()).map_err(|error| match error {
         Error::Denied(reason) => bad_plan(reason),
         other => bad_plan(other.to_string()),

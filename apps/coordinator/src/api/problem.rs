@@ -37,6 +37,8 @@ pub const MEDIA_TYPE: Kind =
     kind("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json");
 /// The body is too large.
 pub const TOO_LARGE: Kind = kind("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
+/// The body does not come.
+pub const TOO_SLOW: Kind = kind("too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not come in time");
 /// No wallet of this name.
 pub const UNKNOWN_WALLET: Kind = kind("unknown-wallet", StatusCode::NOT_FOUND, "There is no such wallet");
 /// A wallet of this name is being made.

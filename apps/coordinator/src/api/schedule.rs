@@ -18,6 +18,7 @@ const DAYS_MAX: u64 = 3_660;
 /// How far to look.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Ahead {
     /// How many days ahead; 90 unless said otherwise.
     pub days: Option<u64>,

@@ -56,15 +56,24 @@ pub struct Standing {
     )
 )]
 pub async fn health(State(desk): AtDesk, by: Option<Extension<By>>) -> Answered<Health> {
-    let action = "see to the disk of the coordinator; it goes on by itself";
-    if let Some(trouble) = desk.ledger.trouble() {
-        return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, trouble.to_string(), action));
-    }
-    if let Running::No(reason) = desk.view.running() {
-        return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, reason, action));
-    }
     let by = by.map(|Extension(by)| by).filter(|by| by.client().may(Need::Read));
+    let stands_still = match desk.view.running() {
+        Running::No(reason) => Some(reason),
+        Running::Yes => None,
+    };
+    if let Some(trouble) = desk.ledger.trouble().map(|trouble| trouble.to_string()).or(stands_still) {
+        let action = "see to the disk of the coordinator; it goes on by itself";
+        return Err(Problem::new(CANNOT_WRITE, Blame::Coordinator, told(trouble, by.as_ref()), action));
+    }
     Ok(Json(Health { status: "ok", standing: by.map(|by| standing(&desk, &by)) }))
+}
+
+/// What is wrong, which names files of the coordinator's machine, is for clients that may see what there is.
+fn told(trouble: String, by: Option<&By>) -> String {
+    match by {
+        Some(_) => trouble,
+        None => "it cannot do its work; its log says why".to_owned(),
+    }
 }
 
 fn standing(desk: &Desk, by: &By) -> Standing {

@@ -2,17 +2,22 @@
 
 use super::caller::By;
 use super::ceremonies::unknown;
+use super::plans::refused;
 use super::problem::{BAD_PLAN, Blame, CANNOT_WRITE, Problem};
 use super::{Desk, draft};
+use crate::ceremonies::Refusal;
 use crate::plan_reader::PlanReader;
+use crate::store::StoreError;
 use crate::view::ShownCeremony;
+use crate::world::now_ms;
 use perennial_ledger::Entry;
 use perennial_ledger::entry::Content;
+use perennial_model::Error;
 use perennial_model::encoding::Digest;
 use perennial_model::plan::{Plan, PlannedWallet};
 use perennial_model::theft::TheftReport;
 use perennial_model::wallet::{TenantId, WalletId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// What was found out about ceremonies that are over; their plans are read once.
@@ -25,10 +30,7 @@ impl Tenants {
         if let Some(tenant) = known().get(ceremony) {
             return Ok(Some(tenant.clone()));
         }
-        let read = plans.plan(ceremony).await.map_err(|error| {
-            let action = "see to the disk of the coordinator";
-            Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), action)
-        })?;
+        let read = plans.plan(ceremony).await.map_err(unreadable)?;
         let tenant = read.map(|approved| approved.plan.tenant);
         if let Some(tenant) = &tenant {
             known().insert(*ceremony, tenant.clone());
@@ -91,17 +93,44 @@ pub fn check_plan(desk: &Desk, by: &By, plan: &Plan) -> Result<(), Problem> {
     if by.sees_all() {
         return Ok(());
     }
-    check_tenant(by, &plan.tenant)?;
+    let denied = |error: Error| refused(Refusal::Rule(error), BAD_PLAN);
+    let trusted = desk.in_force.get();
+    // What is wrong apart from that is said first, as it is of a plan with what exists for nobody.
+    trusted.history.check_in_force(&plan.governance).map_err(denied)?;
+    let mut governance = trusted.governance().clone();
+    governance.tenants.retain(|tenant| by.sees(tenant));
+    Plan { governance: governance.digest(), ..plan.clone() }.check(&governance).map_err(denied)?;
+    if plan.mandate.is_some() || plan.expiry_ms < now_ms() {
+        // It is refused for that.
+        return Ok(());
+    }
     let heads = desk.view.heads();
     let foreign = |id: &&WalletId| heads.tenant(id).is_some_and(|tenant| !by.sees(tenant));
     let held = plan.wallets.iter().filter(|wallet| wallet.parent().is_some());
     match held.map(PlannedWallet::id).find(foreign) {
         None => Ok(()),
-        Some(id) => {
-            let action = "put it right, or make a new one";
-            Err(Problem::of_caller(BAD_PLAN, format!("no wallet {id}"), action))
+        Some(id) => Err(denied(Error::denied(format!("no wallet {id}")))),
+    }
+}
+
+/// The rank of a plan, raised above that of every ceremony whose failed attempts its wallets may have seen. For whoever
+/// sees all, that is any; for others one that names a wallet of the plan, so that no rank tells of other tenants.
+///
+/// # Errors
+/// [`Problem`] when the store cannot be read.
+pub async fn rank_above_unclean(desk: &Desk, by: &By, plan: &Plan) -> Result<u32, Problem> {
+    let named: HashSet<&WalletId> = plan.wallets.iter().map(PlannedWallet::id).collect();
+    for (ceremony, rank) in desk.view.unclean(plan.rank) {
+        let concerns = by.sees_all() || {
+            let read = desk.plans.plan(&ceremony).await.map_err(unreadable)?;
+            let wallets = read.map(|approved| approved.plan.wallets).unwrap_or_default();
+            wallets.iter().any(|planned| named.contains(planned.id()))
+        };
+        if concerns {
+            return Ok(rank.saturating_add(1));
         }
     }
+    Ok(plan.rank)
 }
 
 /// Refuses a tenant that does not exist for a client.
@@ -116,6 +145,10 @@ pub fn check_tenant(by: &By, tenant: &TenantId) -> Result<(), Problem> {
 /// Whether a report of a theft exists for a client. One for all tenants concerns each of them.
 pub fn sees_report(by: &By, report: &TheftReport) -> bool {
     report.tenant.as_ref().is_none_or(|tenant| by.sees(tenant))
+}
+
+fn unreadable(error: StoreError) -> Problem {
+    Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), "see to the disk of the coordinator")
 }
 
 /// Whether an entry of the ledger exists for a client: one about its wallets, its ceremonies, thefts from it, or governance.

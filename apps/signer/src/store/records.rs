@@ -3,11 +3,15 @@
 //!
 //! redb copies what it changes and keeps old pages until they are used again, so nothing is erased here by being
 //! deleted: what is secret is ciphertext, and its key is in a slot. The file is made small again when a quarter of
-//! it is free.
+//! it is free, and the records of wallets are written anew in their order when a quarter of their pages is empty:
+//! each grows when a second epoch comes, so that its page splits, and shrinks when the first one goes.
 
 use perennial_custody::store::{Row, StoreFailed, Table, Write};
 use redb::backends::InMemoryBackend;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
+    TableDefinition,
+};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -161,8 +165,8 @@ impl Records {
         transaction.commit().map_err(|e| failed(&e))
     }
 
-    /// Makes the file smaller if it is large and more than a quarter of it is free. To be called when nothing else is
-    /// to be done: it takes as long as copying what is in use.
+    /// Makes the file smaller if it is large and more than a quarter of it is free or could be. To be called when
+    /// nothing else is to be done: it takes as long as copying what is in use.
     ///
     /// # Errors
     /// [`StoreFailed`]: the process has to end.
@@ -174,12 +178,34 @@ impl Records {
         }
         self.commits = 0;
         let before = file.metadata().map_err(|e| failed(&e))?.len();
-        if before < SMALL_BYTES || self.bytes_in_use()? > before / 4 * 3 {
+        if before < SMALL_BYTES || (!self.repack_if_sparse()? && self.bytes_in_use()? > before / 4 * 3) {
             return Ok(None);
         }
         self.database.compact().map_err(|e| failed(&e))?;
         let after = file.metadata().map_err(|e| failed(&e))?.len();
         Ok(Some(Compacted { before, after }))
+    }
+
+    /// Writes the records of wallets anew if they fill less than three quarters of their pages: what comes in its order
+    /// fills them.
+    fn repack_if_sparse(&self) -> Result<bool, StoreFailed> {
+        let failed = failed("packed the records of its wallets");
+        let table = definition(Table::Wallet);
+        let transaction = self.database.begin_write().map_err(|e| failed(&e))?;
+        let stats = transaction.open_table(table).map_err(|e| failed(&e))?.stats().map_err(|e| failed(&e))?;
+        if stats.fragmented_bytes() < stats.stored_bytes() / 3 {
+            transaction.abort().map_err(|e| failed(&e))?;
+            return Ok(false);
+        }
+        let rows = self.all(Table::Wallet)?;
+        transaction.delete_table(table).map_err(|e| failed(&e))?;
+        let mut anew = transaction.open_table(table).map_err(|e| failed(&e))?;
+        for (key, value) in &rows {
+            anew.insert(key.as_slice(), value.as_slice()).map_err(|e| failed(&e))?;
+        }
+        drop(anew);
+        transaction.commit().map_err(|e| failed(&e))?;
+        Ok(true)
     }
 
     fn bytes_in_use(&self) -> Result<u64, StoreFailed> {

@@ -264,6 +264,30 @@ fn a_kill_in_the_middle_of_a_commit_leaves_all_of_it_or_nothing() {
 }
 
 #[test]
+fn wallets_that_grew_and_shrank_are_packed_again_and_all_of_them_are_there() {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut stores = open_a(place.path());
+    let all = |bytes: usize| -> Vec<Write> {
+        let wallet = |at: u32| Write {
+            table: Table::Wallet,
+            key: at.to_be_bytes().to_vec(),
+            value: Some([at.to_be_bytes().as_slice(), &vec![7; bytes]].concat()),
+        };
+        (0..10_000).map(wallet).collect()
+    };
+    for bytes in [420, 840, 420, 840, 420] {
+        stores.keeper.commit(&all(bytes)).expect("saved");
+    }
+    let compacted = stores.keeper.compact_if_sparse().expect("the disk answers").expect("worth it");
+    assert!(compacted.after < 6 << 20 && compacted.before > 2 * compacted.after, "{compacted:?}");
+    drop(stores);
+    let mut stores = open_a(place.path());
+    let rows = stores.keeper.all(Table::Wallet).expect("read");
+    let expected = all(420).into_iter().map(|write| (write.key, write.value.expect("a record")));
+    assert!(rows.into_iter().eq(expected));
+}
+
+#[test]
 fn records_that_are_mostly_free_space_are_made_smaller() {
     let place = tempfile::tempdir().expect("a directory");
     let mut stores = open_a(place.path());

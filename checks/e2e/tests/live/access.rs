@@ -6,6 +6,9 @@ use crate::people::creation;
 use crate::tls::Secure;
 use perennial_daemon::identity::{CERTIFICATE_FILE, Identity};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 const SIGNERS: [&str; 3] = ["a", "b", "c"];
 const SCOPES: [&str; 4] = ["read", "submit", "sign", "audit"];
@@ -33,6 +36,11 @@ fn every_route_asks_for_credentials_and_for_its_scope_and_an_auditor_reads_all_a
         let asked = if path == "/v1/evidence/entries" { "?about=governance&size=1" } else { "" };
         let place = path.replace("{id}", id) + asked;
         for (method, operation) in item.as_object().expect("methods") {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let (name, place) = (parameter["name"].as_str(), parameter["in"].as_str());
+                let is_in_path = name.is_some_and(|name| path.contains(&format!("{{{name}}}")));
+                assert_eq!(place == Some("path"), is_in_path, "{method} {path}: {parameter}");
+            }
             let Some(security) = operation["security"].as_array() else {
                 assert_eq!((path.as_str(), method.as_str()), ("/v1/health", "get"), "it asks for nothing");
                 assert_eq!(ask(&nobody, method, &place).status, 200);
@@ -160,6 +168,9 @@ fn with_a_certificate_the_api_speaks_tls_and_knows_clients_by_theirs() {
     assert_eq!(get(Some("unknown"), None), 401);
     assert_eq!(get(None, None), 401);
     assert_eq!(get(None, token.as_deref()), 200);
+    // Anybody may ask whether it works, whatever else they are.
+    let health = ["known", "unknown"].map(|name| secure(Some(name)).get("/v1/health", None).1);
+    assert!(health[0].contains("\"wallets\":0") && health[1] == r#"{"status":"ok"}"#, "{health:?}");
     // What is shown in the request counts alone.
     assert_eq!(get(Some("known"), Some("perennial_nonsense")), 401);
     let (status, text) = secure(Some("known")).get("/v1/ledger/entries", None);
@@ -171,4 +182,72 @@ fn with_a_certificate_the_api_speaks_tls_and_knows_clients_by_theirs() {
     cluster.client(&["revoke", "vault-service"]);
     assert_eq!(standing.get("/v1/wallets", None).0, 401);
     assert!(cluster.api.get("/v1/health").is_err(), "plain HTTP is answered");
+}
+
+/// The statuses that come back for bytes as they are.
+fn statuses(cluster: &Cluster, raw: &str) -> Vec<u16> {
+    let mut stream = TcpStream::connect(cluster.api.address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    stream.write_all(raw.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    // A connection that is reset has said all that it says.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let lines = answer.split("HTTP/1.1 ").skip(1);
+    lines.map(|line| line[..3].parse().unwrap_or_else(|_| panic!("{answer}"))).collect()
+}
+
+#[test]
+fn no_trick_of_path_method_or_framing_gets_past_the_gate() {
+    let cluster = Cluster::running(&SIGNERS);
+    let close = "Host: a\r\nConnection: close\r\n";
+    let ask = |line: &str, more: &str| statuses(&cluster, &format!("{line} HTTP/1.1\r\n{close}{more}\r\n"));
+    for (line, status) in [
+        ("GET /v1/health", 200),
+        ("HEAD /v1/health", 200),
+        ("GET /v1/health?a=/metrics", 200),
+        ("GET http://elsewhere/v1/health", 200),
+        ("OPTIONS /v1/health", 405),
+        ("POST /v1/health", 405),
+        ("GET /V1/HEALTH", 401),
+        ("GET /v1/health/", 401),
+        ("GET //v1/health", 401),
+        ("GET /v1%2Fhealth", 401),
+        ("GET /v1/health%00", 401),
+        ("GET /v1/health/../wallets", 401),
+        ("GET /v1/./wallets", 401),
+        ("GET /metrics", 401),
+        ("HEAD /v1/wallets", 401),
+        ("OPTIONS /v1/wallets", 401),
+        ("OPTIONS *", 401),
+        ("TRACE /v1/wallets", 401),
+        ("DELETE /v1/wallets", 401),
+        ("GET http://elsewhere/v1/wallets", 401),
+    ] {
+        assert_eq!(ask(line, ""), [status], "{line}");
+    }
+    let token = cluster.api.token().expect("there").to_owned();
+    for more in [
+        format!("Authorization: Bearer {token}\r\nAuthorization: Bearer {token}\r\n"),
+        format!("Authorization: Bearer x\r\nAuthorization: Bearer {token}\r\n"),
+        format!("X-Authorization: Bearer {token}\r\n"),
+        format!("Authorization: Basic {token}\r\n"),
+        format!("Authorization: Bearer {token} {token}\r\n"),
+        "X-Forwarded-For: 127.0.0.1\r\nX-Original-URL: /v1/health\r\nX-HTTP-Method-Override: GET\r\n".into(),
+    ] {
+        assert_eq!(ask("GET /v1/wallets", &more), [401], "{more}");
+    }
+    // A second request within the body of the first one is no request, or nobody's.
+    let inner = format!("GET /v1/wallets HTTP/1.1\r\n{close}\r\n");
+    for framing in [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        "Content-Length: 0\r\nContent-Length: 9\r\n\r\n",
+        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: +0\r\n\r\n",
+        "Content-Length: 0\r\n\r\n",
+    ] {
+        let came = statuses(&cluster, &format!("POST /v1/health HTTP/1.1\r\nHost: a\r\n{framing}{inner}"));
+        assert!(!came.is_empty() && came.iter().all(|status| *status >= 400), "{framing}: {came:?}");
+    }
 }

@@ -31,6 +31,15 @@ pub fn make(cluster: &Cluster, about: &str, file: &Path, more: &[&str]) -> Value
     serde_json::from_str(&said).expect("JSON")
 }
 
+/// Exports the ledger.
+fn export(cluster: &Cluster, file: &Path) {
+    let (api, file) = (cluster.api.address.to_string(), file.display().to_string());
+    let [empty, token] = ["empty", TOKEN_FILE].map(|name| cluster.place().join(name).display().to_string());
+    let words = ["ledger", "export", "-o", &file, "--dir", &empty, "--api", &api, "--token-file", &token];
+    let (status, _, why) = operator(&words);
+    assert_eq!(status, Some(0), "{why}");
+}
+
 /// Verifies a bundle with nothing but a governance.
 pub fn verify(file: &Path, governance: &str, more: &[&str]) -> (Option<i32>, Value, String) {
     let file = file.display().to_string();
@@ -134,6 +143,18 @@ fn assert_incomplete(cluster: &Cluster, trusted: &Path, place: &Path) {
     assert!(shown["gaps"].to_string().contains("no quorum has approved it"), "{shown}");
 }
 
+/// Both verifiers take an export for what it is, and the second one refuses every damage to it.
+fn assert_export_is_checked(ledger: &Path, governance: &Path) {
+    let (file, trusted) = (ledger.display().to_string(), governance.display().to_string());
+    let words = ["ledger", "verify", &file, "--governance", &trusted, "--cosigned", "3"];
+    let (status, _, why) = operator(&words);
+    assert_eq!(status, Some(0), "{why}");
+    let second = ["checks/verifier/verify.py", "--witnesses", "3", "--governance", &trusted];
+    assert_eq!(in_python(&second, ledger), Ok(()));
+    let damaged = ["checks/verifier/tamper.py", "--count", "2000", "--governance", &trusted];
+    assert_eq!(in_python(&damaged, ledger), Ok(()));
+}
+
 #[test]
 fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let cluster = Cluster::running(&SIGNERS);
@@ -161,8 +182,11 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let signed = signed.filter(|entry| entry["signature"]["wallet"] == "treasury").count();
     assert_windows(&cluster, &last, &trusted, kept.path());
     assert_incomplete(&cluster, &trusted, kept.path());
+    let ledger = kept.path().join("ledger");
+    export(&cluster, &ledger);
     drop(cluster);
 
+    assert_export_is_checked(&ledger, &trusted);
     let digest = made["genesis"].as_str().expect("text").to_owned();
     let (status, shown, why) = verify(&wallet, &trusted.display().to_string(), &["--witnesses", "3"]);
     assert_eq!(status, Some(0), "{why}");

@@ -6,8 +6,8 @@ use crate::load::{Tally, sign};
 use crate::people::{LOOK, PATIENCE, creation};
 use crate::transactions::payment;
 use base64ct::{Base64, Encoding};
-use perennial_model::encoding;
-use perennial_model::plan::Plan;
+use perennial_model::encoding::{self, Digest};
+use perennial_model::plan::{Action, Plan, PlannedWallet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -123,6 +123,28 @@ fn nobody_plans_for_another_tenant_nor_with_its_wallets() {
         let refused = tenants.post("/v1/plans", &body);
         assert!(refused.problem() == "bad-plan" && refused.text.contains(said), "{}", refused.text);
     }
+    // Nor does what is wrong otherwise tell one from the other.
+    let own = tenants.acme.draft(&creation_for("acme", "new"));
+    let said = |plan: Plan, asked: &str| {
+        let body = json!({"plan": Base64::encode_string(&encoding::encode(&plan))});
+        without(&tenants.post("/v1/plans", &body), asked)
+    };
+    for attempts in [0, own.attempts] {
+        let [theirs, nobodys] = ["globex", "nobody"].map(|tenant| {
+            let mut plan = Plan { tenant: tenant.parse().expect("a name"), attempts, ..own.clone() };
+            if let [PlannedWallet::New(wallet)] = plan.wallets.as_mut_slice() {
+                wallet.tenant = plan.tenant.clone();
+            }
+            said(plan, tenant)
+        });
+        assert_eq!(theirs, nobodys);
+        let [theirs, nobodys] = ["theirs", "nobody"].map(|wallet| {
+            let held = PlannedWallet::Held(wallet.parse().expect("a name"), Digest([1; 32]));
+            said(Plan { action: Action::Refresh, wallets: vec![held], attempts, ..own.clone() }, wallet)
+        });
+        assert_eq!(theirs, nobodys);
+        assert!(theirs.1.contains(if attempts == 0 { "count from 1" } else { "no wallet _" }), "{theirs:?}");
+    }
     // All wallets of a plan are those that exist for whoever asks.
     let renewal = tenants.acme.draft(&json!({"action": "refresh", "wallets": ["*"]}));
     let named: Vec<&str> = renewal.wallets.iter().map(|wallet| wallet.id().as_str()).collect();
@@ -220,4 +242,33 @@ fn wait_until(is_so: impl Fn() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "it does not come to that");
         std::thread::sleep(LOOK);
     }
+}
+
+#[test]
+fn what_another_tenant_does_shows_in_no_number() {
+    let mut tenants = Tenants::new();
+    for signer in ["a", "b", "c"] {
+        tenants.cluster.stop(signer);
+    }
+    let (all, acme) = (&tenants.cluster.api, &tenants.acme);
+    let waits = acme.submit(&acme.draft(&creation_for("acme", "waits")));
+    let last = || number(&acme.look(&format!("/v1/ceremonies/{waits}/events"))["number"]);
+    let before = last();
+
+    let mut draft = creation_for("globex", "late");
+    (draft["expires_in_ms"], draft["activates_in_ms"]) = (1_500.into(), 1_500.into());
+    let failed = all.begin_plan(&Plan { rank: 77, ..all.draft(&draft) }, &tenants.cluster.dana);
+    let mut event = json!({"number": 0});
+    while event["ceremony"]["stage"] != "done" {
+        let since = number(&event["number"]);
+        event = all.look(&format!("/v1/ceremonies/{failed}/events?since={since}&wait_ms=20000"));
+        assert_eq!(event["changed"], true, "{event}");
+    }
+    assert_eq!(number(&event["ceremony"]["wallets_given_up"]), 1, "{event}");
+
+    assert_eq!(last(), before, "it counts what others do");
+    let rank = |api: &Api, wallet| api.draft(&creation_for("acme", wallet)).rank;
+    assert_eq!((rank(all, "next"), rank(acme, "next")), (78, 1));
+    // Names are one thing that tenants share: signers may have seen this one under that rank.
+    assert_eq!(rank(acme, "late"), 78);
 }

@@ -6,10 +6,11 @@ use perennial_custody::keyslots::SlotIndex;
 use perennial_custody::record::{BaseRecord, ChunkRecord, ChunkState, DealingRecord, WalletRecord};
 use perennial_custody::serving::Attempt;
 use perennial_custody::store::Table;
+use perennial_custody::witness::{HALT, HaltRecord};
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::governance::history::ApprovedGovernance;
-use perennial_model::plan::Chunk;
+use perennial_model::plan::{Chunk, Plan};
 use perennial_model::wallet::WalletId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,10 +25,14 @@ pub struct Mirror {
     pub dealings: BTreeMap<Chunk, Digest>,
     /// Plans, by digest, with the governance that they name.
     pub plans: BTreeMap<Digest, Digest>,
+    /// The mandates of those that are under one.
+    pub under: BTreeMap<Digest, Digest>,
     /// The versions of governance.
     pub governance: BTreeMap<u64, Digest>,
     /// The orders that were obeyed.
     pub orders: BTreeSet<Digest>,
+    /// What it has halted for.
+    pub halt: Option<Digest>,
     /// Sessions begun lately.
     pub sessions: BTreeSet<Digest>,
     /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
@@ -62,7 +67,11 @@ pub struct Changed {
     /// Chunks.
     pub chunks: Vec<ChunkChange>,
     /// Plans that are new.
-    pub plans: Vec<Digest>,
+    pub plans: Vec<Plan>,
+    /// Orders that are new.
+    pub orders: Vec<Digest>,
+    /// What it no longer halts for.
+    pub readmitted: Option<Digest>,
     /// Versions of governance that are new, and what stood there before.
     pub governance: Vec<(u64, Option<Digest>)>,
 }
@@ -108,7 +117,9 @@ impl Mirror {
             && fresh.dealings == self.dealings
             && fresh.plans == self.plans
             && fresh.governance == self.governance
+            && fresh.under == self.under
             && fresh.orders == self.orders
+            && fresh.halt == self.halt
             && fresh.sessions == self.sessions
             && fresh.bases == self.bases;
         if same { Ok(()) } else { Err(Violation::new(Invariant::Sound, "the simulator missed a change")) }
@@ -152,11 +163,11 @@ impl Mirror {
             Table::Plan => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
                 let document: Option<ApprovedPlan> = read(value)?;
-                let known =
-                    replace(&mut self.plans, &name, document.map(|document| document.plan.governance));
-                if known.is_none() && self.plans.contains_key(&name) {
-                    changed.plans.push(name);
-                }
+                let plan = document.map(|document| document.plan);
+                let under = plan.as_ref().and_then(|plan| plan.mandate);
+                replace(&mut self.under, &name, under.map(|under| under.mandate));
+                let known = replace(&mut self.plans, &name, plan.as_ref().map(|plan| plan.governance));
+                changed.plans.extend(plan.filter(|_| known.is_none()));
             }
             Table::Governance => {
                 let version: Option<ApprovedGovernance> = read(value)?;
@@ -168,9 +179,10 @@ impl Mirror {
             Table::Order => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
                 match value {
-                    Some(_) => self.orders.insert(name),
-                    None => self.orders.remove(&name),
-                };
+                    Some(_) if self.orders.insert(name) => changed.orders.push(name),
+                    Some(_) => {}
+                    None => drop(self.orders.remove(&name)),
+                }
             }
             Table::Session => {
                 let name = Digest(key.try_into().map_err(|e| unreadable(&e))?);
@@ -182,6 +194,11 @@ impl Mirror {
             Table::Base => {
                 let record: Option<BaseRecord> = read(value)?;
                 replace(&mut self.bases, &key.to_vec(), record.map(|record| (record.slot, record.attempt)));
+            }
+            Table::Ledger if key == HALT => {
+                let halt = read::<HaltRecord>(value)?.map(|halt| halt.alarm.body_digest());
+                changed.readmitted = self.halt.filter(|_| halt.is_none());
+                self.halt = halt;
             }
             Table::Ban | Table::Ledger => {}
         }

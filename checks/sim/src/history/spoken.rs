@@ -66,7 +66,9 @@ impl Spoken {
             return None;
         }
         for wallet in &record.wallets {
-            let held = mirror.wallets.get(wallet)?.held.iter().find(|held| held.chunk == vote.chunk)?;
+            // What this signer has erased of it since is retired above; the other wallets are retired here all the same.
+            let held = mirror.wallets.get(wallet).into_iter().flat_map(|record| &record.held);
+            let Some(held) = held.into_iter().find(|held| held.chunk == vote.chunk) else { continue };
             let set = &held.share_set;
             if self.retired.get(wallet).is_none_or(|known| known.epoch < set.epoch) {
                 let (epoch, transcript) = (set.epoch, set.transcript);

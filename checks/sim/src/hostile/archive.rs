@@ -5,7 +5,7 @@ use perennial_model::approval::{Approval, ApprovedPlan};
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
-use perennial_model::encoding::Digest;
+use perennial_model::encoding::{self, Digest};
 use perennial_model::governance::history::ApprovedGovernance;
 use perennial_model::identity::Signed;
 use perennial_model::mail::{PairingMessage, Reply, Request};
@@ -14,7 +14,7 @@ use perennial_model::probe::{ProbeSignature, ProbeTask};
 use perennial_model::session::{Purpose, SessionMessage, SessionOutcome, SessionRequest};
 use perennial_model::share_set::ShareSet;
 use perennial_model::vote::{Vote, VoteKind};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many messages are kept; a newer one takes the place of a random older one.
@@ -90,8 +90,10 @@ pub struct Archive {
     /// Attempts.
     pub attempts: BTreeMap<Chunk, Attempt>,
     order: VecDeque<Chunk>,
-    /// Plans with a quorum.
+    /// Plans with a quorum, or under a mandate.
     pub plans: Vec<(Digest, ApprovedPlan)>,
+    /// Those of them that are under a mandate.
+    pub under_mandate: BTreeSet<Digest>,
     /// Approvals of all that people ever signed, with what they signed.
     pub approvals: Vec<(Digest, Approval)>,
     /// Versions of governance, in order.
@@ -169,6 +171,26 @@ impl Archive {
             }
             Reply::PairingMail(said) if self.pairing.len() < MAIL_MAX => self.pairing.push(said.clone()),
             _ => {}
+        }
+    }
+
+    /// Notes a plan that is sent under a mandate; whether it is new.
+    pub fn unattended(&mut self, approved: &ApprovedPlan) -> bool {
+        let digest = approved.plan.digest();
+        let is_new = self.under_mandate.insert(digest);
+        if is_new {
+            self.plans.push((digest, approved.clone()));
+        }
+        is_new
+    }
+
+    /// Notes share sets that a signer serves.
+    pub fn serve(&mut self, sets: impl Iterator<Item = ShareSet>) {
+        for set in sets {
+            let digest = encoding::digest(&set);
+            if self.set(&digest).is_none() {
+                self.sets.push((digest, set));
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! Sieges: an honest driver works, the attacker strikes between any two of its messages, and at the end it is seen
 //! whether everything can still be refreshed and signs.
 
+mod deciding;
+
 use super::craft::{Blow, Blows, What};
 use super::grammar::{Outcome, SORTS};
 use super::people;
@@ -28,6 +30,8 @@ const TICK_MS: u64 = 700;
 const ROUNDS: u64 = 400;
 /// In how many of them it lets the honest driver get on.
 const CALM_ROUNDS: u64 = 280;
+/// In sieges that the attacker takes over: the part of the moves, from the end, for which it does.
+const TAKEN_OVER_PART: u64 = 3;
 /// How many moves a halted signer stays halted.
 const HALTED_MOVES: u64 = 30;
 
@@ -46,6 +50,12 @@ pub struct Siege {
     at_work: bool,
     rounds: u64,
     weights: u32,
+    /// How often people will yet wait for what is due under their mandates, before they plan again.
+    waits: usize,
+    /// How often nothing was to be done since they waited last.
+    idle: u32,
+    /// From how many moves on the attacker runs refreshes under mandates to their end.
+    takes_over_at: u64,
 }
 
 /// Runs one siege of so many moves.
@@ -77,6 +87,9 @@ impl Siege {
             rewinds: seed.is_multiple_of(2),
             at_work: false,
             rounds: 0,
+            waits: 0,
+            idle: 0,
+            takes_over_at: u64::MAX,
             weights: SORTS.iter().map(|sort| sort.weight).sum(),
         }
     }
@@ -85,10 +98,14 @@ impl Siege {
         self.stage.start()?;
         self.found()?;
         self.at_work = true;
+        if self.stage.one_in(2) {
+            self.takes_over_at = moves - moves / TAKEN_OVER_PART;
+        }
         while self.tally.moves < moves {
             self.rounds += 1;
+            self.take_over()?;
             let calm = self.rounds % ROUNDS < CALM_ROUNDS;
-            let (honest, strikes) = match calm {
+            let (honest, strikes) = match calm || self.stage.takes_over {
                 true => (3 + self.stage.below(4), self.stage.below(4)),
                 false => (1, 1 + self.stage.below(6)),
             };
@@ -96,7 +113,8 @@ impl Siege {
                 self.honest_step()?;
             }
             for _ in 0..strikes {
-                self.strike(calm)?;
+                let sort = self.choose(calm);
+                self.strike(sort)?;
                 self.stage.now_ms += self.stage.below(3) as u64;
             }
             self.look_at_clocks()?;
@@ -154,7 +172,10 @@ impl Siege {
         if self.stage.one_in(60) {
             self.govern()?;
         }
-        if self.watched.len() < 2 {
+        self.decide()?;
+        if self.is_waiting() {
+            self.wait()?;
+        } else if self.watched.len() < 2 {
             let stage = &mut self.stage;
             let group = stage.below(stage.people.groups.len());
             let (heads, now_ms) = (&stage.coordinator.heads, stage.now_ms);
@@ -192,8 +213,9 @@ impl Siege {
     }
 
     fn close_plans(&mut self) {
+        self.watched.append(&mut self.stage.begun);
         let Some(driver) = self.stage.coordinator.driver() else { return };
-        let retired = &mut self.tally.retired;
+        let (retired, mandated) = (&mut self.tally.retired, &mut self.tally.mandated);
         let now_ms = self.stage.now_ms;
         let history = &self.stage.history;
         self.watched.retain(|digest| {
@@ -202,7 +224,9 @@ impl Siege {
                 status.stage,
                 CeremonyStage::Done | CeremonyStage::Expired | CeremonyStage::Outdated
             );
-            *retired += u64::from(over && status.wallets_retired == status.wallets);
+            let is_done = over && status.wallets_retired == status.wallets;
+            *retired += u64::from(is_done && status.mandate.is_none());
+            *mandated += u64::from(is_done && status.mandate.is_some());
             let late =
                 history.plans.get(digest).is_some_and(|plan| plan.activation_deadline_ms + 3_000 < now_ms);
             !over && !late
@@ -230,6 +254,7 @@ impl Siege {
             self.halted_since[number] = None;
             return Ok(());
         }
+        self.look_at_halt(number)?;
         let since = *self.halted_since[number].get_or_insert(self.tally.moves);
         if self.tally.moves < since + HALTED_MOVES {
             return Ok(());
@@ -239,6 +264,7 @@ impl Siege {
             self.stage.ledger.cosigned.remove(&number);
         }
         self.stage.signers[number].die(crate::signer::Death::Process);
+        self.stage.history.mirrors[number].halt = None;
         let cleared = clear(&mut self.stage.signers[number].disk, what);
         cleared.map_err(|e| Violation::new(Invariant::Sound, e.to_string()))?;
         self.stage.start_signer(number)
@@ -274,7 +300,8 @@ impl Siege {
         Ok(())
     }
 
-    fn strike(&mut self, calm: bool) -> Result<(), Violation> {
+    /// One of the sorts of moves, by their weights.
+    fn choose(&mut self, calm: bool) -> Option<usize> {
         if !calm && self.stage.one_in(12) && !self.stage.letters.is_empty() {
             let at = self.stage.below(self.stage.letters.len());
             self.stage.letters.remove(at);
@@ -288,7 +315,11 @@ impl Siege {
                 false
             }
         });
-        let Some(sort) = sort.filter(|sort| !calm || !SORTS[*sort].disturbs) else { return Ok(()) };
+        sort.filter(|sort| !calm || !SORTS[*sort].disturbs)
+    }
+
+    fn strike(&mut self, sort: Option<usize>) -> Result<(), Violation> {
+        let Some(sort) = sort else { return Ok(()) };
         for Blow { number, lane, what } in (SORTS[sort].craft)(&mut self.stage) {
             let answer = match what {
                 What::Request(request) => self.stage.deliver(number, lane, &request)?,

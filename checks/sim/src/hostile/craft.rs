@@ -8,9 +8,12 @@ pub mod certificates;
 pub mod corrupt;
 pub mod ledger;
 pub mod mail;
+pub mod mandates;
+pub mod orders;
 pub mod plans;
 pub mod sessions;
 pub mod transactions;
+pub mod unattended;
 
 use super::archive::Attempt;
 use super::stage::Stage;

@@ -3,7 +3,8 @@
 //! A new sort of move is a function in `craft` and a row here.
 
 use super::craft::{
-    Blows, approvals, ceremony, certificates, corrupt, ledger, mail, plans, sessions, transactions,
+    Blows, approvals, ceremony, certificates, corrupt, ledger, mail, mandates, orders, plans, sessions,
+    transactions, unattended,
 };
 use super::stage::Stage;
 
@@ -136,7 +137,7 @@ pub const SORTS: &[Sort] = &[
     sort("probes that are due", sessions::due_probes, Sound, &[Taken, Refused], &[]).often(4),
     sort("probes of another", sessions::foreign_probes, Sound, &[Refused], &[]).often(4),
     sort("probes without end", sessions::endless_probes, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
-    sort("probes told apart", sessions::split_probes, Sound, &[Taken, Refused], &[]).often(14),
+    sort("probes told apart", sessions::split_probes, Sound, &[Taken, Refused], &[]).often(20),
     sort("session mail astray", sessions::mail_astray, Sound, &[Refused, Ignored], &[]).often(12),
     sort("session again", sessions::begun_again, Sound, &[Refused], &[]).often(6),
     sort("signing request", transactions::wanted, Sound, &[Taken, Refused], &[]).often(6),
@@ -147,15 +148,45 @@ pub const SORTS: &[Sort] = &[
     sort("request with certificate", transactions::with_certificate, Sound, &[Answered, Refused], &[])
         .often(4),
     sort("corrupt: vote", corrupt::vote, Sound, &[Refused], &[]).often(8),
-    sort("corrupt: opening", corrupt::opening, Sound, &[Refused], &[]).often(12).disturbing(),
+    sort("corrupt: opening", corrupt::opening, Sound, &[Refused], &[]).often(16).disturbing(),
     sort("corrupt: dealing", corrupt::dealing, Sound, &[Answered, Refused], &[]).often(48).disturbing(),
     sort("corrupt: session words", sessions::false_words, Sound, &[Refused, Ignored], &[]).often(12),
     sort("corrupt: pairing mail", corrupt::pairing, Sound, &[Refused], &[]).often(3),
     sort("ledger grows", ledger::growth, Sound, &[Taken, Refused], &[]).often(4),
-    sort("ledger forked", ledger::fork, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
-    sort("ledger truncated", ledger::truncated, Sound, &[Taken, Refused], &[]).often(1).disturbing(),
-    sort("ledger rewritten", ledger::rewritten, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
+    sort("ledger forked", ledger::fork, Sound, &[Taken, Refused], &[]).often(4).disturbing(),
+    sort("ledger truncated", ledger::truncated, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
+    sort("ledger rewritten", ledger::rewritten, Sound, &[Taken, Refused], &[]).often(3).disturbing(),
     sort("ledger unproved", ledger::unproved, Sound, &[Refused], &[Taken]).often(2),
+    sort("mandate: plan", unattended::begun, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
+    sort("mandate: pushed on", unattended::pushed, Sound, &[Taken, Answered, Refused], &[])
+        .often(4)
+        .disturbing(),
+    sort("mandate: retired at once", unattended::retired, Sound, &[Taken, Answered, Refused], &[]).often(4),
+    sort("mandate: too early", mandates::too_early, Sound, &[Taken, Refused], &[]).often(2),
+    sort("mandate: other rank", mandates::of_other_rank, Sound, &[Taken, Refused], &[]).often(1),
+    sort("mandate: other numbers", mandates::of_other_numbers, Sound, &[Taken, Refused], &[]).often(1),
+    sort("mandate: other beginning", mandates::from_elsewhere, Sound, &[Taken, Refused], &[]).often(2),
+    sort("mandate: papers alone", mandates::on_papers, Sound, &[Taken, Refused], &[]).often(2),
+    sort("mandate: others' wallets", mandates::of_foreign_wallets, Sound, &[Taken, Refused], &[]).often(2),
+    sort("mandate: exceeded", mandates::exceeded, Sound, &[Refused], &[Taken]).often(6),
+    sort("mandate: unapproved", mandates::unapproved, Sound, &[Refused], &[Taken]).often(2),
+    sort("mandate: altered", mandates::altered, Broken, &[Refused], &[Taken]).often(1),
+    sort("mandate: unsound", mandates::unsound, Sound, &[Refused], &[Taken]).often(1),
+    sort("mandate: old governance", mandates::of_old_governance, Sound, &[Taken, Refused], &[]).often(1),
+    sort("mandate: flood of plans", mandates::flood, Sound, &[Taken, Refused], &[]).often(1).disturbing(),
+    sort("order: unapproved", orders::unapproved, Sound, &[Refused], &[Taken]).often(1),
+    sort("order: forged", orders::forged, Broken, &[Refused], &[Taken]).often(1),
+    sort("order: another tenant's", orders::of_another_tenant, Sound, &[Taken], &[]).often(1),
+    sort("order: unsound", orders::unsound, Sound, &[Refused], &[Taken]).often(1),
+    sort("order: expired", orders::expired, Sound, &[Refused], &[Taken]).often(1),
+    sort("order: old governance", orders::of_old_governance, Sound, &[Answered, Refused], &[]).often(1),
+    sort("order: again", orders::again, Sound, &[Taken, Answered, Refused], &[]).often(4),
+    sort("order: told to some", orders::told_to_some, Sound, &[Taken], &[]).often(1).disturbing(),
+    sort("order: plan called off", orders::called_off, Sound, &[Taken, Answered, Refused], &[])
+        .often(1)
+        .disturbing(),
+    sort("order: to the halted", orders::to_the_halted, Sound, &[Taken], &[]).often(8),
+    sort("order: other halt", orders::readmitted_from_another_halt, Sound, &[Taken], &[]).often(2),
     sort("driver on an old journal", super::campaign::rewind, Sound, &[Taken, Answered, Refused], &[])
         .often(0),
 ];

@@ -2,7 +2,7 @@
 //! stake, and one operator answers for one tenant alone. They are honest; what they sign, the attacker has.
 
 use crate::cast::{Cast, Crypto, name};
-use perennial_model::approval::{Approval, ApprovedPlan};
+use perennial_model::approval::{Approval, ApprovedPlan, Question};
 use perennial_model::committee::Committee;
 use perennial_model::encoding::Digest;
 use perennial_model::governance::SignerIdentity;
@@ -67,7 +67,7 @@ fn governance(people: Vec<(PersonId, ApproverKey)>, signers: Vec<SignerIdentity>
         rules: Matter::ALL
             .map(low)
             .into_iter()
-            .chain([high(Matter::Create), high(Matter::Refresh)])
+            .chain([high(Matter::Create), high(Matter::Refresh), high(Matter::Mandate)])
             .collect(),
         tenants: vec![name("acme"), name("beta")],
         signers,
@@ -162,11 +162,21 @@ impl People {
 
 /// Enough people's approvals of a plan.
 pub fn quorum(cast: &Cast, plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<Approval> {
-    let digest = plan.digest();
+    quorum_for(cast, &plan.question(), &plan.digest(), rng)
+}
+
+/// Enough people's approvals of what has this digest.
+pub fn quorum_for(
+    cast: &Cast,
+    question: &Question<'_>,
+    digest: &Digest,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Approval> {
     let absent = rng.next_u32() as usize % OPERATORS.len();
     let operators = OPERATORS.into_iter().filter(|person| *person != absent);
-    let compliance = (plan.tier == Tier::High).then_some(COMPLIANCE);
-    operators.chain(compliance).map(|person| cast.approve_as(person, &digest)).collect()
+    let demands = cast.history.newest().demands(question.matter, question.tier).unwrap_or_default();
+    let compliance = demands.iter().any(|demand| demand.role.as_str() == "compliance").then_some(COMPLIANCE);
+    operators.chain(compliance).map(|person| cast.approve_as(person, digest)).collect()
 }
 
 /// A plan with approvals of all that is needed.

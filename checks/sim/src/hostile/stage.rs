@@ -5,6 +5,7 @@
 //! held against the signer's memory alone, which has to be what its disk says.
 
 use super::archive::Archive;
+use super::decrees::Decrees;
 use super::ledger::Ledger;
 use super::people::{self, People};
 use crate::cast::Cast;
@@ -15,7 +16,7 @@ use crate::network::Lane;
 use crate::signer::{Mail, Signer};
 use crate::violation::{Invariant, Violation};
 use perennial_model::committee::{Committee, SignerId};
-use perennial_model::encoding;
+use perennial_model::encoding::{self, Digest};
 use perennial_model::mail::{Reply, Request};
 use perennial_model::session::SessionRequest;
 use perennial_workflow::driver::{Settled, Tuning, relay};
@@ -68,6 +69,12 @@ pub struct Stage {
     pub letters: VecDeque<Letter>,
     /// The ledger and its forks.
     pub ledger: Ledger,
+    /// What people decide beyond plans.
+    pub decrees: Decrees,
+    /// Plans that the honest driver has made itself, under mandates, since somebody looked.
+    pub begun: Vec<Digest>,
+    /// Whether the attacker runs refreshes to their end by itself, and no honest driver can any more.
+    pub takes_over: bool,
     /// Chance.
     pub rng: ChaCha8Rng,
 }
@@ -89,6 +96,7 @@ impl Stage {
             patience_ms: 2_500,
             ask_again_ms: 150,
             ask_again_max_ms: 800,
+            schedule_ms: 300,
             ..Tuning::default()
         };
         let coordinator = Coordinator::new(cast.history.clone(), tuning, rng.next_u64());
@@ -109,6 +117,9 @@ impl Stage {
             corrupt,
             letters: VecDeque::new(),
             ledger: Ledger::new(),
+            decrees: Decrees::default(),
+            begun: Vec::new(),
+            takes_over: false,
             rng,
             cast,
         }
@@ -231,8 +242,16 @@ impl Stage {
         self.history.settled(&turned.settled)?;
         self.learn(&turned.settled);
         for (signers, request) in turned.outbox {
-            if let Request::Activate(certificate) | Request::Retire(certificate) = &request {
-                self.archive.certify(certificate);
+            match &request {
+                Request::Activate(certificate) | Request::Retire(certificate) => {
+                    self.archive.certify(certificate);
+                }
+                Request::Plan(approved)
+                    if approved.mandate.is_some() && self.archive.unattended(approved) =>
+                {
+                    self.begun.push(approved.plan.digest());
+                }
+                _ => {}
             }
             let request = Arc::new(request);
             for number in signers.iter().filter_map(|signer| self.cast.number(signer)) {
@@ -286,6 +305,11 @@ impl Stage {
                     }
                     Reply::Checkpoint(answer) => {
                         witness::i13_one_ledger(&mut self.ledger, number, &self.signers[number], answer)?;
+                    }
+                    Reply::Activated(chunk, _) if self.takes_over => {
+                        let held = self.history.mirrors[number].wallets.values().flat_map(|one| &one.held);
+                        let held = held.filter(|held| held.chunk == *chunk);
+                        self.archive.serve(held.map(|held| (*held.share_set).clone()));
                     }
                     _ => self.archive.hear(reply),
                 }

@@ -27,6 +27,8 @@ pub struct Tally {
     pub dropped: u64,
     /// Plans that came to their end all the same.
     pub retired: u64,
+    /// The same of those that nobody was asked about, under mandates.
+    pub mandated: u64,
     /// Signatures given out, each of what was asked for.
     pub signatures: u64,
     /// Checks of invariants.
@@ -48,6 +50,7 @@ impl Default for Tally {
             honest: 0,
             dropped: 0,
             retired: 0,
+            mandated: 0,
             signatures: 0,
             checks: 0,
             sieges: 0,
@@ -87,6 +90,7 @@ impl Tally {
         self.honest += other.honest;
         self.dropped += other.dropped;
         self.retired += other.retired;
+        self.mandated += other.mandated;
         self.signatures += other.signatures;
         self.checks += other.checks;
         self.sieges += other.sieges;

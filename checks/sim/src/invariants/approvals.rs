@@ -1,14 +1,12 @@
 //! I11, approvals bind: nothing is opened, dealt, prepared or activated without a quorum over exactly this plan, under the
-//! newest governance that the signer has; and where a mandate stands for the quorum, within it by the signer's own clock.
+//! newest governance that the signer has. Where a mandate stands for the quorum, `mandates` says what holds.
 
-use crate::history::{Changed, ChunkChange, History, Mirror};
+use crate::history::{Changed, History, Mirror};
+use crate::invariants::orders::cancelled_by;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
-use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_custody::record::{ChunkRecord, HeldEpoch};
-use perennial_model::encoding::Digest;
 use perennial_model::mail::Reply;
-use perennial_model::order::{Deed, Order};
 use perennial_model::plan::{Action, Chunk, Plan};
 use perennial_model::wallet::WalletId;
 
@@ -22,7 +20,8 @@ pub fn i11_only_what_people_approved(
     let who = number + 1;
     let broken =
         |what: String| Err(Violation::new(Invariant::I11ApprovalsBind, format!("s{who:02} keeps {what}")));
-    if let Some(plan) = changed.plans.iter().find(|plan| !history.plans.contains_key(plan)) {
+    let mut plans = changed.plans.iter().map(Plan::digest);
+    if let Some(plan) = plans.find(|plan| !history.plans.contains_key(plan)) {
         return broken(format!("plan {}, which nobody approved", plan.short()));
     }
     let versions = &history.mirrors[number].governance;
@@ -46,9 +45,6 @@ pub fn i11_approvals_bind(
     changed: &Changed,
     clock_ms: u64,
 ) -> Result<(), Violation> {
-    for change in &changed.chunks {
-        note_renewal(history, number, change)?;
-    }
     let mirror = &history.mirrors[number];
     for change in &changed.chunks {
         let Some(new) = &change.new else { continue };
@@ -74,10 +70,6 @@ pub fn i11_approvals_bind(
         if let Some(order) = cancel {
             return broken(format!("although it obeys order {}", order.short()));
         }
-        if let Some(what) = beyond_mandate(history, number, chunk, plan, clock_ms).filter(|_| verb == "opens")
-        {
-            return broken(what);
-        }
         if !is_in_time(plan, verb, clock_ms) {
             return broken(format!("at {clock_ms} ms, outside of the plan's dates"));
         }
@@ -86,56 +78,6 @@ pub fn i11_approvals_bind(
         }
     }
     Ok(())
-}
-
-/// When this signer has erased what was below a chunk, by its own clock.
-fn note_renewal(history: &mut History, number: usize, change: &ChunkChange) -> Result<(), Violation> {
-    let receipt = |record: &ChunkRecord| record.receipt.clone();
-    let before = change.old.as_ref().and_then(receipt);
-    let Some(receipt) = change.new.as_ref().and_then(receipt).filter(|_| before.is_none()) else {
-        return Ok(());
-    };
-    let unreadable = |e| Violation::new(Invariant::Sound, format!("a receipt cannot be read: {e}"));
-    let erased_at_ms = receipt.read_unchecked().map_err(unreadable)?.erased_at_ms;
-    let wallets = change.new.iter().flat_map(|record| &record.wallets);
-    for wallet in wallets {
-        history.renewed.insert((number, wallet.clone()), erased_at_ms);
-    }
-    Ok(())
-}
-
-/// The order on a signer's disk by which a plan, or its mandate, is called off.
-pub fn cancelled_by(history: &History, mirror: &Mirror, digest: &Digest, plan: &Plan) -> Option<Digest> {
-    let mandate = plan.mandate.as_ref().map(|under| under.mandate);
-    let mut obeyed = mirror.orders.iter().filter_map(|order| Some((order, history.orders.get(order)?)));
-    let calls_off = |order: &Order| match &order.deed {
-        Deed::Cancel(what) => what == digest || Some(*what) == mandate,
-        _ => false,
-    };
-    obeyed.find(|(_, order)| calls_off(order)).map(|(digest, _)| *digest)
-}
-
-/// What a plan under a mandate does that people did not approve with it, at this signer and at this time.
-fn beyond_mandate(
-    history: &History,
-    number: usize,
-    chunk: &Chunk,
-    plan: &Plan,
-    clock_ms: u64,
-) -> Option<String> {
-    let under = plan.mandate.as_ref()?;
-    let Some(mandate) = history.mandates.get(&under.mandate) else {
-        return Some("under a mandate that nobody gave".into());
-    };
-    if let Err(error) = mandate.check_plan(plan) {
-        return Some(error.to_string());
-    }
-    let wallets = plan.wallets_of(chunk).unwrap_or_default();
-    wallets.iter().find_map(|wallet| {
-        let renewed_ms = history.renewed.get(&(number, wallet.id().clone()))?;
-        let soon = clock_ms + CLOCK_SKEW_MS < renewed_ms + mandate.least_gap_ms;
-        soon.then(|| format!("{} ms after the last renewal of {}", clock_ms - renewed_ms, wallet.id()))
-    })
 }
 
 fn is_inside(plan: &Plan, chunk: &Chunk) -> bool {
@@ -187,24 +129,31 @@ fn beyond<'a>(
     held.next().map(|held| &held.share_set.wallet.id)
 }
 
-/// A dealing that goes out gives its receivers full power, so its plan is in force at that moment.
-pub fn i11_no_dealing_leaves_under_an_old_governance(
-    mirror: &Mirror,
+/// A dealing that goes out gives its receivers full power, so its plan is in force at that moment, and not called off.
+pub fn i11_no_dealing_leaves_that_people_do_not_want(
+    history: &History,
+    number: usize,
     signer: &Signer,
     reply: &Reply,
 ) -> Result<(), Violation> {
     let Reply::Dealt(said) = reply else { return Ok(()) };
-    let chunk = said.read_unchecked().ok().map(|dealing| dealing.chunk);
-    let named = chunk.and_then(|chunk| mirror.plans.get(&chunk.plan));
-    if named.is_some() && named == mirror.governance.values().last() {
-        return Ok(());
-    }
-    let what = format!("{} hands out a dealing whose plan is not in force", signer.own.pinned.me());
+    let mirror = &history.mirrors[number];
+    let plan = said.read_unchecked().ok().map(|dealing| dealing.chunk.plan);
+    let named = plan.and_then(|plan| mirror.plans.get(&plan));
+    let cancel = plan.and_then(|digest| {
+        history.plans.get(&digest).and_then(|plan| cancelled_by(history, mirror, &digest, plan))
+    });
+    let what = match (named.is_some() && named == mirror.governance.values().last(), cancel) {
+        (true, None) => return Ok(()),
+        (false, _) => "is not in force",
+        (true, Some(_)) => "is called off",
+    };
+    let what = format!("{} hands out a dealing whose plan {what}", signer.own.pinned.me());
     Err(Violation::new(Invariant::I11ApprovalsBind, what))
 }
 
 /// What a signer has done to a chunk since the last look, if it takes an approval in force.
-fn newly_done(old: Option<&ChunkRecord>, new: &ChunkRecord) -> Option<&'static str> {
+pub fn newly_done(old: Option<&ChunkRecord>, new: &ChunkRecord) -> Option<&'static str> {
     let before = old.map(did).unwrap_or_default();
     let words = ["opens", "deals", "prepares", "activates", "retires"];
     let newly = did(new).into_iter().zip(before).position(|(now, then)| now && !then);

@@ -1,7 +1,7 @@
 //! I5, what may be erased, and I9, that erasing is complete.
 
 use crate::history::{Changed, History, Mirror};
-use crate::invariants::approvals::cancelled_by;
+use crate::invariants::orders::cancelled_by;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::{SlotBytes, SlotIndex};

@@ -1,6 +1,8 @@
 //! I13, as far as it is the signers': what a signer cosigns continues what it cosigned before, is on its disk, and is
 //! nothing once it has halted.
 
+use super::orders::readmits;
+use crate::history::{Changed, History};
 use crate::hostile::ledger::Ledger;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
@@ -8,6 +10,28 @@ use perennial_custody::store::Table;
 use perennial_custody::witness::standing;
 use perennial_ledger::Checkpoint;
 use perennial_model::witness::Answer;
+
+/// A signer that has halted touches none of its wallets and chunks, and works again only if people readmit it from exactly
+/// that halt. What its operator does at its disk is not looked at here.
+pub fn i13_halted_does_nothing(
+    history: &History,
+    signer: &Signer,
+    number: usize,
+    changed: &Changed,
+) -> Result<(), Violation> {
+    let mirror = &history.mirrors[number];
+    let me = signer.own.pinned.me();
+    let broken = |what: &str| Err(Violation::new(Invariant::I13OneLedger, format!("{me} {what}")));
+    match changed.readmitted {
+        Some(halt) if !readmits(history, mirror, me.as_str(), &halt) => {
+            broken("works again, and nobody has readmitted it from what it halted for")
+        }
+        None if mirror.halt.is_some() && !(changed.chunks.is_empty() && changed.wallets.is_empty()) => {
+            broken("has halted, and still does something to its wallets")
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Looks at a signer's answer to a checkpoint.
 pub fn i13_one_ledger(

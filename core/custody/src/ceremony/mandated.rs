@@ -29,7 +29,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         let Some(mandate) = approved.mandate() else { return Ok(()) };
         let digest = mandate.digest();
-        if self.orders.rests(&digest, mandate) {
+        if self.orders.rests(&digest, mandate) && !planted!(MandateNeverRests) {
             return Err(Error::denied(format!("{chunk}: mandate {} rests by order", digest.short())));
         }
         for parent in parents.iter().flatten() {
@@ -49,20 +49,23 @@ impl Keeper {
         let wallet = &parent.wallet.id;
         let denied = |reason: String| Err(Error::denied(format!("mandate {}: {reason}", digest.short())));
         // Papers about a wallet count for nothing here: nobody approved them, and a number that was taken stays taken.
-        let Some((retired, renewed_ms)) = self.last_retired(wallet) else {
+        let on_papers = planted!(MandateOnPapers).then_some((parent.epoch, 0));
+        let Some((retired, renewed_ms)) = self.last_retired(wallet).or(on_papers) else {
             return denied(format!("no epoch of {wallet} was retired here: it takes a plan of people's own"));
         };
-        if parent.epoch != retired {
+        if parent.epoch != retired && !planted!(MandateFromAnyEpoch) {
             return denied(format!(
                 "{wallet} was last retired at {retired}, and this begins at {}",
                 parent.epoch
             ));
         }
-        if chunk.epoch.rank != retired.rank {
+        if chunk.epoch.rank != retired.rank && !planted!(MandateOfAnyRank) {
             return denied(format!("it keeps the rank of {retired}, and this is {}", chunk.epoch));
         }
         let highest = retired.count.saturating_add(mandate.attempts);
-        if !(retired.count < chunk.epoch.count && chunk.epoch.count <= highest) {
+        let is_within =
+            (retired.count < chunk.epoch.count && chunk.epoch.count <= highest) || planted!(MandateOfAnyRank);
+        if !is_within && !planted!(MandateNumbersUnbounded) {
             return denied(format!(
                 "{wallet} stands at {retired}, so its numbers go to {}.{highest} until a plan of people's own renews \
                  it; this is {}",
@@ -81,7 +84,7 @@ impl Keeper {
     /// Puts off a Retirement that comes too soon after the last one of a wallet. Several numbers may be opened, and then
     /// kept, before the first of them is retired; each gap lets one of them erase.
     pub(crate) fn check_gap(&self, now_ms: u64, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
-        let Some(mandate) = approved.mandate() else { return Ok(()) };
+        let Some(mandate) = approved.mandate().filter(|_| !planted!(RetireWithoutGap)) else { return Ok(()) };
         for wallet in approved.plan().wallets_of(chunk)? {
             let last = self.last_retired(wallet.id()).filter(|(retired, _)| *retired < chunk.epoch);
             let left_ms = last.map_or(0, |(_, renewed_ms)| left_ms(now_ms, renewed_ms, mandate));

@@ -66,8 +66,8 @@ impl Keeper {
     }
 
     /// Whether no number of it can still be opened here and no certificate under it changes anything: the floor of each
-    /// of its wallets, and whatever is held of it, lie above all its numbers. A fleet's plan takes as much room as a
-    /// fifth of its shares.
+    /// of its wallets, and whatever is held of it, lie above all its numbers. A fleet's plan takes 50 bytes for each
+    /// wallet.
     fn is_left_behind(&self, plan: &Plan) -> bool {
         let last = Epoch::new(plan.rank, *plan.counts().end());
         plan.wallets.iter().all(|wallet| {
@@ -89,13 +89,16 @@ impl Keeper {
     }
 
     /// Whoever runs ceremonies makes plans under a mandate without asking anybody, as many as they like. Of those
-    /// under which nothing was opened one gives way to the next; it can be sent again.
-    fn gives_way(&self, approved: &Approved, used: &BTreeSet<Digest>) -> Option<Digest> {
+    /// under which nothing is open all that are too many give way to the next, and not only one: what was opened under
+    /// them may have been left or dropped meanwhile, many at a time. They can be sent again.
+    fn gives_way(&self, approved: &Approved, used: &BTreeSet<Digest>) -> Vec<Digest> {
         let under = |plan: &Approved| plan.plan().mandate.map(|under| under.mandate);
-        let mandate = under(approved)?;
+        let Some(mandate) = under(approved).filter(|_| !planted!(MandatedPlansWithoutEnd)) else {
+            return Vec::new();
+        };
         let beside =
             self.plans.iter().filter(|(digest, plan)| under(plan) == Some(mandate) && !used.contains(digest));
-        beside.map(|(digest, _)| *digest).nth(MANDATED_PLANS_MAX - 1)
+        beside.map(|(digest, _)| *digest).skip(MANDATED_PLANS_MAX - 1).collect()
     }
 
     /// Opens a chunk, or sends its opening again.

@@ -166,6 +166,31 @@ fn a_plan_that_all_its_wallets_have_left_behind_is_forgotten_and_opens_nothing_w
 }
 
 #[test]
+fn plans_that_were_left_give_way_like_those_that_were_never_begun() {
+    let (mut signer, parent) = holding();
+    let before = rows(&signer, Table::Plan);
+    let (mandate, mut plan) = (mandate(), due(&mandate(), &parent));
+    for n in 0..15 {
+        plan.nonce = Digest([n; 32]);
+        (signer, _) = signer.hear(THEN, &encode(&under(&plan, &mandate, &QUORUM)));
+    }
+    let begun = Plan { nonce: Digest([100; 32]), ..plan.clone() };
+    let mut said;
+    (signer, said) = opened(signer, THEN, &under(&begun, &mandate, &QUORUM), &begun, 3);
+    said.expect("it is time");
+    for n in 15..17 {
+        plan.nonce = Digest([n; 32]);
+        (signer, _) = signer.hear(THEN, &encode(&under(&plan, &mandate, &QUORUM)));
+    }
+    assert_eq!(rows(&signer, Table::Plan), before + 17, "sixteen, and the one that is open");
+    (signer, said) = told(signer, THEN, &order(Deed::Cancel(begun.digest()), 1, &[GUS]));
+    said.expect("called off");
+    plan.nonce = Digest([17; 32]);
+    (signer, _) = signer.hear(THEN, &encode(&under(&plan, &mandate, &QUORUM)));
+    assert_eq!(rows(&signer, Table::Plan), before + 16);
+}
+
+#[test]
 fn orders_fill_no_disk_and_leave_room_for_those_of_another_kind() {
     let (mut signer, _) = holding();
     let mandate = mandate().digest();

@@ -30,6 +30,8 @@ struct Answer {
     epoch: String,
     transcript: String,
     signers: Vec<String>,
+    // What is written so has to be there, even if it is null.
+    #[serde(deserialize_with = "Option::deserialize")]
     transaction_id: Option<String>,
 }
 

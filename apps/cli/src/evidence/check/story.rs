@@ -23,7 +23,7 @@ use perennial_model::plan::{Chunk, Plan};
 use perennial_model::receipt::Receipt;
 use perennial_model::theft::TheftReport;
 use perennial_model::vote::VoteKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that the entries tell.
 #[derive(Debug)]
@@ -45,8 +45,10 @@ pub struct Story<'h> {
 /// One plan and what came of it.
 #[derive(Debug, Default)]
 pub struct Ceremony {
-    /// When it was submitted.
+    /// When it was submitted: before everything else that is told of it.
     pub submitted: Option<At>,
+    /// Who is said to have approved it.
+    said: BTreeSet<PersonId>,
     /// The plan and who approved it.
     pub approved: Option<ApprovedAt>,
     /// Its attempts.
@@ -62,7 +64,7 @@ pub struct ApprovedAt {
     pub at: At,
     /// The plan.
     pub plan: Approved,
-    /// Who.
+    /// Who approved it, or the mandate that stands for that.
     pub people: Vec<PersonId>,
 }
 
@@ -138,25 +140,31 @@ impl<'h> Story<'h> {
                 read_subject(subject).ok_or_else(|| line.flaw(Check::Entry, "its subject is no chunk"))?;
             return self.take_attempt(line, &chunk, body);
         }
-        let plan = subject.split(' ').next().and_then(|word| word.parse().ok());
-        let plan: Digest = plan.ok_or_else(|| line.flaw(Check::Entry, "its subject is no plan"))?;
+        let (plan, person) = read_plan_subject(kind, subject)
+            .ok_or_else(|| line.flaw(Check::Entry, "its subject is not of its form"))?;
         self.check_concern(line, &plan)?;
         let history = self.history;
         let ceremony = self.ceremonies.entry(plan).or_default();
+        if kind != "plan-submitted" && ceremony.submitted.is_none() {
+            return Err(line.flaw(Check::Plan, "no plan-submitted of its plan comes before it"));
+        }
         match kind {
             "plan-submitted" | "plan-approval" => {
                 if line.digest() != plan {
                     return Err(line.flaw(Check::Plan, format!("its body is {}", line.digest())));
                 }
-                let _: Plan = read_in(line, Check::Plan, body)?;
-                if kind == "plan-submitted" {
-                    ceremony.submitted.get_or_insert(line.at);
-                }
+                check_contains(self.about, line, &read_in(line, Check::Plan, body)?)?;
+                ceremony.submitted.get_or_insert(line.at);
+                ceremony.said.extend(person);
+                ceremony.check_people(line)?;
             }
             "plan-approved" => {
+                if ceremony.approved.is_some() {
+                    return Err(line.flaw(Check::Plan, "it was approved before"));
+                }
                 let newest = self.pinned.last_key_value().map(|(version, _)| *version);
                 ceremony.approved = Some(approved(line, &plan, body, history, newest)?);
-                check_contains(self.about, line, ceremony)?;
+                ceremony.check_people(line)?;
             }
             "given-up" => {}
             "ceremony-finished" => {
@@ -179,7 +187,8 @@ impl<'h> Story<'h> {
     fn take_governance(&mut self, line: &Line, body: &[u8]) -> Result<(), Flaw> {
         let pinned: ApprovedGovernance = read_in(line, Check::Governance, body)?;
         let version = pinned.governance.version;
-        let known = usize::try_from(version - 1).ok().and_then(|at| self.history.versions().0.get(at));
+        let at = version.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        let known = at.and_then(|at| self.history.versions().0.get(at));
         if known != Some(&pinned) || line.entry.subject.as_str() != format!("version {version}") {
             return Err(line.flaw(Check::Governance, "it is not that version in governance.cbor"));
         }
@@ -262,12 +271,15 @@ impl Attempt {
         body: &[u8],
         under: (&Approved, &Governance),
     ) -> Result<(), Flaw> {
+        if self.retired.is_some() {
+            return Err(line.flaw(Check::Certificate, "it was retired before"));
+        }
         let kept = confirmed(line, chunk, body, VoteKind::Keep, under)?.certificate;
         let active = self.certificate();
         if !active.is_some_and(|active| active.inputs == kept.inputs && active.root == kept.root) {
             return Err(line.flaw(Check::Certificate, "no Activation of the same shares comes before it"));
         }
-        self.retired.get_or_insert(line.at);
+        self.retired = Some(line.at);
         Ok(())
     }
 
@@ -275,6 +287,9 @@ impl Attempt {
         let created: CreatedWallets = read_in(line, Check::ShareSet, body)?;
         if created.chunk != *chunk || self.activated.is_none() {
             return Err(line.flaw(Check::ShareSet, "it is of another chunk, or nothing was activated before"));
+        }
+        if self.created.is_some() {
+            return Err(line.flaw(Check::ShareSet, "they were created before"));
         }
         self.created = Some((line.at, created));
         Ok(())
@@ -296,6 +311,19 @@ impl Attempt {
 }
 
 impl Ceremony {
+    /// Nobody is said to have approved whose approval is not among those that made the quorum.
+    fn check_people(&self, line: &Line) -> Result<(), Flaw> {
+        let Some(approved) = &self.approved else { return Ok(()) };
+        // Under a mandate nobody approves the plan itself.
+        let is_mandated = approved.plan.mandate().is_some();
+        match self.said.iter().find(|person| is_mandated || !approved.people.contains(person)) {
+            None => Ok(()),
+            Some(person) => {
+                Err(line.flaw(Check::Plan, format!("no approval of {person} is among those of the plan")))
+            }
+        }
+    }
+
     fn fact(&self, plan: &Digest, history: &History, possessed: &Possessed) -> CeremonyFact {
         let governance =
             self.approved.as_ref().and_then(|known| history.version_of(&known.plan.plan().governance));
@@ -332,10 +360,21 @@ impl Ceremony {
     }
 }
 
+/// The plan of a subject, and the person where a person's approval is entered; none in any other form.
+fn read_plan_subject(kind: &str, subject: &str) -> Option<(Digest, Option<PersonId>)> {
+    let (plan, person) = match (kind, subject.split_once(' ')) {
+        ("plan-approval", Some((plan, person))) => (plan, Some(person.parse().ok()?)),
+        ("plan-approval", None) | (_, Some(_)) => return None,
+        (_, None) => (subject, None),
+    };
+    let digest: Digest = plan.parse().ok()?;
+    (digest.to_string() == plan).then_some((digest, person))
+}
+
 /// A wallet's bundle has only plans that name the wallet.
-fn check_contains(about: &About, line: &Line, ceremony: &Ceremony) -> Result<(), Flaw> {
-    let (Some(wallet), Some(approved)) = (only_wallet(about), &ceremony.approved) else { return Ok(()) };
-    match approved.plan.plan().wallets.iter().any(|planned| planned.id() == wallet) {
+fn check_contains(about: &About, line: &Line, plan: &Plan) -> Result<(), Flaw> {
+    let Some(wallet) = only_wallet(about) else { return Ok(()) };
+    match plan.wallets.iter().any(|planned| planned.id() == wallet) {
         true => Ok(()),
         false => Err(line.flaw(Check::Entry, format!("the bundle is about {wallet}, which is not in it"))),
     }
@@ -356,7 +395,8 @@ fn approved(
         let (named, newest) = (governance.version, newest.unwrap_or(0));
         return Err(refused(format!("it names governance version {named}, and {newest} was in force")));
     }
-    let people = written.approvals.iter().map(|approval| approval.person.clone()).collect();
+    let mandated = written.mandate.iter().flat_map(|approved| &approved.approvals);
+    let people = written.approvals.iter().chain(mandated).map(|approval| approval.person.clone()).collect();
     let approved = written.check(governance).map_err(|error| refused(error.to_string()))?;
     if approved.digest() != *plan {
         return Err(refused(format!("the plan in it has the digest {}", approved.digest())));
@@ -379,6 +419,11 @@ fn confirmed(
     if certificate.kind != kind || certificate.inputs.chunk != *chunk {
         let (came, of) = (certificate.kind, certificate.inputs.chunk);
         return Err(line.flaw(Check::Certificate, format!("it is a {came} certificate of {of}")));
+    }
+    let mut members = plan.plan().committee.signers();
+    if !certificate.inputs.holders.iter().all(|holder| members.any(|member| member == holder)) {
+        let reason = "its holders are not members of the committee in the order of their seats";
+        return Err(line.flaw(Check::Certificate, reason));
     }
     certificate.check(plan, governance).map_err(|error| line.flaw(Check::Certificate, error))
 }

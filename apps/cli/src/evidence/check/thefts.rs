@@ -31,21 +31,27 @@ pub fn read(
     before: &BTreeMap<Digest, (At, TheftReport)>,
 ) -> Result<TheftReport, Flaw> {
     let refused = |reason: &str| line.flaw(Check::Theft, reason);
-    if line.entry.subject.as_str() != line.digest().to_string() {
+    let foreign = |reason: &str| line.flaw(Check::Entry, reason);
+    let subject = line.entry.subject.as_str();
+    let named = subject.parse().ok().filter(|digest: &Digest| digest.to_string() == subject);
+    let named = named.ok_or_else(|| foreign("its subject is not of its form"))?;
+    if named != line.digest() {
         return Err(refused("its subject is not the report's digest"));
     }
     let report: TheftReport = read_in(line, Check::Theft, body)?;
     report.check().map_err(|error| line.flaw(Check::Theft, error))?;
-    let foreign = |reason: &str| line.flaw(Check::Entry, reason);
     let wallet = only_wallet(about).ok_or_else(|| foreign("the bundle is about a ceremony"))?;
-    if before.contains_key(&line.digest()) {
+    if before.contains_key(&named) {
         return Err(refused("it was reported before"));
     }
     let stolen = before.iter().filter(|(_, (_, earlier))| {
         earlier.tenant == report.tenant && matches!(earlier.finding, Finding::Stolen { .. })
     });
     if !concerns(&report, wallet, &stolen.map(|(digest, _)| *digest).collect()) {
-        return Err(foreign("it is not about the bundle's wallet, and withdraws no report that is"));
+        return Err(match report.finding {
+            Finding::Stolen { .. } => foreign("it is not about the bundle's wallet"),
+            Finding::Withdrawn(_) => refused("it withdraws no report that is here before it"),
+        });
     }
     Ok(report)
 }
@@ -57,7 +63,7 @@ pub fn read(
 pub fn facts(story: &Story<'_>, wallets: &Wallets) -> Result<Vec<TheftFact>, Flaw> {
     let mut all = Vec::new();
     for (digest, (at, report)) in &story.thefts {
-        if let Some(tenant) = wallets.tenant().filter(|tenant| !report.is_for(tenant)) {
+        if let Some(tenant) = wallets.tenants().find(|tenant| !report.is_for(tenant)) {
             let reason = format!("it is about another tenant's wallets than {tenant}'s");
             return Err(Flaw::new(Check::Theft, document_member(digest), reason));
         }

@@ -14,10 +14,12 @@ use perennial_model::derivation::Path;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::history::History;
+use perennial_model::group::Group;
 use perennial_model::plan::{Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{Leaf, transcript_digest};
 use perennial_model::wallet::{TenantId, WalletId};
+use perennial_model::with_group;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A share set and where it comes from.
@@ -82,9 +84,9 @@ impl Wallets {
         Ok(wallets)
     }
 
-    /// Whose the wallets are, as far as one is here.
-    pub fn tenant(&self) -> Option<&TenantId> {
-        self.epochs.values().next().map(|known| &known.set.wallet.tenant)
+    /// Whose the wallets are, for each share set.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.epochs.values().map(|known| &known.set.wallet.tenant)
     }
 
     /// The share set of an epoch of a wallet.
@@ -92,10 +94,15 @@ impl Wallets {
         self.epochs.get(&(wallet.clone(), epoch))
     }
 
-    /// The share sets of all wallets of a chunk, none if one is missing.
+    /// The share sets of all wallets of a chunk that made them, none if one is missing.
     pub fn all_of(&self, plan: &Approved, chunk: &Chunk) -> Option<Vec<&ShareSet>> {
         let planned = plan.plan().wallets_of(chunk).ok()?;
-        planned.iter().map(|wallet| self.find(wallet.id(), chunk.epoch).map(|known| &known.set)).collect()
+        planned.iter().map(|wallet| self.made_in(wallet.id(), chunk).map(|known| &known.set)).collect()
+    }
+
+    /// The share set of a wallet that was made in a chunk.
+    fn made_in(&self, wallet: &WalletId, chunk: &Chunk) -> Option<&Known> {
+        self.find(wallet, chunk.epoch).filter(|known| known.made == Some(*chunk))
     }
 
     /// Share sets whose parent is neither in the bundle nor nothing, the first of each wallet.
@@ -150,15 +157,13 @@ impl Wallets {
         self.epochs.iter().map(fact).collect()
     }
 
-    /// Every epoch that was activated has the share sets of the wallets that the bundle is about.
+    /// Every epoch that was activated has the share sets of the wallets that the bundle is about; those that are here are
+    /// the ones that were entered as created.
     fn check_complete(&self, story: &Story<'_>) -> Result<(), Flaw> {
         for (chunk, attempt) in story.attempts() {
             let (Some(_), Some(plan)) = (&attempt.activated, story.plan_of(chunk)) else { continue };
             let planned = plan.plan().wallets_of(chunk).unwrap_or_default();
-            let wanted =
-                |planned: &&PlannedWallet| only_wallet(story.about()).is_none_or(|id| planned.id() == id);
-            for planned in planned.iter().filter(wanted) {
-                let known = self.find(planned.id(), chunk.epoch).filter(|known| known.made == Some(*chunk));
+            for planned in planned {
                 let missing = |reason: String| {
                     Flaw::new(
                         Check::ShareSet,
@@ -166,7 +171,12 @@ impl Wallets {
                         reason,
                     )
                 };
-                let known = known.ok_or_else(|| missing("it is not here".into()))?;
+                let Some(known) = self.made_in(planned.id(), chunk) else {
+                    if only_wallet(story.about()).is_none_or(|id| planned.id() == id) {
+                        return Err(missing("it is not here".into()));
+                    }
+                    continue;
+                };
                 let listed = attempt.created.iter().flat_map(|(_, created)| &created.wallets);
                 let mut listed = listed.filter(|(id, _)| id == planned.id());
                 if attempt.created.is_some() && !listed.any(|(_, digest)| *digest == known.digest) {
@@ -179,31 +189,27 @@ impl Wallets {
 
     /// The wallet, its key and its chain code are the same in every epoch, and each epoch comes of the one before it.
     fn check_continuity(&self) -> Result<(), Flaw> {
-        let mut first: Option<&Known> = None;
+        let mut last: Option<&Known> = None;
         for known in self.epochs.values() {
             let refused =
                 |reason: &str| Err(Flaw::new(Check::ShareSet, document_member(&known.digest), reason));
-            let same_wallet = first.filter(|first| first.set.wallet.id == known.set.wallet.id);
-            let Some(before) = same_wallet else {
-                first = Some(known);
-                continue;
-            };
-            if before.set.wallet != known.set.wallet || before.set.key != known.set.key {
+            let before = last.replace(known).filter(|last| last.set.wallet.id == known.set.wallet.id);
+            if before.is_some_and(|before| {
+                before.set.wallet != known.set.wallet || before.set.key != known.set.key
+            }) {
                 return refused("the wallet or its key is another one than in its first epoch here");
             }
-            let parent = known.set.parent;
-            if parent.is_none() {
+            if before.is_some() && known.set.parent.is_none() {
                 return refused("a key was made where the wallet had one");
             }
-            let of_parent = parent.and_then(|digest| self.epochs.get(self.by_digest.get(&digest)?));
-            if of_parent.is_some_and(|other| {
+            let parent = known.set.parent.and_then(|digest| self.epochs.get(self.by_digest.get(&digest)?));
+            if parent.is_some_and(|other| {
                 other.set.wallet.id != known.set.wallet.id
                     || other.set.epoch >= known.set.epoch
                     || other.set.highest_seat > known.set.highest_seat
             }) {
                 return refused("its parent is of another wallet, or not before it");
             }
-            first = Some(known);
         }
         Ok(())
     }
@@ -243,6 +249,12 @@ fn check_planned(story: &Story<'_>, chunk: &Chunk, at: usize, set: &ShareSet) ->
 fn check_itself(set: &ShareSet) -> Result<(), String> {
     if set.verification_shares.len() != set.committee.members().len() {
         return Err("it has not one verification share for each holder".into());
+    }
+    let are_elements = with_group!(set.scheme(), G => {
+        set.verification_shares.iter().all(|share| G::decode(share).is_some())
+    });
+    if !are_elements {
+        return Err("a verification share is no element of the group".into());
     }
     match set.opens_to() == Some(set.key.public_key) {
         true => Ok(()),

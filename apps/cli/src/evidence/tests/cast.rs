@@ -9,6 +9,8 @@ use perennial_model::governance::history::{ApprovedGovernance, Versions};
 use perennial_model::governance::{ApproverKey, Governance, SignerIdentity};
 use perennial_model::group::{Edwards25519, Group, Point, Scalar};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign};
+use perennial_model::mandate::{Mandate, Selector};
+use perennial_model::plan::Plan;
 use perennial_model::probe::RawSignature;
 use perennial_model::wallet::{Chain, Tier, Wallet};
 use sha2::{Digest as _, Sha512};
@@ -127,6 +129,32 @@ pub fn governance() -> Versions {
         ApprovedGovernance { governance, approvals }
     };
     Versions(vec![approved(first), approved(second)])
+}
+
+/// A mandate that a plan keeps to.
+pub fn mandate_for(plan: &Plan) -> Mandate {
+    Mandate {
+        tenant: plan.tenant.clone(),
+        tier: plan.tier,
+        wallets: Selector::All,
+        committee: plan.committee.clone(),
+        liar_tolerance: plan.liar_tolerance,
+        profile: plan.profile,
+        probe_rate: plan.probe_rate,
+        backup_rule: plan.backup_rule,
+        policy: None,
+        not_before_ms: plan.not_before_ms,
+        until_ms: plan.activation_deadline_ms,
+        least_gap_ms: 2_000_000,
+        attempts: plan.attempts,
+        windows: vec![],
+        run_ms: 1_500_000,
+        cadence: vec![],
+        failures: 1,
+        governance: plan.governance,
+        initiator: plan.initiator.clone(),
+        nonce: Digest([2; 32]),
+    }
 }
 
 pub fn committee() -> Committee {

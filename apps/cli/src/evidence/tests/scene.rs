@@ -2,8 +2,10 @@
 //! it is entered in a ledger that three signers cosign. A twist breaks one rule, everything else stays as it should be.
 
 use super::cast::{
-    G, Key, Log, S, SIGNERS, WALLETS, approved_by, committee, ed25519, governance, name, scalar, wallet,
+    G, Key, Log, S, SIGNERS, WALLETS, approved_by, committee, ed25519, governance, mandate_for, name, scalar,
+    wallet,
 };
+use super::twist::Twist;
 use crate::evidence::bundle::{
     About, Bundle, CHECKPOINT, GOVERNANCE, SUMMARY_HTML, SUMMARY_MD, entry_member,
 };
@@ -19,16 +21,16 @@ use perennial_model::dealing::{Inputs, SchnorrProof};
 use perennial_model::encoding::{self, Bytes, Digest, encode};
 use perennial_model::epoch::Epoch;
 use perennial_model::evidence::{CreatedWallets, ProvedEntry, subject_of};
-use perennial_model::governance::history::Versions;
-use perennial_model::group::{Group, Scalar};
+use perennial_model::governance::history::{ApprovedGovernance, Versions};
+use perennial_model::group::{Group, Point, Scalar};
 use perennial_model::identity::Signed;
+use perennial_model::mandate::{ApprovedMandate, UnderMandate};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
 use perennial_model::probe::{ProbeSignature, ProbeTask, probe_digest};
 use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::share_set::ShareSet;
-use perennial_model::theft::{Certainty, Finding, TheftReport};
 use perennial_model::transcript::{ChunkRoot, Leaf, Transcript, leaf_list};
 use perennial_model::vote::{Vote, VoteKind, possession_challenge};
 use perennial_model::wallet::Tier;
@@ -38,44 +40,6 @@ use std::collections::BTreeMap;
 
 /// When it begins, in milliseconds since 1970.
 const BEGUN_MS: u64 = 1_795_254_500_000;
-
-/// What is wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Twist {
-    Nothing,
-    /// The ledger has one more entry, so it is another one.
-    Fork,
-    NobodyApproves,
-    InitiatorApproves,
-    ApprovedUnderReplacedGovernance,
-    ActivatedBeforeApproved,
-    VoteMissing,
-    VoteForOtherRoot,
-    KeepOfOtherRoot,
-    ActivationOfOtherRoot,
-    RootOfOtherInputs,
-    LeafMissing,
-    KeyChanges,
-    ParentChanges,
-    ShareOffThePolynomial,
-    ProbeIsWrong,
-    PossessionIsWrong,
-    ReceiptOfOtherTranscript,
-    ReceiptOfOtherWallet,
-    ReceiptByStranger,
-    SignedUnderOtherPlan,
-    SignedByStranger,
-    ActivatedTooLate,
-    SignedAfterTheEnd,
-    ErasedTooEarly,
-    DatedAfterItsCosignatures,
-    TheftOfOtherWallet,
-    TheftOfOtherTenant,
-    TheftOfTwoLines,
-    TheftUnderOtherDigest,
-    TheftTwice,
-    NothingWithdrawn,
-}
 
 /// One epoch of all wallets: share sets and shares.
 struct Epochs {
@@ -106,14 +70,36 @@ impl Scene {
             let subject = format!("version {}", version.governance.version);
             scene.enter("governance-pinned", &subject, encode(&version));
         }
-        let made = scene.ceremony(Action::Create, None);
+        if let Some(version) = scene.versions.0.last().cloned() {
+            scene.pin_wrongly(version);
+        }
+        let mut made = scene.ceremony(Action::Create, None);
         scene.created(&made);
+        if twist == Twist::CreatedTwice {
+            made.sets.reverse();
+            scene.created(&made);
+            made.sets.reverse();
+        }
+        if twist == Twist::ParentIsLater {
+            scene.documents.retain(|document| encoding::decode::<ShareSet>(document).is_err());
+            for set in &mut made.sets {
+                (set.epoch, set.parent) = (Epoch::new(9, 9), Some(Digest([8; 32])));
+                scene.documents.push(encode(set));
+            }
+        }
         let refreshed = scene.ceremony(Action::Refresh, Some(&made));
         scene.sign(&made, 4);
         scene.sign(&refreshed, 4);
-        scene.thefts();
+        for (subject, report) in twist.reported(BEGUN_MS) {
+            scene.enter("theft-reported", &subject, encode(&report));
+        }
         if twist == Twist::SignedAfterTheEnd {
             scene.sign(&made, 400_000);
+        }
+        if twist == Twist::PlanOfOthers {
+            let mut plan = scene.plan(Action::Create, None);
+            plan.wallets.remove(0);
+            scene.enter("plan-submitted", &plan.digest().to_string(), encode(&plan));
         }
         if twist == Twist::Fork {
             scene.enter("given-up", &Digest([9; 32]).to_string(), vec![1]);
@@ -140,6 +126,21 @@ impl Scene {
         self.entries.push((entry, body));
     }
 
+    /// Enters a version of governance that is none, or not as it was approved.
+    fn pin_wrongly(&mut self, mut version: ApprovedGovernance) {
+        let number = match self.twist {
+            Twist::PinnedVersionZero => 0,
+            Twist::PinnedWithOtherApprovals => {
+                self.entries.pop();
+                version.approvals.extend(version.approvals.clone());
+                version.governance.version
+            }
+            _ => return,
+        };
+        version.governance.version = number;
+        self.enter("governance-pinned", &format!("version {number}"), encode(&version));
+    }
+
     fn plan(&self, action: Action, before: Option<&Epochs>) -> Plan {
         let wallet = |at: usize| match before {
             None => PlannedWallet::New(wallet(at)),
@@ -147,7 +148,7 @@ impl Scene {
         };
         let version = if self.is(Twist::ApprovedUnderReplacedGovernance) { 0 } else { 1 };
         let deadline = if self.is(Twist::ActivatedTooLate) { 2 } else { 1_000_000 };
-        Plan {
+        let plan = Plan {
             action,
             tenant: name("acme"),
             tier: Tier::High,
@@ -167,32 +168,64 @@ impl Scene {
             initiator: name("erin"),
             nonce: Digest([action as u8; 32]),
             mandate: None,
+        };
+        match self.is(Twist::UnderMandate) && before.is_some() {
+            true => {
+                let under = UnderMandate { mandate: mandate_for(&plan).digest(), counts_from: 1 };
+                Plan { mandate: Some(under), ..plan }
+            }
+            false => plan,
         }
+    }
+
+    /// A plan with what people have decided.
+    fn approved(&self, plan: &Plan) -> ApprovedPlan {
+        let person = if self.is(Twist::InitiatorApproves) { "erin" } else { "dana" };
+        if plan.mandate.is_some() {
+            let mandate = mandate_for(plan);
+            let approvals = vec![approved_by(person, &mandate.digest())];
+            let mandate = Some(Box::new(ApprovedMandate { mandate, approvals }));
+            return ApprovedPlan { mandate, ..ApprovedPlan::new(plan.clone()) };
+        }
+        let mut approvals = vec![approved_by(person, &plan.digest())];
+        if self.is(Twist::NobodyApproves) {
+            approvals.clear();
+        }
+        ApprovedPlan::by_people(plan.clone(), approvals)
     }
 
     fn ceremony(&mut self, action: Action, before: Option<&Epochs>) -> Epochs {
         let plan = self.plan(action, before);
         self.plan = plan.digest();
         let subject = self.plan.to_string();
-        self.enter("plan-submitted", &subject, encode(&plan));
-        self.enter("plan-approval", &format!("{subject} dana"), encode(&plan));
-        let person = if self.is(Twist::InitiatorApproves) { "erin" } else { "dana" };
-        let mut approvals = vec![approved_by(person, &self.plan)];
-        if self.is(Twist::NobodyApproves) {
-            approvals.clear();
+        if !self.is(Twist::NotSubmitted) {
+            self.enter("plan-submitted", &subject, encode(&plan));
         }
-        let approved = encode(&ApprovedPlan::by_people(plan.clone(), approvals));
+        if plan.mandate.is_none() {
+            let person = if self.is(Twist::ApprovalOfNobody) { "mallory" } else { "dana" };
+            self.enter("plan-approval", &format!("{subject} {person}"), encode(&plan));
+        }
+        let approved = encode(&self.approved(&plan));
         let epochs = self.epochs(&plan, before);
         let early = self.is(Twist::ActivatedBeforeApproved);
         if !early {
-            self.enter("plan-approved", &subject, approved.clone());
+            let more = if self.is(Twist::MoreWordsInSubject) { " unanimously" } else { "" };
+            self.enter("plan-approved", &format!("{subject}{more}"), approved.clone());
         }
         let activation = self.certificate(&plan, &epochs, VoteKind::Prepared);
         self.enter("activation", &subject_of(&epochs.chunk), activation);
-        if early {
+        if early || self.is(Twist::ApprovedTwice) {
             self.enter("plan-approved", &subject, approved);
         }
+        if self.is(Twist::LeftAfterActivation) || self.is(Twist::AttemptOfNoPlan) {
+            let rank = if self.is(Twist::AttemptOfNoPlan) { 9 } else { plan.rank };
+            let chunk = Chunk { epoch: Epoch::new(rank, 1), ..epochs.chunk };
+            self.enter("attempt-left", &subject_of(&chunk), vec![9, self.entries.len() as u8]);
+        }
         let retirement = self.certificate(&plan, &epochs, VoteKind::Keep);
+        if self.is(Twist::RetiredTwice) {
+            self.enter("retirement", &subject_of(&epochs.chunk), retirement.clone());
+        }
         self.enter("retirement", &subject_of(&epochs.chunk), retirement);
         if let Some(before) = before {
             (0..3).for_each(|at| self.receipt(at, &epochs, before));
@@ -208,7 +241,10 @@ impl Scene {
         let inputs = Inputs {
             chunk,
             dealers: SIGNERS.map(name).into(),
-            holders: SIGNERS.map(name).into(),
+            holders: match self.is(Twist::HoldersOutOfOrder) {
+                true => SIGNERS.iter().rev().copied().map(name).collect(),
+                false => SIGNERS.map(name).into(),
+            },
             openings: Digest([rank as u8; 32]),
         };
         let mut secrets = Vec::new();
@@ -221,13 +257,18 @@ impl Scene {
             if self.is(Twist::ShareOffThePolynomial) {
                 shares[0] += S::ONE;
             }
+            let mut verification_shares: Vec<Point> =
+                shares.iter().map(|share| G::encode(&G::generate(share))).collect();
+            if self.is(Twist::ShareOutsideGroup) {
+                verification_shares[2] = Point::from_bytes(&[0xff; 32]).expect("short enough");
+            }
             let wrong = self.is(Twist::ParentChanges).then_some(Digest([8; 32]));
             leaves.push(Leaf {
                 wallet: name(wallet),
                 parent: before.map(|before| wrong.unwrap_or(encoding::digest(&before.sets[at]))),
                 public_key: G::encode(&G::generate(&secret)),
                 committee: committee(),
-                verification_shares: shares.iter().map(|share| G::encode(&G::generate(share))).collect(),
+                verification_shares,
                 highest_seat: committee().seats().last().expect("three"),
             });
             secrets.push((secret, shares));
@@ -361,33 +402,8 @@ impl Scene {
             custody_state: None,
         };
         let time_ms = self.now_ms() + after_s;
-        self.enter_at(time_ms, WALLETS[0], answer.to_string().into_bytes(), Content::Signature(signature));
-    }
-
-    /// A report about the first wallet, and one that withdraws it.
-    fn thefts(&mut self) {
-        let wallet = WALLETS[usize::from(self.is(Twist::TheftOfOtherWallet))];
-        let tenant = if self.is(Twist::TheftOfOtherTenant) { "globex" } else { "acme" };
-        let report = TheftReport {
-            finding: Finding::Stolen {
-                signer: name("a"),
-                wallets: vec![name(wallet)],
-                from_ms: BEGUN_MS,
-                to_ms: BEGUN_MS + 1,
-                certainty: Certainty::Known,
-            },
-            tenant: Some(name(tenant)),
-            by: name("security"),
-            text: if self.is(Twist::TheftOfTwoLines) { "a\nb" } else { "a <b>disk</b>" }.into(),
-        };
-        let other = Digest([2; 32]);
-        let named = if self.is(Twist::NothingWithdrawn) { other } else { report.digest() };
-        let withdrawal = TheftReport { finding: Finding::Withdrawn(named), ..report.clone() };
-        for report in [&report, &withdrawal].into_iter().chain(self.is(Twist::TheftTwice).then_some(&report))
-        {
-            let subject = if self.is(Twist::TheftUnderOtherDigest) { other } else { report.digest() };
-            self.enter("theft-reported", &subject.to_string(), encode(report));
-        }
+        let answer = self.twist.written(answer.to_string());
+        self.enter_at(time_ms, WALLETS[0], answer, Content::Signature(signature));
     }
 
     fn checkpoint(&self) -> (Tree, MemoryNodes, Checkpoint) {

@@ -2,12 +2,16 @@
 //! that fits, and forgeries by somebody who has every key but breaks one rule.
 
 use super::cast::name;
-use super::scene::{Scene, Twist};
-use crate::evidence::bundle::{About, Bundle, CHECKPOINT, DOCUMENTS, GOVERNANCE, MANIFEST, document_member};
+use super::scene::Scene;
+use super::twist::Twist::{self, *};
+use crate::evidence::bundle::{
+    About, Bundle, CHECKPOINT, DOCUMENTS, GOVERNANCE, MANIFEST, SUMMARY_MD, document_member,
+};
 use crate::evidence::check::{Trust, check};
 use crate::evidence::facts::Facts;
 use crate::evidence::flaw::{Check, Flaw};
 use crate::evidence::summary::markdown;
+use crate::evidence::verify::text;
 use getrandom::SysRng;
 use perennial_model::encoding::Digest;
 use rand_core::UnwrapErr;
@@ -18,7 +22,8 @@ const SEED: u64 = 0x5eed_0000;
 const CHANGES_OF_BYTES: u64 = 10_000;
 const CHANGES_OF_MEMBERS: u64 = 10_000;
 
-fn judge(bundle: &Bundle, genesis: Digest) -> Result<Facts, Flaw> {
+/// What is said of a bundle by who knows the first governance alone.
+pub fn judge(bundle: &Bundle, genesis: Digest) -> Result<Facts, Flaw> {
     let trust = Trust { genesis: Some(genesis), ..Trust::default() };
     check(bundle, &trust, &mut UnwrapErr(SysRng))
 }
@@ -69,6 +74,29 @@ fn an_honest_bundle_verifies_is_complete_and_says_what_happened() {
     let (short, page) = (facts.in_short(), markdown(&facts));
     assert!(short.contains("reported on") && short.contains("as stolen at a (known, from"), "{short}");
     assert!(page.contains("as stolen at a (known") && page.contains("a \\<b\\>disk"), "{page}");
+}
+
+/// The page of a ceremony's bundle.
+fn summary_of(twist: Twist) -> String {
+    let scene = Scene::of(twist);
+    let bundle = scene.ceremony_of_refresh();
+    judge(&bundle, scene.genesis()).expect("honest");
+    String::from_utf8(bundle.members[SUMMARY_MD].clone()).expect("text")
+}
+
+#[test]
+fn the_coordinators_word_that_an_attempt_was_left_hides_no_activation() {
+    let page = summary_of(Twist::LeftAfterActivation);
+    let row = page.lines().find(|line| line.contains(", left ")).expect("an attempt that was left");
+    assert!(row.matches("UTC \\(entry").count() >= 2 || row.matches("(entry").count() >= 2, "{row}");
+}
+
+#[test]
+fn who_approved_a_mandate_is_shown_where_it_stands_for_their_approval() {
+    let page = summary_of(Twist::UnderMandate);
+    let line = page.lines().find(|line| line.contains("Made under mandate")).expect("a line");
+    assert!(line.contains("which dana (operator) approved under governance version 2"), "{line}");
+    assert!(!page.contains("Approved by  under"), "{page}");
 }
 
 #[test]
@@ -205,43 +233,62 @@ fn members_changed_behind_a_manifest_that_fits_are_noticed() {
     }
 }
 
+/// Every rule that is broken once, the check that says so, and in what words.
+pub const BROKEN: [(Twist, Check, &str); 49] = [
+    (Fork, Check::Witnesses, "0 of 3 signers have cosigned, 2 are wanted"),
+    (NobodyApproves, Check::Plan, "has 0 of the 1 approvals"),
+    (InitiatorApproves, Check::Plan, "erin started this and cannot approve it"),
+    (ApprovedUnderReplacedGovernance, Check::Plan, "names governance version 1, and 2 was in force"),
+    (ActivatedBeforeApproved, Check::Plan, "its plan was not approved before it"),
+    (VoteMissing, Check::Certificate, "2 of 3 votes"),
+    (VoteForOtherRoot, Check::Certificate, "b's vote is for"),
+    (KeepOfOtherRoot, Check::Certificate, "no Activation of the same shares"),
+    (ActivationOfOtherRoot, Check::Certificate, "no Activation of the same shares"),
+    (RootOfOtherInputs, Check::Root, "over other inputs than those of the certificate"),
+    (LeafMissing, Check::Root, "the list of its leaves is not here"),
+    (KeyChanges, Check::ShareSet, "the wallet or its key is another one"),
+    (ParentChanges, Check::ShareSet, "another parent at its place"),
+    (ShareOffThePolynomial, Check::ShareSet, "do not open to its key"),
+    (ProbeIsWrong, Check::Possession, "is missing or does not verify"),
+    (PossessionIsWrong, Check::Possession, "'s proof of possession does not hold"),
+    (ReceiptOfOtherTranscript, Check::Receipt, "that epoch has another transcript"),
+    (ReceiptOfOtherWallet, Check::Receipt, "did not retire that"),
+    (ReceiptByStranger, Check::Receipt, "the signature on this receipt is not a's"),
+    (SignedUnderOtherPlan, Check::Signature, "it names the plan 0303"),
+    (SignedByStranger, Check::Signature, "z holds no share of epoch 1.1"),
+    (ActivatedTooLate, Check::Times, "activated after the plan's date"),
+    (SignedAfterTheEnd, Check::Times, "signed after epoch 1.1 was ended"),
+    (ErasedTooEarly, Check::Times, "erased before the Retirement"),
+    (DatedAfterItsCosignatures, Check::Times, "dated after checkpoint.txt was cosigned"),
+    (MoreWordsInSubject, Check::Entry, "its subject is not of its form"),
+    (NotSubmitted, Check::Plan, "no plan-submitted of its plan comes before it"),
+    (ApprovalOfNobody, Check::Plan, "no approval of mallory is among those of the plan"),
+    (PlanOfOthers, Check::Entry, "the bundle is about payroll, which is not in it"),
+    (PinnedVersionZero, Check::Governance, "not that version in governance.cbor"),
+    (PinnedWithOtherApprovals, Check::Governance, "not that version in governance.cbor"),
+    (ApprovedTwice, Check::Plan, "it was approved before"),
+    (RetiredTwice, Check::Certificate, "it was retired before"),
+    (CreatedTwice, Check::ShareSet, "they were created before"),
+    (HoldersOutOfOrder, Check::Certificate, "in the order of their seats"),
+    (AttemptOfNoPlan, Check::Certificate, "was not approved with this plan"),
+    (ShareOutsideGroup, Check::ShareSet, "no element of the group"),
+    (ParentIsLater, Check::ShareSet, "its parent is of another wallet, or not before it"),
+    (AnswerLacksTransaction, Check::Signature, "missing field `transaction_id`"),
+    (AnswerSaysTwice, Check::Signature, "duplicate field `epoch`"),
+    (AnswerInUtf16, Check::Signature, "its answer cannot be read"),
+    (AnswerWithoutANumber, Check::Signature, "its answer cannot be read"),
+    (TheftOfOtherWallet, Check::Entry, "is not about the bundle's wallet"),
+    (TheftOfOtherTenant, Check::Theft, "another tenant's wallets than acme's"),
+    (TheftOfTwoLines, Check::Theft, "one line"),
+    (TheftUnderOtherDigest, Check::Theft, "its subject is not the report's digest"),
+    (TheftUnderMoreWords, Check::Entry, "its subject is not of its form"),
+    (TheftTwice, Check::Theft, "it was reported before"),
+    (NothingWithdrawn, Check::Theft, "it withdraws no report that is here before it"),
+];
+
 #[test]
 fn whoever_has_every_key_and_breaks_one_rule_is_told_which() {
-    use Twist::*;
-    let rows = [
-        (Fork, Check::Witnesses, "0 of 3 signers have cosigned, 2 are wanted"),
-        (NobodyApproves, Check::Plan, "has 0 of the 1 approvals"),
-        (InitiatorApproves, Check::Plan, "erin started this and cannot approve it"),
-        (ApprovedUnderReplacedGovernance, Check::Plan, "names governance version 1, and 2 was in force"),
-        (ActivatedBeforeApproved, Check::Plan, "its plan was not approved before it"),
-        (VoteMissing, Check::Certificate, "2 of 3 votes"),
-        (VoteForOtherRoot, Check::Certificate, "b's vote is for"),
-        (KeepOfOtherRoot, Check::Certificate, "no Activation of the same shares"),
-        (ActivationOfOtherRoot, Check::Certificate, "no Activation of the same shares"),
-        (RootOfOtherInputs, Check::Root, "over other inputs than those of the certificate"),
-        (LeafMissing, Check::Root, "the list of its leaves is not here"),
-        (KeyChanges, Check::ShareSet, "the wallet or its key is another one"),
-        (ParentChanges, Check::ShareSet, "another parent at its place"),
-        (ShareOffThePolynomial, Check::ShareSet, "do not open to its key"),
-        (ProbeIsWrong, Check::Possession, "is missing or does not verify"),
-        (PossessionIsWrong, Check::Possession, "'s proof of possession does not hold"),
-        (ReceiptOfOtherTranscript, Check::Receipt, "that epoch has another transcript"),
-        (ReceiptOfOtherWallet, Check::Receipt, "did not retire that"),
-        (ReceiptByStranger, Check::Receipt, "the signature on this receipt is not a's"),
-        (SignedUnderOtherPlan, Check::Signature, "it names the plan 0303"),
-        (SignedByStranger, Check::Signature, "z holds no share of epoch 1.1"),
-        (ActivatedTooLate, Check::Times, "activated after the plan's date"),
-        (SignedAfterTheEnd, Check::Times, "signed after epoch 1.1 was ended"),
-        (ErasedTooEarly, Check::Times, "erased before the Retirement"),
-        (DatedAfterItsCosignatures, Check::Times, "dated after checkpoint.txt was cosigned"),
-        (TheftOfOtherWallet, Check::Entry, "is not about the bundle's wallet"),
-        (TheftOfOtherTenant, Check::Theft, "another tenant's wallets than acme's"),
-        (TheftOfTwoLines, Check::Theft, "one line"),
-        (TheftUnderOtherDigest, Check::Theft, "its subject is not the report's digest"),
-        (TheftTwice, Check::Theft, "it was reported before"),
-        (NothingWithdrawn, Check::Entry, "withdraws no report that is"),
-    ];
-    for (twist, check, words) in rows {
+    for (twist, check, words) in BROKEN {
         let scene = Scene::of(twist);
         let bundles = [scene.ceremony_of_refresh(), scene.wallet()];
         let flaws: Vec<Flaw> =
@@ -249,6 +296,17 @@ fn whoever_has_every_key_and_breaks_one_rule_is_told_which() {
         let found = flaws.iter().any(|flaw| flaw.check == check && flaw.to_string().contains(words));
         assert!(found, "{twist:?}: {flaws:?}");
     }
+}
+
+#[test]
+fn a_bundle_under_a_governance_that_was_replaced_is_no_surprise() {
+    let scene = Scene::of(Twist::Nothing);
+    let facts = judge(&scene.wallet(), scene.genesis()).expect("honest");
+    assert!(!text(&facts, None).contains("YOU KNOW"));
+    assert!(
+        text(&facts, Some(3))
+            .contains("version 2\n            YOU KNOW VERSION 3: signers that were removed")
+    );
 }
 
 #[test]

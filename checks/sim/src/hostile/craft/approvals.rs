@@ -79,8 +79,8 @@ pub fn of_others(stage: &mut Stage) -> Blows {
 
 /// An approved plan in which something is changed.
 pub fn altered(stage: &mut Stage) -> Blows {
-    let plans: Vec<ApprovedPlan> =
-        stage.archive.plans.iter().rev().take(8).map(|(_, plan)| plan.clone()).collect();
+    let by_people = stage.archive.plans.iter().rev().filter(|(_, plan)| plan.mandate.is_none());
+    let plans: Vec<ApprovedPlan> = by_people.take(8).map(|(_, plan)| plan.clone()).collect();
     let Some(mut approved) = stage.one_of(&plans) else { return Vec::new() };
     let plan = &mut approved.plan;
     match stage.rng_below(8) {

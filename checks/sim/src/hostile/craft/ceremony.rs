@@ -16,11 +16,11 @@ pub fn next_number(stage: &mut Stage) -> Blows {
     let Some(approved) = a_plan(stage) else { return Vec::new() };
     let plan = &approved.plan;
     let digest = plan.digest();
-    let mut highest = 0;
+    let mut highest = plan.counts().start() - 1;
     for (chunk, _) in stage.archive.attempts.iter().filter(|(chunk, _)| chunk.plan == digest) {
         highest = highest.max(chunk.epoch.count);
     }
-    let count = (highest + 1).min(plan.attempts);
+    let count = highest.saturating_add(1).min(*plan.counts().end());
     let size = 1 + stage.below(plan.wallets.len()) as u32;
     let chunk = Chunk { plan: digest, epoch: Epoch::new(plan.rank, count), first: 0, count: size };
     let all = 0..stage.members();
@@ -39,9 +39,9 @@ pub fn outside(stage: &mut Stage) -> Blows {
     let Some(approved) = a_plan(stage) else { return Vec::new() };
     let plan = &approved.plan;
     let size = plan.wallets.len() as u32;
-    let mut chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(plan.rank, 1), first: 0, count: size };
+    let mut chunk = Chunk { plan: plan.digest(), epoch: nth(plan, 1), first: 0, count: size };
     match stage.below(6) {
-        0 => chunk.epoch.count = plan.attempts + 1 + stage.below(3) as u32,
+        0 => chunk.epoch.count = plan.counts().end().saturating_add(1 + stage.below(3) as u32),
         1 => chunk.epoch.rank += 1,
         2 => chunk.epoch.rank = chunk.epoch.rank.saturating_sub(1),
         3 => chunk.count += 1,
@@ -92,7 +92,7 @@ pub fn older_number(stage: &mut Stage) -> Blows {
     if stage.one_in(2) {
         let Some(approved) = stage.one_of(&plans) else { return Vec::new() };
         let count = 1 + stage.below(approved.plan.attempts as usize) as u32;
-        let epoch = Epoch::new(approved.plan.rank, count);
+        let epoch = nth(&approved.plan, count);
         let size = 1 + stage.below(approved.plan.wallets.len()) as u32;
         let chunk = Chunk { plan: approved.plan.digest(), epoch, first: 0, count: size };
         return vec![ask(number, Request::Open { chunk, parents: Vec::new() })];
@@ -264,7 +264,7 @@ pub fn other_parents(stage: &mut Stage) -> Blows {
     let plan = &approved.plan;
     let count = 1 + stage.below(plan.attempts as usize) as u32;
     let size = plan.wallets.len() as u32;
-    let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(plan.rank, count), first: 0, count: size };
+    let chunk = Chunk { plan: plan.digest(), epoch: nth(plan, count), first: 0, count: size };
     let sets: Vec<_> = stage.archive.sets.iter().rev().take(6).map(|(_, set)| set.clone()).collect();
     let mut parents = sets;
     for parent in &mut parents {
@@ -300,7 +300,7 @@ pub fn by_hand(stage: &mut Stage) -> Blows {
 }
 
 /// What comes next in an attempt for which inputs are known.
-fn step(stage: &mut Stage, attempt: &Attempt) -> Option<Request> {
+pub(super) fn step(stage: &mut Stage, attempt: &Attempt) -> Option<Request> {
     let inputs = stage.one_of(&attempt.inputs)?;
     let commitments = of_dealers(attempt, &inputs);
     let dealings = dealt(attempt, &inputs);
@@ -325,6 +325,11 @@ fn step(stage: &mut Stage, attempt: &Attempt) -> Option<Request> {
     Some(Request::Commit { inputs, openings })
 }
 
+/// The number of a plan's attempt, the first being 1.
+pub(super) fn nth(plan: &Plan, attempt: u32) -> Epoch {
+    Epoch::new(plan.rank, plan.counts().start().saturating_add(attempt - 1))
+}
+
 /// Some plan that people have approved, most often one of the newest.
 fn a_plan(stage: &mut Stage) -> Option<ApprovedPlan> {
     let plans: Vec<ApprovedPlan> =
@@ -333,7 +338,7 @@ fn a_plan(stage: &mut Stage) -> Option<ApprovedPlan> {
 }
 
 /// Inputs that hold every rule, with dealers and holders chosen by chance.
-fn some_inputs(
+pub(super) fn some_inputs(
     stage: &mut Stage,
     chunk: &Chunk,
     attempt: &Attempt,

@@ -1,6 +1,7 @@
 //! Plans that people did approve, used where or when they do not hold.
 
 use super::approvals::some_plan;
+use super::ceremony::nth;
 use super::{Blows, ask};
 use crate::hostile::stage::Stage;
 use perennial_model::committee::Committee;
@@ -148,7 +149,7 @@ pub fn of_old_governance(stage: &mut Stage) -> Blows {
     let number = stage.any_member();
     let plan = approved.plan.digest();
     let count = 1 + stage.below(approved.plan.attempts as usize) as u32;
-    let epoch = Epoch::new(approved.plan.rank, count);
+    let epoch = nth(&approved.plan, count);
     let chunk = Chunk { plan, epoch, first: 0, count: approved.plan.wallets.len() as u32 };
     match stage.below(3) {
         0 => vec![ask(number, Request::Plan(Box::new(approved)))],

@@ -181,19 +181,43 @@ fn a_prepared(stage: &mut Stage) -> Option<(Chunk, Attempt)> {
         .or_else(|| stage.an_attempt(|attempt| !attempt.prepared.is_empty()))
 }
 
+/// The probes of one group of which some are missing still.
+pub(super) fn due_of(stage: &mut Stage, chunk: &Chunk, attempt: &Attempt) -> Option<SessionRequest> {
+    let is_missing = |request: &SessionRequest| match &request.purpose {
+        Purpose::Probes { tasks, .. } => tasks.iter().any(|task| !attempt.probes.contains_key(task)),
+        Purpose::Transaction { .. } => false,
+    };
+    all_due(stage, chunk, attempt).into_iter().find(is_missing)
+}
+
 /// The probes of one group that are due of a prepared chunk.
 fn due(stage: &mut Stage, chunk: &Chunk, attempt: &Attempt) -> Option<SessionRequest> {
-    let vote = attempt.prepared.values().find_map(|vote| vote.read_unchecked().ok())?;
-    let inputs = attempt.inputs.iter().find(|inputs| inputs.digest() == vote.inputs)?;
-    let plan = stage.archive.plan(&chunk.plan)?.plan.clone();
+    let all = all_due(stage, chunk, attempt);
+    stage.one_of(&all)
+}
+
+/// The probes that are due of a prepared chunk, by group.
+fn all_due(stage: &mut Stage, chunk: &Chunk, attempt: &Attempt) -> Vec<SessionRequest> {
+    let Some(vote) = attempt.prepared.values().find_map(|vote| vote.read_unchecked().ok()) else {
+        return Vec::new();
+    };
+    let inputs = attempt.inputs.iter().find(|inputs| inputs.digest() == vote.inputs);
+    let plan = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone());
+    let (Some(inputs), Some(plan)) = (inputs, plan) else { return Vec::new() };
     let groups = probing_groups(Scheme::Transparent, &plan.committee, &inputs.holders);
-    let counter = stage.below(groups.len());
     let wallets = sampled(&vote.root, chunk.count, plan.effective_probe_rate());
-    let tasks = wallets.into_iter().map(|wallet| ProbeTask { wallet, counter: counter as u32 }).collect();
-    Some(SessionRequest {
-        session: fresh(stage),
-        asked_at_ms: stage.now_ms,
-        signers: groups.get(counter)?.clone(),
-        purpose: Purpose::Probes { chunk: *chunk, root: vote.root, tasks },
-    })
+    let of_group = |(counter, signers): (usize, Vec<SignerId>)| {
+        let task = |wallet: &u32| ProbeTask { wallet: *wallet, counter: counter as u32 };
+        SessionRequest {
+            session: fresh(stage),
+            asked_at_ms: stage.now_ms,
+            signers,
+            purpose: Purpose::Probes {
+                chunk: *chunk,
+                root: vote.root,
+                tasks: wallets.iter().map(task).collect(),
+            },
+        }
+    };
+    groups.into_iter().enumerate().map(of_group).collect()
 }
