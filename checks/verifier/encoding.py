@@ -52,6 +52,8 @@ share: wallet name, epoch epoch, transcript digest | key: public point, chain_co
 share-set: wallet wallet, key key, epoch epoch, committee committee, shares [point], transcript digest,
     parent digest?, highest_seat u8 |
 chunk-root: inputs digest, dealings digest, leaves digest | created: wallet name, held digest |
+theft-report: finding stolen/withdrawn, tenant name?, by name, text text | withdrawn: report digest |
+stolen: signer name, wallets [name], start uint, end uint, certainty flag |
 created-wallets: chunk chunk, wallets [created] | proved-entry: place uint, entry bytes, proof [digest] |
 entry: label text, form uint, kind text, time uint, subject short, body digest, signature signed? |
 signed: wallet short, epoch epoch, transcript digest, plan digest, policy digest?, decision short?,

@@ -264,7 +264,7 @@ class Tampering(Damage):
         bodies = {name: cbor2.loads(entry.entry)[2] for name, entry in self.entries.items()}
         name = self.chance.choice([name for name, kind in bodies.items() if kind in (
             "governance-pinned", "plan-submitted", "plan-approved", "activation", "retirement",
-            "receipt", "signature")])
+            "receipt", "theft-reported", "signature")])
         entry, old = cbor2.loads(self.entries[name].entry), self.bodies[name]
         body = self.members[old]
         if entry[2] == "signature":

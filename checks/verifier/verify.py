@@ -18,7 +18,8 @@ ENTRIES = {"governance-pinned": (f"version {NUMBER}", "governance"), "plan-submi
            "activation": (CHUNK, "certificate"), "retirement": (CHUNK, "certificate"),
            "wallets-created": (CHUNK, "share-set"), "receipt": (CHUNK, "receipt"),
            "attempt-left": (CHUNK, "entry"), "given-up": (DIGEST, "entry"),
-           "ceremony-finished": (DIGEST, "entry"), "signature": (NAME, "signature")}
+           "ceremony-finished": (DIGEST, "entry"), "theft-reported": (DIGEST, "theft"),
+           "signature": (NAME, "signature")}
 
 def check_manifest(members):
     """[2] The manifest is in its one form and lists what is here; gives it."""
@@ -196,6 +197,8 @@ class Bundle:
                 need(self.pinned < number <= len(self.history), "a later version than before")
                 need(step == self.steps[number - 1], "that version of the history, with its approvals")
                 self.pinned = number
+            elif entry.kind == "theft-reported":
+                self.take_theft(entry)
             elif entry.kind != "signature":
                 self.take_plan(entry)
         with checking("entry", name):
@@ -243,6 +246,23 @@ class Bundle:
                 need(end <= len(entry.names), "wallets of the plan")
                 need(rank == plan.rank and least <= count < least + plan.attempts, "an attempt of the plan")
                 entry.names = entry.names[first:end]
+
+    def take_theft(self, entry):
+        """[7, 17] A report of a theft is sound; it is about the wallet, or withdraws a report that is."""
+        report = entry.report = document(entry.body, "theft-report")
+        need(report.digest.hex() == entry.subject and (entry.kind, entry.subject) not in self.first,
+             "the report of its subject, once")
+        need(re.fullmatch(r"[^\0-\x1f\x7f-\x9f]{1,200}", report.text), "a line of at most 200 characters")
+        finding, entry.names = report.finding, [self.wallet]
+        if finding.table == "stolen":
+            need(finding.wallets == sorted({*finding.wallets}) and len(finding.wallets) <= 1000
+                 and finding.start <= finding.end and (report.tenant or not finding.wallets),
+                 "wallets of a tenant in order, and a span")
+            entry.names = finding.wallets or entry.names
+        else:
+            earlier = self.first.get((entry.kind, finding.report.hex()))
+            need(earlier and earlier.report.finding.table == "stolen"
+                 and earlier.report.tenant == report.tenant, "the report that it withdraws before it")
 
     def take_certificate(self, entry, plan):
         """[9, 10, 15] An Activation with its root, or the Retirement of one, holds (section 7)."""
@@ -349,6 +369,9 @@ class Bundle:
             for share in entry.receipt.shares:
                 here = self.sets.get((share.wallet, share.epoch))
                 need(not here or here.transcript == share.transcript, "T of the share set")
+        elif entry.kind == "theft-reported":
+            need(all(entry.report.tenant in (None, here.wallet.tenant) for here in self.sets.values()),
+                 "the tenant of the wallet")
         elif entry.kind == "signature":
             self.check_signature(entry)
 
@@ -413,6 +436,10 @@ def check_bundle(given):
         yield (f"older: its governance ends with version {len(bundle.history)}, and {len(known)} is known; signers "
                "that were removed since could have made it")
     yield "not looked at: whether summary.md and summary.html follow from the rest"
+    for entry in bundle.firsts("theft-reported"):
+        found = entry.report.finding
+        said = f"stolen at {found.signer}" if found.table == "stolen" else f"not so: {found.report.hex()}"
+        yield f"reported at {entry.time} by {entry.report.by}: {said}"
     yield from (f"incomplete: {line}" for line in bundle.lacks())
 
 def check_ledger(given, lines):

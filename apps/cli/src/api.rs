@@ -32,6 +32,8 @@ pub struct Health {
 pub struct Wallet {
     /// Its name.
     pub id: String,
+    /// Whose it is.
+    pub tenant: String,
     /// Where it receives.
     pub chain: String,
     /// How it signs.
@@ -51,6 +53,38 @@ pub struct Wallet {
     pub exposure: Vec<Exposure>,
     /// Since when the oldest number that is not dead has a newer epoch above it, in milliseconds since 1970.
     pub undead_since_ms: Option<u64>,
+    /// Reports that copies of its shares are stolen.
+    #[serde(default)]
+    pub thefts: Vec<Theft>,
+}
+
+/// A report that copies of shares are stolen, or that another does not hold.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Theft {
+    /// Its digest.
+    pub report: String,
+    /// The client that reported it.
+    pub by: String,
+    /// When it was recorded, in milliseconds since 1970.
+    pub reported_ms: u64,
+    /// Whose wallets; none for those of all tenants.
+    pub tenant: Option<String>,
+    /// What is known of it.
+    pub text: String,
+    /// Who held them; none for a report that withdraws another, and so below.
+    pub signer: Option<String>,
+    /// The wallets that it names.
+    pub wallets: Vec<String>,
+    /// From when, in milliseconds since 1970.
+    pub from_ms: Option<u64>,
+    /// Up to when, in milliseconds since 1970.
+    pub to_ms: Option<u64>,
+    /// How sure it is.
+    pub certainty: Option<String>,
+    /// The report that it withdraws.
+    pub withdraws: Option<String>,
+    /// The report that withdraws it.
+    pub withdrawn_by: Option<String>,
 }
 
 /// The copies of one number of a wallet.
@@ -64,6 +98,8 @@ pub struct Exposure {
     pub key_state: String,
     /// Where a copy may be, without a receipt.
     pub outstanding: Vec<String>,
+    /// Whose copy is reported as stolen.
+    pub stolen: Vec<String>,
 }
 
 /// A signer's place in a wallet.

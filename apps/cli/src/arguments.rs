@@ -5,8 +5,9 @@ mod decisions;
 pub use decisions::{Mandate, Order, ProposeMandate, ProposeOrder, Schedule};
 
 use clap::{Args, Parser, Subcommand};
+use perennial_model::committee::SignerId;
 use perennial_model::governance::PersonId;
-use perennial_model::wallet::{Chain, WalletId};
+use perennial_model::wallet::{Chain, TenantId, WalletId};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -407,6 +408,44 @@ pub struct Verify {
 pub enum Signer {
     /// All signers
     List,
+    /// Say that others may have the copies that a signer held. It tells the register and the ledger, and changes nothing
+    /// at signers
+    ReportTheft(ReportTheft),
+    /// Say that such a report does not hold; both stay on record
+    WithdrawTheft {
+        /// The report's digest, or its first digits
+        report: String,
+        /// Why, in a line
+        #[arg(long)]
+        text: String,
+    },
+    /// All such reports
+    Thefts,
+}
+
+/// `perennial signer report-theft`
+#[derive(Args, Debug)]
+pub struct ReportTheft {
+    /// The signer that held them
+    pub name: SignerId,
+    /// Of these wallets only; repeat it for several [default: of all]
+    #[arg(long = "wallet", value_name = "WALLET")]
+    pub wallets: Vec<WalletId>,
+    /// Of the wallets of this tenant only [default: of all that the token's client sees]
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// From when on, such as 2026-11-21T10:30:00Z: what it held at any moment from then on counts
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// Up to when; not in the future
+    #[arg(long, value_name = "TIME")]
+    pub to: String,
+    /// It is known, not only suspected
+    #[arg(long)]
+    pub known: bool,
+    /// What is known of it, in a line
+    #[arg(long)]
+    pub text: String,
 }
 
 /// `perennial demo`

@@ -28,6 +28,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 pub use verify::run as verify;
+pub use window::read_time;
 
 /// Makes a bundle.
 pub fn run(operator: &Operator, arguments: &arguments::Evidence) -> Result<(), Failure> {

@@ -26,12 +26,13 @@ mod schedule;
 mod sign;
 mod signer;
 mod table;
+mod theft;
 mod times;
 mod token;
 mod transfer;
 mod wallet;
 
-use arguments::{Arguments, Command, Signer};
+use arguments::{Arguments, Command};
 use clap::Parser;
 use demo::Verdict;
 use failure::Failure;
@@ -87,7 +88,7 @@ fn run(Arguments { global, command }: &Arguments) -> Result<Verdict, Failure> {
         Command::Ledger(command) => ledger::run(&operator()?, command),
         Command::Evidence(arguments) => evidence::run(&operator()?, arguments),
         Command::Verify(arguments) => evidence::verify(global, arguments),
-        Command::Signer(Signer::List) => signer::list(&operator()?),
+        Command::Signer(command) => signer::run(&operator()?, command),
         Command::Demo(arguments) => return demo::run(global, arguments),
     };
     done.map(|()| Verdict::Good)

@@ -1,12 +1,23 @@
-//! `perennial signer list`: the signers as the coordinator sees them.
+//! `perennial signer`: the signers as the coordinator sees them, and what was stolen of them.
 
+use crate::arguments::Signer;
 use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::rendering::date;
 use crate::table::{Side, Table};
+use crate::theft;
 
 /// Carries out the command.
-pub fn list(operator: &Operator) -> Result<(), Failure> {
+pub fn run(operator: &Operator, command: &Signer) -> Result<(), Failure> {
+    match command {
+        Signer::List => list(operator),
+        Signer::ReportTheft(arguments) => theft::report(operator, arguments),
+        Signer::WithdrawTheft { report, text } => theft::withdraw(operator, report, text),
+        Signer::Thefts => theft::list(operator),
+    }
+}
+
+fn list(operator: &Operator) -> Result<(), Failure> {
     let answer = operator.client.get("/v1/signers")?;
     let mut table = Table::new([("signer", Side::Left), ("standing", Side::Left), ("last seen", Side::Left)]);
     for signer in operator.client.signers()? {

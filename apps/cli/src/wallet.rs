@@ -8,6 +8,7 @@ use crate::operator::Operator;
 use crate::plans::{propose, with_terms};
 use crate::rendering::seconds;
 use crate::table::{Side, Table};
+use crate::theft;
 use perennial_model::wallet::{Chain, WalletId};
 use serde_json::{Value, json};
 
@@ -94,10 +95,12 @@ fn exposed(wallet: &Wallet, now_ms: u64) -> String {
         ("exposure", Side::Left),
         ("key state", Side::Left),
         ("without receipt", Side::Left),
+        ("stolen", Side::Left),
     ]);
+    let listed = |signers: &[String]| if signers.is_empty() { "-".to_owned() } else { signers.join(" ") };
     for row in &wallet.exposure {
-        let places = if row.outstanding.is_empty() { "-".to_owned() } else { row.outstanding.join(" ") };
-        table.row([row.number.clone(), row.words.clone(), row.key_state.clone(), places]);
+        let (left, stolen) = (listed(&row.outstanding), listed(&row.stolen));
+        table.row([row.number.clone(), row.words.clone(), row.key_state.clone(), left, stolen]);
     }
     let age = match wallet.undead_since_ms {
         None => "nothing older is left, by the receipts of all who had it".to_owned(),
@@ -105,7 +108,10 @@ fn exposed(wallet: &Wallet, now_ms: u64) -> String {
             format!("the oldest that is left is out of date for {}", seconds(now_ms.saturating_sub(since_ms)))
         }
     };
-    format!("\n{}{age}\n", table.text(0))
+    let is_lost = wallet.exposure.iter().any(|row| row.key_state == "compromised");
+    let lost = if is_lost { "LOST: as many copies as make the key are stolen; move the funds\n" } else { "" };
+    let thefts: String = wallet.thefts.iter().map(|theft| format!("{}\n", theft::sentence(theft))).collect();
+    format!("\n{}{age}\n{lost}{thefts}", table.text(0))
 }
 
 fn shown(wallet: &Wallet, now_ms: u64) -> String {

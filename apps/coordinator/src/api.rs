@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod sign;
 pub mod standing;
 pub mod tenancy;
+pub mod thefts;
 pub mod tls;
 pub mod wallets;
 
@@ -162,6 +163,7 @@ fn reading() -> Routes {
         .routes(routes!(decisions::mandates))
         .routes(routes!(decisions::orders))
         .routes(routes!(schedule::show))
+        .routes(routes!(thefts::list))
 }
 
 fn auditing() -> Routes {
@@ -179,6 +181,7 @@ fn submitting() -> Routes {
         .routes(routes!(ceremonies::approve))
         .routes(routes!(decisions::give_mandate))
         .routes(routes!(decisions::give_order))
+        .routes(routes!(thefts::report))
 }
 
 /// Routes that all need the same, said to those who come and in the document.

@@ -28,6 +28,7 @@ use perennial_model::mail::Reply;
 use perennial_model::mandate::ApprovedMandate;
 use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Plan;
+use perennial_model::theft::TheftReport;
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::BootError;
 use perennial_workflow::wallets::HeadChange;
@@ -73,6 +74,7 @@ enum Order {
     Govern(Box<ApprovedGovernance>, oneshot::Sender<Result<(), Refusal>>),
     Mandate(Box<ApprovedMandate>, oneshot::Sender<Result<Digest, Refusal>>),
     Obey(Box<ApprovedOrder>, oneshot::Sender<Result<Digest, Refusal>>),
+    ReportTheft(Box<TheftReport>, oneshot::Sender<Result<Digest, Refusal>>),
     Stop,
 }
 
@@ -202,6 +204,14 @@ impl Ceremonies {
         self.order(|answer| Order::Obey(Box::new(approved), answer)).await
     }
 
+    /// Takes in a report of a theft. Returns its digest once it is durable.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn report_theft(&self, report: TheftReport) -> Result<Digest, Refusal> {
+        self.order(|answer| Order::ReportTheft(Box::new(report), answer)).await
+    }
+
     /// Has the thread commit what it has and end.
     pub fn stop(&self) {
         // A thread that is gone has stopped.
@@ -296,6 +306,7 @@ fn boot(parts: &Parts) -> Result<Booted, CeremoniesError> {
         }
     }
     parts.view.set_decrees(Decrees::of(&driver));
+    parts.view.set_thefts(driver.thefts());
     parts.view.set_running(Running::Yes);
     Ok(Booted { driver, log })
 }
@@ -362,7 +373,10 @@ impl Order {
     fn refuse(self, refusal: &Refusal) {
         // Whoever asked may have gone meanwhile.
         match self {
-            Self::Submit(_, answer) | Self::Mandate(_, answer) | Self::Obey(_, answer) => {
+            Self::Submit(_, answer)
+            | Self::Mandate(_, answer)
+            | Self::Obey(_, answer)
+            | Self::ReportTheft(_, answer) => {
                 drop(answer.send(Err(refusal.clone())));
             }
             Self::Approve(_, _, answer) => drop(answer.send(Err(refusal.clone()))),

@@ -14,6 +14,7 @@ use perennial_model::plan::{Action, Plan, PlannedWallet};
 use perennial_model::wallet::{TenantId, WalletId};
 use perennial_workflow::ceremony::status::{CeremonyStatus, Phase, Stage};
 use perennial_workflow::driver::MandateState;
+use perennial_workflow::thefts::Filed;
 use perennial_workflow::wallets::HeadChange;
 use perennial_workflow::{Driver, Heads, World, exposure};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -65,6 +66,7 @@ pub struct View {
     addresses: Mutex<HashMap<WalletId, String>>,
     governed: RwLock<BTreeMap<SignerId, u64>>,
     decrees: RwLock<Arc<Decrees>>,
+    thefts: RwLock<Arc<Vec<Filed>>>,
 }
 
 /// What people have decided beyond single plans.
@@ -97,6 +99,7 @@ impl View {
             addresses: Mutex::default(),
             governed: RwLock::default(),
             decrees: RwLock::default(),
+            thefts: RwLock::default(),
         }
     }
 
@@ -109,6 +112,18 @@ impl View {
     pub fn set_decrees(&self, decrees: Decrees) {
         if *self.decrees() != decrees {
             *self.decrees.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(decrees);
+        }
+    }
+
+    /// Reports of thefts, in the order in which they came.
+    pub fn thefts(&self) -> Arc<Vec<Filed>> {
+        self.thefts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over reports of thefts.
+    pub fn set_thefts(&self, thefts: &Arc<Vec<Filed>>) {
+        if !Arc::ptr_eq(&self.thefts(), thefts) {
+            *self.thefts.write().unwrap_or_else(PoisonError::into_inner) = thefts.clone();
         }
     }
 
@@ -172,7 +187,7 @@ impl View {
     pub fn copies(&self, wallet: &WalletId) -> Vec<Copies> {
         let open = self.ceremonies_now();
         let open = open.values().filter_map(|shown| Some((shown.plan.as_deref()?, &shown.status)));
-        exposure::copies(&self.heads(), open, wallet)
+        exposure::copies(&self.heads(), open, &self.thefts(), wallet)
     }
 
     /// Whether ceremonies go on.

@@ -21,6 +21,7 @@ use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::refusal::{Fault, Refusal};
 use perennial_model::session::SessionMessage;
 use perennial_model::share_set::ShareSet;
+use perennial_model::theft::TheftReport;
 use perennial_model::transcript::Leaf;
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Wallet, WalletKey};
@@ -43,6 +44,7 @@ pub fn document(bytes: &[u8]) -> Verdict {
         read::<ApprovedPlan>(bytes, |plan| drop(plan.clone().check(&SCENE.governance))),
         read::<ApprovedMandate>(bytes, |mandate| drop(mandate.check(&SCENE.governance))),
         read::<ApprovedOrder>(bytes, |order| drop(order.check(&SCENE.governance))),
+        read::<TheftReport>(bytes, |report| drop(report.check())),
         read::<ShareSet>(bytes, check_share_set),
         read::<Inputs>(bytes, check_inputs),
         read::<Opening>(bytes, |_| ()),

@@ -5,7 +5,7 @@
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`mandate`],
 //! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and
 //! holders publish), [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`exposure`] (where
-//! copies may be left), [`witness`] (what they say about the ledger), [`evidence`] (how all of it is shown),
+//! copies may be left), [`theft`] (which of them others may have), [`witness`] (what they say about the ledger), [`evidence`] (how all of it is shown),
 //! [`session`] and [`mail`] (how it travels).
 
 pub mod approval;
@@ -32,6 +32,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod session;
 pub mod share_set;
+pub mod theft;
 pub mod transcript;
 pub mod vote;
 pub mod wallet;

@@ -30,6 +30,7 @@ use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::refusal::{Fault, Refusal};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::share_set::ShareSet;
+use perennial_model::theft::{Certainty, Finding, TheftReport};
 use perennial_model::transcript::{ChunkRoot, Leaf};
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Chain, Tier, Wallet, WalletKey};
@@ -345,6 +346,10 @@ fn alarm() -> Alarm {
     }
 }
 
+fn theft(finding: Finding) -> TheftReport {
+    TheftReport { finding, tenant: Some(name("acme")), by: name("security"), text: "a disk is gone".into() }
+}
+
 /// Encodes, reads back, and gives the name, size and digest of what was written.
 fn line<D: Document + PartialEq + Debug>(document: &D) -> String {
     let bytes = encode(document);
@@ -406,6 +411,14 @@ fn no_document_changes_its_bytes_without_a_new_version() {
         line(&Reply::Checkpoint(Answer::Alarm(signed(&alarm())))),
         line(&ChunkRoot::new(&inputs(), &[Digest([37; 32])], &[Digest([38; 32])])),
         line(&CreatedWallets { chunk: chunk(), wallets: vec![(name("treasury"), Digest([39; 32]))] }),
+        line(&theft(Finding::Stolen {
+            signer: name("a"),
+            wallets: vec![name("treasury")],
+            from_ms: 49,
+            to_ms: 50,
+            certainty: Certainty::Known,
+        })),
+        line(&theft(Finding::Withdrawn(Digest([51; 32])))),
         line(&ProvedEntry { place: 40, entry: Bytes(vec![41]), proof: vec![Digest([42; 32])] }),
     ];
     let expected = include_str!("golden.txt");

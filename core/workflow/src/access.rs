@@ -17,7 +17,7 @@ pub const CLIENTS_MAX: usize = 10_000;
 pub enum Scope {
     /// See wallets, ceremonies, plans, signers and governance.
     Read,
-    /// Hand in plans, approvals and governance, and have plans drafted.
+    /// Hand in plans, approvals, governance and reports of thefts, and have plans drafted.
     Submit,
     /// Have transactions signed.
     Sign,

@@ -217,6 +217,10 @@ impl Attempt {
     /// # Errors
     /// [`OutOfOrder`] gives the attempt back unchanged.
     pub fn apply(mut self, at_ms: u64, fact: Fact) -> Result<Self, OutOfOrder> {
+        let erased = match &fact {
+            Fact::Erased(receipt) => Some(receipt.signer().clone()),
+            _ => None,
+        };
         let state = match (self.state, fact) {
             (State::Opening(state), Fact::Opened(said)) if state.awaits(&said) => state.opened(said),
             (State::Opening(state), Fact::Fixed(inputs)) if state.fits(&inputs) => state.fixed(inputs),
@@ -243,6 +247,7 @@ impl Attempt {
             }
         };
         self.progress.reached(&state, at_ms);
+        self.progress.receipts.extend(erased.map(|signer| (signer, at_ms)));
         Ok(Self { state, ..self })
     }
 

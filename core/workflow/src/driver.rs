@@ -17,6 +17,7 @@ mod relay;
 pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
+mod thefts;
 
 pub use boot::BootError;
 pub use decrees::MandateState;
@@ -25,6 +26,7 @@ pub use relay::relay;
 use crate::ceremony::batch::{Ceremony, CeremonyFact};
 use crate::ceremony::status::{CeremonyStatus, Count, Stage};
 use crate::journal::{Batch, Journal, Note};
+use crate::thefts::Tenure;
 use crate::wallets::{HeadChange, Heads};
 use asking::Desk;
 use decrees::Decrees;
@@ -43,6 +45,7 @@ use probing::Bench;
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use thefts::Thefts;
 
 /// What the loop needs of the world.
 pub trait World {
@@ -112,6 +115,7 @@ pub struct Driver<J, W> {
     history: Arc<History>,
     governed: Governed,
     decrees: Decrees,
+    thefts: Thefts,
     tuning: Tuning,
     open: BTreeMap<Digest, Ceremony>,
     closed: BTreeMap<Digest, Closed>,
@@ -130,6 +134,7 @@ pub struct Driver<J, W> {
 struct Closed {
     status: CeremonyStatus,
     has_generations: bool,
+    tenures: Vec<Tenure>,
 }
 
 impl<J: Journal, W: World> Driver<J, W> {

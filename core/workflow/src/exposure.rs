@@ -1,10 +1,11 @@
 //! What the coordinator knows of places where copies of a wallet's shares may be, for the exposure register.
 //!
-//! It goes by facts: Activations, Retirements, receipts, and attempts whose dealings went out. Of thefts, backups and
-//! exports nobody tells it in this version, and a signer that governance has written off owes no receipt here although
-//! nobody knows what became of its disk.
+//! It goes by facts: Activations, Retirements, receipts, attempts whose dealings went out, and thefts that were reported.
+//! Of backups and exports nobody tells it in this version, and a signer that governance has written off owes no receipt
+//! here although nobody knows what became of its disk.
 
 use crate::ceremony::status::{CeremonyStatus, ChunkStatus};
+use crate::thefts::{self, Filed};
 use crate::wallets::{Heads, Served};
 use perennial_model::committee::SignerId;
 use perennial_model::exposure::{Copies, Number, Standing};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn copies<'a>(
     heads: &Heads,
     open: impl IntoIterator<Item = (&'a Plan, &'a CeremonyStatus)>,
+    thefts: &[Filed],
     wallet: &WalletId,
 ) -> Vec<Copies> {
     let Some(head) = heads.get(wallet) else { return Vec::new() };
@@ -47,6 +49,7 @@ pub fn copies<'a>(
         all.push(Copies { superseded_ms: superseded(&activated, number), ..copies });
     }
     all.extend(activated.iter().find_map(|served| below(served, &attempts)));
+    thefts::mark(&mut all, thefts, wallet);
     all.sort_by_key(|copies| std::cmp::Reverse((epoch_of(copies.number), copies.number)));
     all
 }

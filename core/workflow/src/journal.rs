@@ -7,6 +7,7 @@ use crate::ceremony::Reason;
 use crate::ceremony::batch::CeremonyFact;
 use crate::ceremony::generation::Generation;
 use crate::ceremony::status::CeremonyStatus;
+use crate::thefts::Tenure;
 use minicbor::{Decode, Encode};
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::certificate::Certificate;
@@ -19,6 +20,7 @@ use perennial_model::mandate::ApprovedMandate;
 use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::Chunk;
 use perennial_model::receipt::Receipt;
+use perennial_model::theft::TheftReport;
 use perennial_model::wallet::WalletId;
 use std::sync::Arc;
 
@@ -109,6 +111,10 @@ pub struct Summary {
     /// Attempts that were left, and who had opened them.
     #[n(2)]
     pub abandoned: Vec<Abandoned>,
+    /// Who held copies of what it made, and when. It stays when no wallet stands on it any more: thefts come to light
+    /// late. None where nothing was held, and in journals of versions that did not keep it.
+    #[n(3)]
+    pub tenures: Option<Vec<Tenure>>,
 }
 
 impl Document for Summary {
@@ -180,6 +186,13 @@ pub enum Note {
         order: Digest,
         /// The order with its approvals.
         approved: Arc<ApprovedOrder>,
+    },
+    /// Somebody has reported copies as stolen, or withdrawn such a report.
+    TheftReported {
+        /// Its digest.
+        theft: Digest,
+        /// The report.
+        report: Arc<TheftReport>,
     },
     /// A chunk has its Activation.
     Activated {

@@ -5,7 +5,7 @@
 //! each state holds), [`ceremony::statement`] (what is believed of signers), [`ceremony::batch`] (one plan: chunks,
 //! next attempts), [`wallets`] (what is known of each wallet), [`schedule`] (what is due under mandates), [`journal`]
 //! (what must be durable), [`driver`] (the loop), [`route`] (a signing request and its fallback), [`exposure`] (where
-//! copies may be left), [`access`] (who may ask for what).
+//! copies may be left), [`thefts`] (which of them are stolen), [`access`] (who may ask for what).
 
 pub mod access;
 pub mod ceremony;
@@ -14,6 +14,7 @@ pub mod exposure;
 pub mod journal;
 pub mod route;
 pub mod schedule;
+pub mod thefts;
 pub mod wallets;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod possession;
 mod receipts;
 mod signatures;
 mod story;
+mod thefts;
 mod times;
 mod wallets;
 
@@ -21,6 +22,8 @@ use perennial_model::governance::history::{History, Versions};
 use perennial_model::wallet::WalletId;
 use rand_core::CryptoRng;
 use story::Story;
+
+pub use thefts::concerns;
 
 /// How far two clocks may differ, in milliseconds: signers refuse to work with a coordinator that is further off.
 pub const CLOCKS_DIFFER_MS: u64 = 300_000;
@@ -82,6 +85,7 @@ pub fn facts_of(bundle: &Bundle, trust: &Trust, rng: &mut dyn CryptoRng) -> Resu
         ledger: proved.fact,
         ceremonies: story.ceremony_facts(&history, &possessed),
         epochs: wallets.facts(&story, &erased, &history),
+        thefts: thefts::facts(&story, &wallets)?,
         signatures: story.signatures.iter().map(|signed| signed.fact.clone()).collect(),
         timeline: std::mem::take(&mut story.timeline),
         gaps: Vec::new(),

@@ -1,7 +1,7 @@
 //! A bundle from a coordinator. What comes is put together and checked as an auditor would, before it is written.
 
 use super::bundle::{About, Bundle, CHECKPOINT, GOVERNANCE, SUMMARY_HTML, SUMMARY_MD, entry_member};
-use super::check::{Trust, facts_of};
+use super::check::{Trust, concerns, facts_of};
 use super::facts::Facts;
 use super::summary;
 use super::window::read_time;
@@ -18,6 +18,7 @@ use perennial_model::certificate::Certificate;
 use perennial_model::encoding::{self, Bytes, Digest};
 use perennial_model::evidence::{ProvedEntry, read_subject};
 use perennial_model::plan::{Plan, PlannedWallet};
+use perennial_model::theft::TheftReport;
 use perennial_model::wallet::WalletId;
 use rand_core::UnwrapErr;
 use serde::Deserialize;
@@ -174,6 +175,22 @@ impl<'c> Collector<'c> {
         }
         let window = Some((from, to));
         self.entries(&format!("signatures:{wallet}"), window)?.into_iter().for_each(|found| self.add(found));
+        self.thefts(wallet)
+    }
+
+    /// Every report about the wallet, whenever it came, and those that withdraw one of them.
+    fn thefts(&mut self, wallet: &WalletId) -> Result<(), Failure> {
+        let tenant = self.client.wallet(wallet.as_str())?.tenant;
+        for about in ["thefts".to_owned(), format!("thefts:{tenant}")] {
+            let mut ours = BTreeSet::new();
+            for found in self.entries(&about, None)? {
+                let report = found.body.as_ref().and_then(|body| encoding::decode::<TheftReport>(body).ok());
+                if report.is_some_and(|report| concerns(&report, wallet, &ours)) {
+                    ours.insert(Digest(found.entry.body.0));
+                    self.add(found);
+                }
+            }
+        }
         Ok(())
     }
 

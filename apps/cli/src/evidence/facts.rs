@@ -1,12 +1,13 @@
 //! What a bundle proves: the one thing from which summaries, JSON and messages are made.
 
 use super::bundle::About;
-use crate::rendering::counted;
+use crate::rendering::{counted, date};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::PersonId;
 use perennial_model::plan::{Chunk, Plan};
+use perennial_model::theft::{Finding, TheftReport};
 use perennial_model::wallet::{Wallet, WalletId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,8 @@ pub struct Facts {
     pub ceremonies: Vec<CeremonyFact>,
     /// Every epoch, by wallet and number.
     pub epochs: Vec<EpochFact>,
+    /// Reports of thefts, in the order of the ledger.
+    pub thefts: Vec<TheftFact>,
     /// What was signed, in the order of the ledger.
     pub signatures: Vec<SignatureFact>,
     /// What happened, in the order of the ledger, but for signatures.
@@ -147,6 +150,38 @@ pub struct EpochFact {
     pub written_off: Vec<SignerId>,
 }
 
+/// A report of a theft, as the coordinator's client made it.
+#[derive(Clone, Debug)]
+pub struct TheftFact {
+    /// Its entry.
+    pub at: At,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it says.
+    pub report: TheftReport,
+    /// When it was withdrawn.
+    pub withdrawn: Option<At>,
+}
+
+impl TheftFact {
+    /// In a line: on what day what was reported as stolen where. It leaves out the text, which is somebody else's.
+    pub fn sentence(&self) -> String {
+        let (on, by) = (date(self.at.time_ms), &self.report.by);
+        let end = self.withdrawn.map_or(String::new(), |at| format!("; withdrawn on {}", date(at.time_ms)));
+        match &self.report.finding {
+            Finding::Stolen { signer, from_ms, to_ms, certainty, .. } => format!(
+                "reported on {on} as stolen at {signer} ({}, from {} to {}, by client {by}){end}",
+                certainty.name(),
+                date(*from_ms),
+                date(*to_ms)
+            ),
+            Finding::Withdrawn(other) => {
+                format!("withdrawn on {on}: the report {} (by client {by})", other.short())
+            }
+        }
+    }
+}
+
 /// One signature.
 #[derive(Clone, Debug)]
 pub struct SignatureFact {
@@ -191,6 +226,9 @@ impl Facts {
             counted(epochs, "epoch"),
             counted(self.signatures.len(), "signature")
         );
+        for theft in &self.thefts {
+            text.push_str(&format!("{}\n", theft.sentence()));
+        }
         for gap in &self.gaps {
             text.push_str(&format!("incomplete: {gap}\n"));
         }

@@ -37,6 +37,8 @@ pub enum Check {
     Times,
     /// The summary follows from the rest.
     Summary,
+    /// A report of a theft is sound and for the wallet's tenant, and withdraws only what came before it.
+    Theft,
 }
 
 impl Check {
@@ -59,6 +61,7 @@ impl Check {
             Self::Signature => (14, "signature"),
             Self::Times => (15, "times"),
             Self::Summary => (16, "summary"),
+            Self::Theft => (17, "theft"),
         }
     }
 }

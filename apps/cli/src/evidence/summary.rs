@@ -36,6 +36,9 @@ fn page(facts: &Facts) -> Page {
         let from = from_ms.map_or("its creation".to_owned(), date);
         let to = to_ms.map_or("the checkpoint".to_owned(), date);
         page.text(format!("It covers the time from {from} to {to}, and nothing outside of that."));
+        if !facts.thefts.is_empty() {
+            page.text("Reports of stolen copies are here whenever they were made.");
+        }
     }
     in_brief(&mut page, facts);
     wallets(&mut page, facts);
@@ -77,6 +80,13 @@ pub fn not_shown(facts: &Facts) -> Vec<String> {
              than this wallet are not here. A bundle of the ceremony has them."
         ));
     }
+    if !facts.thefts.is_empty() {
+        limits.push(
+            "That copies were stolen, or were not. A report is the word of a client of the coordinator; that it was \
+             made, and not taken back silently, is shown."
+                .to_owned(),
+        );
+    }
     if facts.ceremonies.iter().any(|ceremony| ceremony.approved.is_none()) {
         limits.push(
             "Who has approved a plan without a quorum: until that is complete, a plan-approval in the timeline is the \
@@ -97,6 +107,13 @@ pub fn not_shown(facts: &Facts) -> Vec<String> {
 fn in_brief(page: &mut Page, facts: &Facts) {
     let mut items: Vec<String> = facts.in_short().lines().take(1).map(str::to_owned).collect();
     let cosigned: Vec<&str> = facts.ledger.cosigned.iter().map(|(name, _)| name.as_str()).collect();
+    items.extend(facts.thefts.iter().map(|theft| {
+        format!(
+            "Copies of shares: {}; in the words of that client: {}",
+            theft.sentence(),
+            clipped(&theft.report.text)
+        )
+    }));
     items.push(format!(
         "Cosigned by {} of {}",
         listed(&cosigned),

@@ -2,7 +2,7 @@
 
 use super::bundle::{ARCHIVE_BYTES_MAX, Bundle};
 use super::check::{Trust, check};
-use super::facts::{At, Facts};
+use super::facts::{At, Facts, TheftFact};
 use super::flaw::Flaw;
 use super::summary::not_shown;
 use crate::arguments;
@@ -15,6 +15,7 @@ use perennial_ledger::NoteKey;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::governance::Governance;
 use perennial_model::governance::history::{ApprovedGovernance, History, Versions};
+use perennial_model::theft::{Finding, TheftReport};
 use rand_core::UnwrapErr;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -176,6 +177,7 @@ fn value(facts: &Facts, newer: Option<u64>) -> Value {
             "erased_by": names(&epoch.erased_by), "not_erased_by": names(&epoch.not_erased_by),
             "written_off": names(&epoch.written_off),
         })).collect::<Vec<_>>(),
+        "thefts": facts.thefts.iter().map(theft).collect::<Vec<_>>(),
         "signatures": facts.signatures.iter().map(|signed| json!({
             "entry": signed.at.place, "time_ms": signed.at.time_ms, "epoch": signed.epoch.to_string(),
             "transcript": signed.transcript.to_string(), "plan": signed.plan.to_string(),
@@ -183,6 +185,23 @@ fn value(facts: &Facts, newer: Option<u64>) -> Value {
         })).collect::<Vec<_>>(),
         "not_shown": not_shown(facts),
     })
+}
+
+fn theft(theft: &TheftFact) -> Value {
+    let TheftReport { finding, tenant, by, text } = &theft.report;
+    let said = json!({
+        "report": theft.digest.to_string(), "entry": theft.at.place, "time_ms": theft.at.time_ms,
+        "by": by.to_string(), "tenant": tenant.as_ref().map(ToString::to_string), "text": text,
+        "withdrawn": at(theft.withdrawn),
+    });
+    let more = match finding {
+        Finding::Withdrawn(report) => json!({"withdraws": report.to_string()}),
+        Finding::Stolen { signer, wallets, from_ms, to_ms, certainty } => json!({
+            "signer": signer.to_string(), "certainty": certainty.name(), "from_ms": from_ms, "to_ms": to_ms,
+            "wallets": wallets.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+    };
+    [said, more].into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect()
 }
 
 fn at(at: Option<At>) -> Value {

@@ -27,8 +27,8 @@ const CHUNKS_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
-    /// `governance`, `plan:` and a plan's digest, `epochs:` and a wallet's name (Activations of its epochs), or
-    /// `signatures:` and a wallet's name.
+    /// `governance`, `plan:` and a plan's digest, `epochs:` and a wallet's name (Activations of its epochs),
+    /// `signatures:` and a wallet's name, `thefts` (reports for all tenants), or `thefts:` and a tenant's name.
     pub about: String,
     /// The size of the checkpoint that the proofs are to be for; only entries below it are given.
     pub size: u64,
@@ -81,7 +81,8 @@ pub async fn entries(
 ) -> Answered<Proved> {
     let about = read_about(&wanted.about).ok_or_else(|| {
         let detail = format!("{:?} is nothing that entries are about", wanted.about);
-        let action = "ask about governance, plan:DIGEST, epochs:WALLET or signatures:WALLET";
+        let action =
+            "ask about governance, plan:DIGEST, epochs:WALLET, signatures:WALLET, thefts or thefts:TENANT";
         Problem::of_caller(MALFORMED, detail, action)
     })?;
     insist(&desk, &by, &about).await?;
@@ -167,7 +168,12 @@ pub async fn chunks(
 /// Refuses what does not exist for a client, as what does not exist.
 async fn insist(desk: &Desk, by: &By, about: &About) -> Result<(), Problem> {
     match about {
-        About::Governance => Ok(()),
+        About::Governance | About::Thefts(None) => Ok(()),
+        About::Thefts(Some(tenant)) if by.sees(tenant) => Ok(()),
+        About::Thefts(Some(tenant)) => {
+            let detail = format!("governance knows no tenant {tenant}");
+            Err(Problem::of_caller(MALFORMED, detail, "GET /v1/governance shows those that there are"))
+        }
         About::Plan(plan) => tenancy::insist(desk, by, plan).await,
         About::Epochs(wallet) | About::Signatures(wallet) => {
             let seen =
@@ -179,10 +185,12 @@ async fn insist(desk: &Desk, by: &By, about: &About) -> Result<(), Problem> {
 
 fn read_about(text: &str) -> Option<About> {
     match text.split_once(':') {
+        None if text == "thefts" => Some(About::Thefts(None)),
         None => (text == "governance").then_some(About::Governance),
         Some(("plan", digest)) => digest.parse().ok().map(About::Plan),
         Some(("epochs", wallet)) => wallet.parse().ok().map(About::Epochs),
         Some(("signatures", wallet)) => wallet.parse().ok().map(About::Signatures),
+        Some(("thefts", tenant)) => tenant.parse().ok().map(|tenant| About::Thefts(Some(tenant))),
         Some(_) => None,
     }
 }

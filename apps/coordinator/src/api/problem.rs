@@ -82,6 +82,9 @@ pub const BAD_PLAN: Kind = kind("bad-plan", StatusCode::UNPROCESSABLE_ENTITY, "T
 /// The mandate or the order breaks a rule, or lacks approvals.
 pub const BAD_DECISION: Kind =
     kind("bad-decision", StatusCode::UNPROCESSABLE_ENTITY, "This is no mandate or order that counts");
+/// The report of a theft speaks of what is not known, or says it in a way that is not sound.
+pub const BAD_REPORT: Kind =
+    kind("bad-theft-report", StatusCode::UNPROCESSABLE_ENTITY, "This is no report of a theft that counts");
 /// Something has changed meanwhile.
 pub const STALE: Kind = kind("stale", StatusCode::CONFLICT, "Something has changed meanwhile");
 /// The approval does not count.

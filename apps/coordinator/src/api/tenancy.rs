@@ -15,6 +15,7 @@ use perennial_ledger::entry::Content;
 use perennial_model::Error;
 use perennial_model::encoding::Digest;
 use perennial_model::plan::{Plan, PlannedWallet};
+use perennial_model::theft::TheftReport;
 use perennial_model::wallet::{TenantId, WalletId};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -141,11 +142,16 @@ pub fn check_tenant(by: &By, tenant: &TenantId) -> Result<(), Problem> {
     if by.sees(tenant) { Ok(()) } else { Err(draft::bad_plan(detail())) }
 }
 
+/// Whether a report of a theft exists for a client. One for all tenants concerns each of them.
+pub fn sees_report(by: &By, report: &TheftReport) -> bool {
+    report.tenant.as_ref().is_none_or(|tenant| by.sees(tenant))
+}
+
 fn unreadable(error: StoreError) -> Problem {
     Problem::new(CANNOT_WRITE, Blame::Coordinator, error.to_string(), "see to the disk of the coordinator")
 }
 
-/// Whether an entry of the ledger exists for a client: one about its wallets, its ceremonies, or governance.
+/// Whether an entry of the ledger exists for a client: one about its wallets, its ceremonies, thefts from it, or governance.
 ///
 /// # Errors
 /// [`Problem`] when the store cannot be read.
@@ -171,6 +177,11 @@ pub async fn sees_entry(desk: &Desk, by: &By, entry: &Entry) -> Result<bool, Pro
         let given = decrees.orders.iter().find(|(digest, ..)| digest.to_string() == subject);
         let tenant = given.and_then(|(_, approved, _)| approved.order.tenant.clone());
         return Ok(tenant.is_some_and(|tenant| by.sees(&tenant)));
+    }
+    if entry.kind() == "theft-reported" {
+        let thefts = desk.view.thefts();
+        let filed = thefts.iter().find(|filed| filed.digest.to_string() == subject);
+        return Ok(filed.is_some_and(|filed| sees_report(by, &filed.report)));
     }
     // The subject of every other kind begins with its plan.
     let plan: Option<Digest> = entry.subject.as_str().split(' ').next().and_then(|word| word.parse().ok());

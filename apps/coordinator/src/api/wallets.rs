@@ -5,6 +5,7 @@ use super::caller::By;
 use super::input::{Named, Parameters};
 use super::problem::Problem;
 use super::sign::not_there;
+use super::thefts::TheftBody;
 use super::{Answered, AtDesk};
 use crate::view::View;
 use axum::Json;
@@ -79,6 +80,9 @@ pub struct WalletBody {
     /// Since when the oldest number that is not dead has a newer epoch above it, in milliseconds since 1970; none if
     /// everything older than what signs is dead. Not in a list.
     pub undead_since_ms: Option<u64>,
+    /// Reports that copies of its shares are stolen, also those that were withdrawn; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thefts: Vec<TheftBody>,
 }
 
 /// The copies of one number of a wallet, by what the coordinator has heard. Receipts are claims.
@@ -98,8 +102,10 @@ pub struct ExposureBody {
     pub threshold: u8,
     /// Where a copy may be.
     pub places: Vec<String>,
-    /// Those of them without a receipt.
+    /// Where a copy may still be: those of them without a receipt, and those whose copy is stolen.
     pub outstanding: Vec<String>,
+    /// Whose copy is reported as stolen.
+    pub stolen: Vec<String>,
 }
 
 impl From<&Copies> for ExposureBody {
@@ -118,6 +124,7 @@ impl From<&Copies> for ExposureBody {
             threshold: copies.threshold,
             places: copies.places.iter().map(ToString::to_string).collect(),
             outstanding: copies.outstanding().map(ToString::to_string).collect(),
+            stolen: copies.stolen.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -202,7 +209,9 @@ pub async fn show(State(desk): AtDesk, by: By, Named(id): Named<WalletId>) -> An
             let exposure = copies.iter().map(ExposureBody::from).collect();
             let undead_since_ms = undead_since_ms(&copies);
             let wallet = with_address(&desk.view, wallet);
-            Ok(Json(WalletBody { exposure, undead_since_ms, ..wallet }))
+            let thefts = desk.view.thefts();
+            let thefts = thefts.iter().filter(|filed| filed.concerns(&id)).map(TheftBody::from).collect();
+            Ok(Json(WalletBody { exposure, undead_since_ms, thefts, ..wallet }))
         }
         None => Err(not_there(&desk, &by, &id)),
     }
@@ -237,6 +246,7 @@ fn written(head: &Head<'_>) -> WalletBody {
         epochs: std::iter::once(epoch(&head.present, present)).chain(parent).collect(),
         exposure: Vec::new(),
         undead_since_ms: None,
+        thefts: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::world::now_ms;
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::governance::history::ApprovedGovernance;
+use perennial_model::theft::Finding;
 use perennial_workflow::ceremony::status::Count;
 use perennial_workflow::driver::Settled;
 use perennial_workflow::journal::Note;
@@ -116,6 +117,7 @@ impl Held {
                 },
                 Order::Mandate(approved, answer) => self.decree(driver.mandate(*approved), answer),
                 Order::Obey(approved, answer) => self.decree(driver.order(*approved), answer),
+                Order::ReportTheft(report, answer) => self.decree(driver.report_theft(*report), answer),
                 Order::Govern(next, answer) => self.governing.push((*next, answer)),
                 Order::Stop => return Ended::Yes,
             }
@@ -211,6 +213,7 @@ impl Held {
     fn show(&mut self, parts: &Parts, driver: &Loop) {
         parts.view.set_governed(driver.governed());
         parts.view.set_decrees(Decrees::of(driver));
+        parts.view.set_thefts(driver.thefts());
         self.open.retain(|digest| {
             let open = driver.ceremony(digest);
             if let Some(status) = driver.status(digest) {
@@ -264,6 +267,14 @@ fn log(note: &Note) {
         Note::Ordered { order, approved } => {
             tracing::info!(%order, "people ordered: {}", approved.order.deed);
         }
+        Note::TheftReported { theft, report } => match &report.finding {
+            Finding::Stolen { signer, .. } => {
+                tracing::warn!(%theft, %signer, by = %report.by, "copies were reported as stolen");
+            }
+            Finding::Withdrawn(other) => {
+                tracing::warn!(%theft, withdrawn = %other, by = %report.by, "a report of stolen copies was withdrawn");
+            }
+        },
         Note::Activated { chunk, .. } => tracing::info!(%chunk, "active"),
         Note::Retired { chunk, .. } => tracing::info!(%chunk, "retired everything lower"),
         Note::Created { chunk, generation } => {

@@ -7,9 +7,10 @@ use crate::store::{PAGE_BYTES, StoreError, StoreFile};
 use perennial_ledger::entry::Content;
 use perennial_ledger::tree::Tree;
 use perennial_ledger::{Entry, NodeHash};
-use perennial_model::encoding::Digest;
+use perennial_model::encoding::{self, Digest};
 use perennial_model::plan::{Plan, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::theft::TheftReport;
+use perennial_model::wallet::{TenantId, WalletId};
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum About {
     Epochs(WalletId),
     /// Signatures of one wallet.
     Signatures(WalletId),
+    /// Reports of thefts for one tenant; none: for all of them.
+    Thefts(Option<TenantId>),
 }
 
 /// Which of them.
@@ -94,6 +97,8 @@ impl About {
             Self::Plan(plan) => format!("plan {plan}"),
             Self::Epochs(wallet) => format!("epochs {wallet}"),
             Self::Signatures(wallet) => format!("signatures {wallet}"),
+            Self::Thefts(None) => "thefts".into(),
+            Self::Thefts(Some(tenant)) => format!("thefts {tenant}"),
         }
     }
 }
@@ -218,7 +223,7 @@ impl Index {
                     notes
                 }
             };
-            for about in self.about(&entry, &mut written.plan).await? {
+            for about in self.about(&entry, note, &mut written.plan).await? {
                 mentions.push((about.name(), read.place, entry.time_ms, note));
             }
         }
@@ -256,6 +261,7 @@ impl Index {
     async fn about(
         &self,
         entry: &Entry,
+        note: i64,
         known: &mut Option<(Digest, Arc<Plan>)>,
     ) -> Result<Vec<About>, StoreError> {
         let subject = entry.subject.as_str();
@@ -264,6 +270,11 @@ impl Index {
         }
         if entry.kind() == "governance-pinned" {
             return Ok(vec![About::Governance]);
+        }
+        if entry.kind() == "theft-reported" {
+            let (_, body) = self.plans.note(note).await?;
+            let report = body.and_then(|body| encoding::decode::<TheftReport>(&body).ok());
+            return Ok(report.into_iter().map(|report| About::Thefts(report.tenant)).collect());
         }
         let Some(plan) = subject.split(' ').next().and_then(|word| word.parse().ok()) else {
             return Ok(Vec::new());

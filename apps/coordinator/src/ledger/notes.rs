@@ -8,6 +8,7 @@
 //! | `plan-approved` | plan | the plan with its approvals, or with its mandate and the mandate's |
 //! | `mandate-given` | mandate | the mandate with its approvals |
 //! | `order-given` | order | the order with its approvals |
+//! | `theft-reported` | report | the report |
 //! | `activation`, `retirement` | chunk | the certificate |
 //! | `wallets-created` | chunk | the names of the wallets and the digests of their share sets |
 //! | `receipt` | chunk | a signer's signed receipt |
@@ -15,8 +16,8 @@
 //! | `given-up` | plan | the names of the wallets |
 //! | `ceremony-finished` | plan | how it ended |
 //!
-//! Plans, mandates and orders are written as their digests, a chunk as plan, epoch and range of places. The entry of a signature is made in
-//! the gateway.
+//! Plans, mandates, orders and reports are written as their digests, a chunk as plan, epoch and range of places. The entry
+//! of a signature is made in the gateway.
 
 use minicbor::{Decode, Encode};
 use perennial_ledger::entry::{Content, Kind, ShortText};
@@ -72,6 +73,9 @@ pub fn note_entry(note: &Note, at_ms: u64) -> NoteEntry {
         }
         Note::Ordered { order, approved } => {
             with_body("order-given", order.to_string(), encoding::encode(&**approved))
+        }
+        Note::TheftReported { theft, report } => {
+            with_body("theft-reported", theft.to_string(), encoding::encode(&**report))
         }
         Note::Activated { chunk, certificate } => {
             with_body("activation", subject_of(chunk), encoding::encode(&**certificate))

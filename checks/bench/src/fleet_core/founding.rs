@@ -76,7 +76,7 @@ pub fn found(cast: &Cast, chain: Chain, count: u32, rng: &mut dyn CryptoRng) -> 
         let generation = Generation::new(inputs, Digest::of(b"root"), sets);
         generations.push(Settlement { generation, activated_ms: FOUNDED_MS, retired_ms: FOUNDED_MS });
     }
-    let summary = Summary { status: status(plan, count), generations, abandoned: Vec::new() };
+    let summary = Summary { status: status(plan, count), generations, abandoned: Vec::new(), tenures: None };
     Ok(Founded { disks, log: Log { summaries: vec![encoding::encode(&summary)], bytes: 0 } })
 }
 

@@ -3,13 +3,14 @@
 use crate::api::{Answer, Api};
 use crate::cluster::{ALL_SCOPES, Cluster};
 use crate::load::{Tally, sign};
-use crate::people::creation;
+use crate::people::{LOOK, PATIENCE, creation};
 use crate::transactions::payment;
 use base64ct::{Base64, Encoding};
 use perennial_model::encoding::{self, Digest};
 use perennial_model::plan::{Action, Plan, PlannedWallet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// A plan for one wallet of a tenant.
 fn creation_for(tenant: &str, wallet: &str) -> Value {
@@ -176,6 +177,71 @@ fn one_key_names_two_requests_where_two_tenants_use_it_and_the_ledger_is_read_ap
     assert_eq!(about(&part, &of_them), 0, "{part}");
     assert_eq!(about(&part, &of_us), about(&whole, &of_us));
     assert!(about(&part, &["governance-pinned"]) == 1 && part["next"] == whole["next"]);
+}
+
+#[test]
+fn thefts_are_reported_and_seen_apart_and_nobody_withdraws_what_is_about_others() {
+    let tenants = Tenants::new();
+    let (all, acme) = (&tenants.cluster.api, &tenants.acme);
+    let stolen = |more: Value| {
+        let mut stolen = json!({"signer": "a", "from_ms": 1, "to_ms": 2, "certainty": "known"});
+        stolen.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+        json!({"stolen": stolen, "text": "a disk is gone"})
+    };
+    let [there, nowhere] = ["theirs", "nobody"]
+        .map(|wallet| (wallet, tenants.post("/v1/thefts", &stolen(json!({"wallets": [wallet]})))))
+        .map(|(wallet, answer)| without(&answer, wallet));
+    assert_eq!((there.0, &there), (404, &nowhere));
+    let [there, nowhere] = ["globex", "nobody"]
+        .map(|tenant| (tenant, tenants.post("/v1/thefts", &stolen(json!({"tenant": tenant})))))
+        .map(|(tenant, answer)| without(&answer, tenant));
+    assert_eq!((there.0, &there), (422, &nowhere));
+
+    let own = tenants.post("/v1/thefts", &stolen(json!({})));
+    assert_eq!(own.status, 200, "{}", own.text);
+    let reported = |body: &Value| {
+        let answer = all.post("/v1/thefts", body, None).expect("it is up");
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.body["digest"].as_str().expect("text").to_owned()
+    };
+    let theirs = reported(&stolen(json!({"wallets": ["theirs"]})));
+    let everybodys = reported(&stolen(json!({})));
+    let mixed = all.post("/v1/thefts", &stolen(json!({"wallets": ["ours", "theirs"]})), None);
+    assert_eq!(mixed.expect("it is up").problem(), "bad-theft-report");
+    let seen = |api: &Api| -> Vec<Value> {
+        let thefts = api.look("/v1/thefts")["thefts"].as_array().expect("a list").clone();
+        thefts.into_iter().map(|theft| theft["tenant"].clone()).collect()
+    };
+    assert_eq!(seen(all), [json!("acme"), json!("globex"), Value::Null]);
+    assert_eq!(seen(acme), [json!("acme"), Value::Null]);
+    for digest in [&theirs, &everybodys] {
+        let refused = tenants.post("/v1/thefts", &json!({"withdraws": digest, "text": "not so"}));
+        assert!(
+            refused.problem() == "bad-theft-report" && refused.text.contains("no report"),
+            "{}",
+            refused.text
+        );
+    }
+    let own = own.body["digest"].as_str().expect("text").to_owned();
+    assert_eq!(tenants.post("/v1/thefts", &json!({"withdraws": own, "text": "not so"})).status, 200);
+    let refused = tenants.get("/v1/evidence/entries?about=thefts:globex&size=1");
+    assert!(refused.text.contains("governance knows no tenant globex"), "{}", refused.text);
+    let entries = |api: &Api| {
+        let page = api.look("/v1/ledger/entries?limit=1000");
+        let all = page["entries"].as_array().expect("a list").clone();
+        all.iter().filter(|entry| entry["kind"] == "theft-reported").count()
+    };
+    wait_until(|| entries(all) == 4);
+    assert_eq!(entries(acme), 3);
+}
+
+/// The ledger takes over what happened a moment after it is answered.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to that");
+        std::thread::sleep(LOOK);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use perennial_model::mandate::ApprovedMandate;
 use perennial_model::order::ApprovedOrder;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
+use perennial_model::theft::TheftReport;
 use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -65,6 +66,9 @@ pub enum CeremonyFact {
     /// No ceremony but what ceremonies go by: people have given an order.
     #[n(12)]
     Ordered(#[n(0)] Box<ApprovedOrder>),
+    /// No ceremony: somebody has reported copies as stolen, or withdrawn such a report.
+    #[n(13)]
+    TheftReported(#[n(0)] Box<TheftReport>),
 }
 
 /// How the ECDSA wallets of a plan stand together.

@@ -129,11 +129,21 @@ pub struct Progress {
     pub counts: Counts,
     /// Who opened, and so may hold something of it.
     pub openers: Vec<SignerId>,
+    /// Whom its dealings are for.
+    pub holders: Vec<SignerId>,
+    /// Whose receipt came, and when, in milliseconds since 1970.
+    pub receipts: Vec<(SignerId, u64)>,
 }
 
 impl Progress {
     pub(super) fn begun(at_ms: u64) -> Self {
-        Self { phases: vec![(Phase::Opening, at_ms)], counts: Counts::default(), openers: Vec::new() }
+        Self {
+            phases: vec![(Phase::Opening, at_ms)],
+            counts: Counts::default(),
+            openers: Vec::new(),
+            holders: Vec::new(),
+            receipts: Vec::new(),
+        }
     }
 
     pub(super) fn reached(&mut self, state: &State, at_ms: u64) {
@@ -148,6 +158,7 @@ impl Progress {
             }
             State::Committing(state) => {
                 counts.committed = Count::new(state.commitments.len(), state.inputs.dealers.len());
+                self.holders = state.inputs.holders.clone();
             }
             State::Dealing(state) => {
                 counts.committed = Count::full(state.inputs.dealers.len());

@@ -5,6 +5,7 @@ use crate::driver::asking::Desk;
 use crate::driver::decrees::Decrees;
 use crate::driver::governing::Governed;
 use crate::driver::probing::Bench;
+use crate::driver::thefts::{Thefts, tenure_of_settlement};
 use crate::journal::{Batch, Journal, Loaded, Recorded, Summary};
 use crate::wallets::{HeadChange, Heads};
 use perennial_model::encoding;
@@ -46,6 +47,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             history,
             governed: Governed::default(),
             decrees: Decrees::default(),
+            thefts: Thefts::default(),
             tuning,
             open: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -86,6 +88,9 @@ impl<J: Journal, W: World> Driver<J, W> {
 
     fn replay_summary(&mut self, summary: Summary) {
         let has_generations = !summary.generations.is_empty();
+        let tenures = summary
+            .tenures
+            .unwrap_or_else(|| summary.generations.iter().filter_map(tenure_of_settlement).collect());
         for settlement in summary.generations {
             self.change(HeadChange::Retired {
                 generation: Arc::new(settlement.generation),
@@ -101,6 +106,7 @@ impl<J: Journal, W: World> Driver<J, W> {
             });
         }
         let status = summary.status;
-        self.closed.insert(status.ceremony, Closed { status, has_generations });
+        let tenures = self.thefts.sharing_names(tenures);
+        self.closed.insert(status.ceremony, Closed { status, has_generations, tenures });
     }
 }

@@ -1,6 +1,7 @@
 //! The one place where a fact takes effect: it is written down, applied, and what follows from it for wallets and
 //! ledger is noted. Boot goes through here as well.
 
+use super::thefts::tenure;
 use super::{Closed, Driver};
 use crate::ceremony::batch::{Ceremony, CeremonyFact, Unfit};
 use crate::ceremony::generation::Generation;
@@ -8,6 +9,7 @@ use crate::ceremony::serving::{Retired, Retiring};
 use crate::ceremony::status::{Phase, Stage};
 use crate::ceremony::{Attempt, Fact, State};
 use crate::journal::{Abandoned, Line, Note, Recorded, Settlement, Summary};
+use crate::thefts::Tenure;
 use crate::wallets::HeadChange;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
@@ -44,6 +46,9 @@ impl<J, W> Driver<J, W> {
         }
         if matches!(fact, CeremonyFact::Mandated(_) | CeremonyFact::Ordered(_)) {
             return self.take_decree(digest, at_ms, fact);
+        }
+        if let CeremonyFact::TheftReported(report) = fact {
+            return self.take_theft(digest, at_ms, *report);
         }
         let history = self.history.clone();
         let ceremony = self.open.get_mut(&digest).ok_or_else(|| Unfit("an unknown ceremony".into()))?;
@@ -159,7 +164,8 @@ impl<J, W> Driver<J, W> {
             if closed.has_generations && !self.heads.stands_on(digest) {
                 closed.has_generations = false;
                 let status = closed.status.clone();
-                let summary = Summary { status, generations: Vec::new(), abandoned: Vec::new() };
+                let tenures = Some(closed.tenures.clone()).filter(|tenures| !tenures.is_empty());
+                let summary = Summary { status, generations: Vec::new(), abandoned: Vec::new(), tenures };
                 self.batch.summaries.push(Line { ceremony: *digest, document: encoding::encode(&summary) });
             }
         }
@@ -181,10 +187,13 @@ impl<J, W> Driver<J, W> {
             })
             .collect();
         let has_generations = !generations.is_empty();
-        let summary = Summary { status: status.clone(), generations, abandoned };
+        let tenures: Vec<Tenure> = ceremony.attempts.values().filter_map(tenure).collect();
+        let tenures = self.thefts.sharing_names(tenures);
+        let kept = Some(tenures.clone()).filter(|tenures| !tenures.is_empty());
+        let summary = Summary { status: status.clone(), generations, abandoned, tenures: kept };
         self.batch.summaries.push(Line { ceremony: digest, document: encoding::encode(&summary) });
         self.batch.notes.push(Note::Finished { status: Box::new(status.clone()) });
-        self.closed.insert(digest, Closed { status, has_generations });
+        self.closed.insert(digest, Closed { status, has_generations, tenures });
         self.desk.forget(&digest);
         self.ceremonies_to_see.remove(&digest);
         self.decrees.is_due = true;
@@ -236,7 +245,8 @@ impl Trace {
             CeremonyFact::Submitted(_)
             | CeremonyFact::Cut(_)
             | CeremonyFact::Mandated(_)
-            | CeremonyFact::Ordered(_) => Self::Nothing,
+            | CeremonyFact::Ordered(_)
+            | CeremonyFact::TheftReported(_) => Self::Nothing,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod decrees;
 mod exposure;
 mod governing;
+mod thefts;
 mod trouble;
 
 use super::stage::{Fate, Play};

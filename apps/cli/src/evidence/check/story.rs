@@ -5,6 +5,7 @@ use super::ledger::Line;
 use super::only_wallet;
 use super::possession::Possessed;
 use super::signatures::{self, SignedEntry};
+use super::thefts;
 use crate::evidence::bundle::About;
 use crate::evidence::documents::Documents;
 use crate::evidence::facts::{At, AttemptFact, CeremonyFact, Moment};
@@ -20,6 +21,7 @@ use perennial_model::governance::{Governance, PersonId};
 use perennial_model::identity::Signed;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::receipt::Receipt;
+use perennial_model::theft::TheftReport;
 use perennial_model::vote::VoteKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +36,8 @@ pub struct Story<'h> {
     pub ceremonies: BTreeMap<Digest, Ceremony>,
     /// What was signed.
     pub signatures: Vec<SignedEntry>,
+    /// Reports of thefts by their digests.
+    pub thefts: BTreeMap<Digest, (At, TheftReport)>,
     /// What happened, in order, but for signatures.
     pub timeline: Vec<Moment>,
 }
@@ -95,6 +99,7 @@ impl<'h> Story<'h> {
             pinned: BTreeMap::new(),
             ceremonies: BTreeMap::new(),
             signatures: Vec::new(),
+            thefts: BTreeMap::new(),
             timeline: Vec::new(),
         }
     }
@@ -125,6 +130,9 @@ impl<'h> Story<'h> {
         let subject = line.entry.subject.as_str();
         if kind == "governance-pinned" {
             return self.take_governance(line, body);
+        }
+        if kind == "theft-reported" {
+            return self.take_theft(line, body);
         }
         self.timeline.push(Moment { at: line.at, kind: kind.into(), subject: subject.into() });
         if matches!(kind, "activation" | "retirement" | "wallets-created" | "receipt" | "attempt-left") {
@@ -190,6 +198,14 @@ impl<'h> Story<'h> {
         let (at, subject) = (line.at, line.entry.subject.as_str().to_owned());
         self.timeline.push(Moment { at, kind: line.entry.kind().into(), subject });
         self.pinned.insert(version, line.at);
+        Ok(())
+    }
+
+    fn take_theft(&mut self, line: &Line, body: &[u8]) -> Result<(), Flaw> {
+        let report = thefts::read(line, body, self.about, &self.thefts)?;
+        let (at, subject) = (line.at, line.entry.subject.as_str().to_owned());
+        self.timeline.push(Moment { at, kind: line.entry.kind().into(), subject });
+        self.thefts.insert(line.digest(), (at, report));
         Ok(())
     }
 
@@ -412,6 +428,6 @@ fn confirmed(
     certificate.check(plan, governance).map_err(|error| line.flaw(Check::Certificate, error))
 }
 
-fn read_in<D: encoding::Document>(line: &Line, check: Check, body: &[u8]) -> Result<D, Flaw> {
+pub(super) fn read_in<D: encoding::Document>(line: &Line, check: Check, body: &[u8]) -> Result<D, Flaw> {
     encoding::decode(body).map_err(|error| line.flaw(check, error))
 }

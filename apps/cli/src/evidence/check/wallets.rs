@@ -18,7 +18,7 @@ use perennial_model::group::Group;
 use perennial_model::plan::{Chunk, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{Leaf, transcript_digest};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{TenantId, WalletId};
 use perennial_model::with_group;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -82,6 +82,11 @@ impl Wallets {
         wallets.check_complete(story)?;
         wallets.check_continuity()?;
         Ok(wallets)
+    }
+
+    /// Whose the wallets are, for each share set.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.epochs.values().map(|known| &known.set.wallet.tenant)
     }
 
     /// The share set of an epoch of a wallet.

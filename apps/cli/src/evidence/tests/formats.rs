@@ -20,6 +20,7 @@ use perennial_model::plan::{
 };
 use perennial_model::receipt::{ErasureLevel, Receipt};
 use perennial_model::share_set::ShareSet;
+use perennial_model::theft::{Finding, TheftReport};
 use perennial_model::transcript::{ChunkRoot, Leaf, leaf_list, transcript_digest};
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Chain, Tier, Wallet, WalletKey};
@@ -196,6 +197,16 @@ fn fields<D: Document>(document: &D) -> ((String, u64), u64) {
     (label, decoder.array().expect("a body").expect("definite"))
 }
 
+fn receipt(chunk: Chunk) -> Receipt {
+    let level = ErasureLevel::Software;
+    Receipt { chunk, shares: vec![], attempts: vec![], bases: vec![], level, erased_at_ms: 1 }
+}
+
+fn withdrawal(report: Digest) -> TheftReport {
+    let finding = Finding::Withdrawn(report);
+    TheftReport { finding, tenant: None, by: name("security"), text: String::new() }
+}
+
 #[test]
 fn every_table_of_the_page_has_a_row_for_each_field() {
     let point = Point::from_bytes(&[2; 33]).expect("33 bytes");
@@ -227,14 +238,6 @@ fn every_table_of_the_page_has_a_row_for_each_field() {
         parent: Some(digest),
         highest_seat: committee().seats().last().expect("three"),
     };
-    let receipt = Receipt {
-        chunk,
-        shares: vec![],
-        attempts: vec![],
-        bases: vec![],
-        level: ErasureLevel::Software,
-        erased_at_ms: 1,
-    };
     let certificate = Certificate {
         kind: VoteKind::Keep,
         inputs: inputs.clone(),
@@ -253,11 +256,12 @@ fn every_table_of_the_page_has_a_row_for_each_field() {
         fields(&inputs),
         fields(&vote),
         fields(&certificate),
-        fields(&receipt),
+        fields(&receipt(chunk)),
         fields(&set),
         fields(&Leaf::of(&set)),
         fields(&ChunkRoot::new(&inputs, &[], &[])),
         fields(&CreatedWallets { chunk, wallets: vec![] }),
+        fields(&withdrawal(digest)),
         fields(&ProvedEntry { place: 0, entry: Bytes(vec![]), proof: vec![] }),
     ]);
     let mut tables = tables();

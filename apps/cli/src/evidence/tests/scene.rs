@@ -90,6 +90,9 @@ impl Scene {
         let refreshed = scene.ceremony(Action::Refresh, Some(&made));
         scene.sign(&made, 4);
         scene.sign(&refreshed, 4);
+        for (subject, report) in twist.reported(BEGUN_MS) {
+            scene.enter("theft-reported", &subject, encode(&report));
+        }
         if twist == Twist::SignedAfterTheEnd {
             scene.sign(&made, 400_000);
         }

@@ -10,6 +10,7 @@ use crate::evidence::bundle::{
 use crate::evidence::check::{Trust, check};
 use crate::evidence::facts::Facts;
 use crate::evidence::flaw::{Check, Flaw};
+use crate::evidence::summary::markdown;
 use crate::evidence::verify::text;
 use getrandom::SysRng;
 use perennial_model::encoding::Digest;
@@ -68,6 +69,11 @@ fn an_honest_bundle_verifies_is_complete_and_says_what_happened() {
     let facts = judge(&scene.wallet(), scene.genesis()).expect("honest");
     let epochs: Vec<String> = facts.signatures.iter().map(|signed| signed.epoch.to_string()).collect();
     assert_eq!(epochs, ["1.1", "2.1"]);
+    let [report, withdrawal] = facts.thefts.as_slice() else { panic!("two reports: {:?}", facts.thefts) };
+    assert_eq!((report.withdrawn, withdrawal.withdrawn), (Some(withdrawal.at), None));
+    let (short, page) = (facts.in_short(), markdown(&facts));
+    assert!(short.contains("reported on") && short.contains("as stolen at a (known, from"), "{short}");
+    assert!(page.contains("as stolen at a (known") && page.contains("a \\<b\\>disk"), "{page}");
 }
 
 /// The page of a ceremony's bundle.
@@ -228,7 +234,7 @@ fn members_changed_behind_a_manifest_that_fits_are_noticed() {
 }
 
 /// Every rule that is broken once, the check that says so, and in what words.
-pub const BROKEN: [(Twist, Check, &str); 42] = [
+pub const BROKEN: [(Twist, Check, &str); 49] = [
     (Fork, Check::Witnesses, "0 of 3 signers have cosigned, 2 are wanted"),
     (NobodyApproves, Check::Plan, "has 0 of the 1 approvals"),
     (InitiatorApproves, Check::Plan, "erin started this and cannot approve it"),
@@ -271,6 +277,13 @@ pub const BROKEN: [(Twist, Check, &str); 42] = [
     (AnswerSaysTwice, Check::Signature, "duplicate field `epoch`"),
     (AnswerInUtf16, Check::Signature, "its answer cannot be read"),
     (AnswerWithoutANumber, Check::Signature, "its answer cannot be read"),
+    (TheftOfOtherWallet, Check::Entry, "is not about the bundle's wallet"),
+    (TheftOfOtherTenant, Check::Theft, "another tenant's wallets than acme's"),
+    (TheftOfTwoLines, Check::Theft, "one line"),
+    (TheftUnderOtherDigest, Check::Theft, "its subject is not the report's digest"),
+    (TheftUnderMoreWords, Check::Entry, "its subject is not of its form"),
+    (TheftTwice, Check::Theft, "it was reported before"),
+    (NothingWithdrawn, Check::Theft, "it withdraws no report that is here before it"),
 ];
 
 #[test]

@@ -1,5 +1,9 @@
 //! What can be wrong with a history: one thing at a time.
 
+use super::cast::{WALLETS, name};
+use perennial_model::encoding::Digest;
+use perennial_model::theft::{Certainty, Finding, TheftReport};
+
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Twist {
@@ -47,6 +51,13 @@ pub enum Twist {
     AnswerSaysTwice,
     AnswerInUtf16,
     AnswerWithoutANumber,
+    TheftOfOtherWallet,
+    TheftOfOtherTenant,
+    TheftOfTwoLines,
+    TheftUnderOtherDigest,
+    TheftUnderMoreWords,
+    TheftTwice,
+    NothingWithdrawn,
     /// Nothing is wrong: it was overtaken after its Activation.
     LeftAfterActivation,
     /// Nothing is wrong: people have approved a mandate.
@@ -64,5 +75,36 @@ impl Twist {
             Self::AnswerInUtf16 => answer.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             _ => answer.into_bytes(),
         }
+    }
+
+    /// A report about the first wallet, and one that withdraws it; each with the subject of its entry.
+    pub fn reported(self, from_ms: u64) -> Vec<(String, TheftReport)> {
+        let wallet = WALLETS[usize::from(self == Self::TheftOfOtherWallet)];
+        let tenant = if self == Self::TheftOfOtherTenant { "globex" } else { "acme" };
+        let report = TheftReport {
+            finding: Finding::Stolen {
+                signer: name("a"),
+                wallets: vec![name(wallet)],
+                from_ms,
+                to_ms: from_ms + 1,
+                certainty: Certainty::Known,
+            },
+            tenant: Some(name(tenant)),
+            by: name("security"),
+            text: if self == Self::TheftOfTwoLines { "a\nb" } else { "a <b>disk</b>" }.into(),
+        };
+        let other = Digest([2; 32]);
+        let named = if self == Self::NothingWithdrawn { other } else { report.digest() };
+        let withdrawal = TheftReport { finding: Finding::Withdrawn(named), ..report.clone() };
+        let mut reports = vec![report.clone(), withdrawal];
+        if self == Self::TheftTwice {
+            reports.push(report);
+        }
+        let subject = |report: &TheftReport| match self {
+            Self::TheftUnderOtherDigest => other.to_string(),
+            Self::TheftUnderMoreWords => format!("{} again", report.digest()),
+            _ => report.digest().to_string(),
+        };
+        reports.into_iter().map(|report| (subject(&report), report)).collect()
     }
 }

@@ -16,7 +16,7 @@ fn copies(play: &Play) -> Vec<Copies> {
     let open: Vec<_> =
         play.driver.open.values().map(|ceremony| (ceremony.plan().clone(), ceremony.status())).collect();
     let open = open.iter().map(|(plan, status)| (plan, status));
-    crate::exposure::copies(&play.driver.heads, open, &name("w0"))
+    crate::exposure::copies(&play.driver.heads, open, play.driver.thefts(), &name("w0"))
 }
 
 fn row(
