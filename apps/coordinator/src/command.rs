@@ -15,10 +15,10 @@ use crate::ceremonies::CeremoniesError;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::log::OneLineEach;
-use crate::process;
 use crate::run::{RunError, run};
 use clap::{Parser, Subcommand};
 use clients::ClientCommand;
+use perennial_daemon::hardening;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
 
 fn init(dir: &std::path::Path, config: &Config, json: bool) -> anyhow::Result<()> {
     config.check().map_err(|error| RunError::Directory(error.into()))?;
-    process::harden()?;
+    hardening::harden()?;
     let directory = Directory::init(dir, config).map_err(RunError::from)?;
     let (pin, key) = (
         directory.identity().map_err(RunError::from)?.pin().to_string(),
@@ -119,7 +119,7 @@ fn init(dir: &std::path::Path, config: &Config, json: bool) -> anyhow::Result<()
 }
 
 fn start(dir: &std::path::Path) -> anyhow::Result<()> {
-    process::harden()?;
+    hardening::harden()?;
     let directory = Directory::open(dir).map_err(RunError::from)?;
     let config = directory.config().map_err(RunError::from)?;
     // An empty rule would mean `error`.

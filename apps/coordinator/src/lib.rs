@@ -20,7 +20,6 @@ pub mod log;
 pub mod mailbox;
 pub mod plan_reader;
 pub mod post;
-pub mod process;
 pub mod run;
 pub mod store;
 pub mod trusted;

@@ -9,6 +9,7 @@ use crate::run::StartError;
 use crate::{log, private_file, run, show, store};
 use clap::{Parser, Subcommand};
 use perennial_custody::witness::Clear;
+use perennial_daemon::hardening;
 use perennial_daemon::identity::{Identity, Pin, write_new_file};
 use perennial_model::committee::SignerId;
 use std::fs::DirBuilder;
@@ -89,7 +90,7 @@ pub fn main() -> ExitCode {
         }
         Err(wrong) => return Failure::new(ExitStatus::Setup, wrong).report(),
     };
-    let hardened = process::harden()
+    let hardened = hardening::harden()
         .map_err(|e| Failure::new(ExitStatus::System, format!("cannot turn core dumps off: {e}")));
     match hardened.and_then(|()| carry_out(command).map_err(Failure::from)) {
         Ok(()) => ExitCode::SUCCESS,

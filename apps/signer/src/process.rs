@@ -1,5 +1,4 @@
-//! What this process asks of its operating system: that nobody else reads its files or its memory, that it works
-//! alone in its directory, and that it can end at once.
+//! What this process asks of its operating system: that it works alone in its directory, and that it can end at once.
 
 use crate::ending::{ExitStatus, Failure};
 use std::fs::{File, TryLockError};
@@ -9,37 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// The file whose lock says that a process works in the directory.
 pub const LOCK_FILE: &str = "lock";
-
-/// Files made from here on are for this user alone; memory is never written to a core file and cannot be read by
-/// other processes of this user; a file at its size limit is an error and not a signal.
-///
-/// # Errors
-/// When the system refuses, or did not do what it was asked.
-pub fn harden() -> io::Result<()> {
-    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    #[allow(unsafe_code)]
-    // SAFETY: umask(2), prctl(2) with PR_SET_DUMPABLE and signal(2) with SIG_IGN take numbers only; setrlimit(2)
-    // reads one structure that lives until it returns.
-    let refused = unsafe {
-        libc::umask(0o077);
-        let prctl = libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-        let limit = libc::setrlimit(libc::RLIMIT_CORE, &no_core);
-        let signal = libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        prctl != 0 || limit != 0 || signal == libc::SIG_ERR
-    };
-    if refused {
-        return Err(io::Error::last_os_error());
-    }
-    if is_dumpable() { Err(io::Error::other("core dumps stay on")) } else { Ok(()) }
-}
-
-/// Whether the system would write this process's memory to a core file, or let others read it.
-fn is_dumpable() -> bool {
-    #[allow(unsafe_code)]
-    // SAFETY: prctl(2) with PR_GET_DUMPABLE takes numbers only.
-    let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
-    dumpable != 0
-}
 
 /// A panic ends the whole process: what a thread was doing when it broke is not known, and no other may go on
 /// with it.

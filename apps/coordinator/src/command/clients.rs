@@ -5,11 +5,11 @@
 use crate::access::file::{ClientsFile, Listed, Proof, reach, tenants};
 use crate::access::token::Token;
 use crate::directory::Directory;
-use crate::process;
 use crate::run::RunError;
 use crate::world::now_ms;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use perennial_daemon::hardening;
 use perennial_daemon::identity::Pin;
 use perennial_model::identity::ClientId;
 use perennial_workflow::access::{Client, Scope};
@@ -76,7 +76,7 @@ pub struct Add {
 
 /// Carries out the command.
 pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
-    process::harden()?;
+    hardening::harden()?;
     match command {
         ClientCommand::Add(add) => add.run(),
         ClientCommand::List { dir, json } => list(dir, *json),
