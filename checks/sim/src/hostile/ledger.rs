@@ -121,8 +121,9 @@ impl Ledger {
         if show != Show::Growth && held.is_none() {
             return None;
         }
-        if show == Show::Unproved && held == Some(to) {
-            // On a fork that has not grown: a head shown again needs no proof.
+        if show == Show::Unproved && held.is_some_and(|held| held == to || held == from) {
+            // A head shown again needs no proof; and from the head of an empty ledger, which an old offer may have had
+            // a signer cosign that began anew, the proof does begin where it has to.
             return None;
         }
         let proof = prove_consistency(&from, &to, &branch.nodes).ok();
