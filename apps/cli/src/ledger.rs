@@ -19,7 +19,7 @@ use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many entries are asked for at once.
 const PAGE: u64 = 1000;
@@ -27,12 +27,28 @@ const PAGE: u64 = 1000;
 const TAIL: u64 = 20;
 /// How often a followed ledger is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long it is waited until signers have cosigned.
+const COSIGNED_WITHIN: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const LOOK_FOR_COSIGNATURES: Duration = Duration::from_millis(100);
 
 /// A checkpoint as the API shows it.
 #[derive(Debug, Deserialize)]
-struct Shown {
-    checkpoint: String,
-    key: String,
+pub struct Shown {
+    /// The signed note.
+    pub checkpoint: String,
+    /// The key that the coordinator says is the ledger's.
+    pub key: String,
+    /// How many entries it is over.
+    pub size: u64,
+    /// Every signer as a witness.
+    pub witnesses: Vec<Witness>,
+}
+
+/// What the coordinator says of a witness.
+#[derive(Debug, Deserialize)]
+pub struct Witness {
+    size: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,9 +159,29 @@ fn audited(
     audit.finish().map_err(|flaw| flawed(&flaw))
 }
 
+impl Shown {
+    /// The first checkpoint that will do; after ten seconds any. A coordinator that has just started shows a head that
+    /// nobody has cosigned yet.
+    pub fn awaited(client: &Client, will_do: impl Fn(&Self) -> bool) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        loop {
+            let shown: Self = understood(client.get("/v1/ledger/checkpoint")?)?;
+            if will_do(&shown) || begun.elapsed() > COSIGNED_WITHIN {
+                return Ok(shown);
+            }
+            std::thread::sleep(LOOK_FOR_COSIGNATURES);
+        }
+    }
+
+    /// How many signers have cosigned it, or a later one.
+    pub fn cosigners(&self) -> usize {
+        self.witnesses.iter().filter(|witness| witness.size >= Some(self.size)).count()
+    }
+}
+
 /// The newest cosigned checkpoint, and the key that the coordinator says is the ledger's.
 fn newest(client: &Client) -> Result<(NoteKey, Vec<u8>), Failure> {
-    let shown: Shown = understood(client.get("/v1/ledger/checkpoint")?)?;
+    let shown = Shown::awaited(client, |shown| shown.cosigners() > 0)?;
     let key = NoteKey::parse(&shown.key).map_err(|error| broken(&error.to_string()))?;
     Ok((key, shown.checkpoint.into_bytes()))
 }

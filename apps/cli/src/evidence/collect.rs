@@ -9,6 +9,7 @@ use crate::api::Governance as SaidGovernance;
 use crate::arguments;
 use crate::client::{Client, understood};
 use crate::failure::{Failure, Kind};
+use crate::ledger::Shown;
 use crate::operator::Operator;
 use base64ct::{Base64, Encoding};
 use getrandom::SysRng;
@@ -23,24 +24,13 @@ use perennial_model::wallet::WalletId;
 use rand_core::UnwrapErr;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long it is waited until signers have cosigned what is in the ledger now.
-const COSIGNED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the coordinator lets what happened in ceremonies wait for more of its kind, before it enters all of it; and
 /// time to do so.
 const ENTERED_WITHIN: Duration = Duration::from_millis(200);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 /// Epochs before a window whose signatures may still be in it: the one that serves, and the one before in an overlap.
 const EPOCHS_BEFORE: usize = 2;
-
-#[derive(Deserialize)]
-struct Shown {
-    checkpoint: String,
-    key: String,
-    size: u64,
-}
 
 #[derive(Deserialize)]
 struct Proved {
@@ -134,19 +124,14 @@ fn about(operator: &Operator, arguments: &arguments::Evidence) -> Result<About, 
 }
 
 impl<'c> Collector<'c> {
-    /// Waits for a checkpoint over everything that is in the ledger now.
+    /// Begins with a checkpoint over everything that is in the ledger now, cosigned by as many as an auditor asks for.
     fn begin(client: &'c Client, about: About) -> Result<Self, Failure> {
         std::thread::sleep(ENTERED_WITHIN);
         let page = client.get("/v1/ledger/entries?limit=1")?;
         let size = page["size"].as_u64().unwrap_or(0);
-        let begun = Instant::now();
-        let shown = loop {
-            let shown: Shown = understood(client.get("/v1/ledger/checkpoint")?)?;
-            if shown.size >= size || begun.elapsed() > COSIGNED_WITHIN {
-                break shown;
-            }
-            std::thread::sleep(LOOK);
-        };
+        let shown = Shown::awaited(client, |shown| {
+            shown.size >= size && shown.cosigners() > shown.witnesses.len() / 2
+        })?;
         let members = BTreeMap::from([(CHECKPOINT.to_owned(), shown.checkpoint.into_bytes())]);
         let bundle = Bundle { about, ledger_key: shown.key, members };
         Ok(Self { client, bundle, size: shown.size, roots: BTreeSet::new() })
