@@ -10,7 +10,7 @@ mod slots;
 pub use records::Compacted;
 
 use crate::keys::identity_digits;
-use crate::private_file::{PrivateFileError, open_records, open_to_read};
+use crate::private_file::{PrivateFileError, open_to_read};
 use minicbor::{Decode, Encode};
 use perennial_custody::keyslots::{SlotBytes, SlotIndex};
 use perennial_custody::store::{Row, Store, StoreFailed, Table, Write};
@@ -138,7 +138,7 @@ pub fn exists(directory: &Path) -> std::io::Result<bool> {
 pub fn open(directory: &Path, owner: &Owner, records_cache_bytes: usize) -> Result<Stores, StoreRefused> {
     let keeper = KeeperStore::open(directory, owner, records_cache_bytes)?;
     let path = directory.join(SESSIONS_FILE);
-    let mut records = Records::open(open_records(&path)?, SESSIONS_CACHE_BYTES)?;
+    let mut records = Records::open(&path, SESSIONS_CACHE_BYTES)?;
     match read_ownership(&records, &path)? {
         Some(found) => check_owner(&path, &found.owner, owner)?,
         // Sessions are remembered for minutes only; so this file may be made anew.
@@ -210,7 +210,7 @@ impl KeeperStore {
             open_to_read(&slots_path)?;
         }
         let found = SlotFile::find(&slots_path)?;
-        let mut records = Records::open(open_records(&records_path)?, cache_bytes)?;
+        let mut records = Records::open(&records_path, cache_bytes)?;
         let incomplete = |path: &Path, reason: &str| {
             Err(StoreRefused::Incomplete { path: path.to_owned(), reason: reason.to_owned() })
         };

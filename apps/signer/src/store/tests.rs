@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[path = "../../tests/daemon/dana.rs"]
 mod dana;
@@ -213,6 +214,9 @@ const TOGETHER: usize = 60;
 /// Set for the process that is killed.
 const VICTIM: &str = "PERENNIAL_TEST_STORE_TO_KILL";
 
+/// Set for it beside that if it is to write all its records anew again and again.
+const PACKS: &str = "PERENNIAL_TEST_STORE_PACKS";
+
 /// Not a test of its own: the process that is killed. It commits the next number to many records at once and
 /// says so after each commit.
 #[test]
@@ -230,37 +234,101 @@ fn victim() {
             .collect();
         stores.keeper.commit(&writes).expect("saved");
         println!("\nsaved {number}");
+        if number.is_multiple_of(16) && std::env::var_os(PACKS).is_some() {
+            for value in [Some(vec![7; 6 << 20]), None] {
+                let write = Write { table: Table::Dealing, key: b"large".to_vec(), value };
+                stores.keeper.commit(&[write]).expect("saved");
+            }
+            println!("\npacks");
+            stores.keeper.compact_if_sparse().expect("the disk answers").expect("worth it");
+            println!("\npacked");
+        }
     }
+}
+
+/// Starts the process that is killed, and kills it some time after it has said so many lines that begin with `word`.
+/// Gives the last number that it saved, and how often it had packed.
+fn kill(directory: &Path, packs: bool, word: &str, wanted: usize, after: Duration) -> (u64, usize) {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["store::tests::victim", "--exact", "--nocapture"]).env(VICTIM, directory);
+    if packs {
+        command.env(PACKS, "1");
+    }
+    let mut victim = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut lines =
+        BufReader::new(victim.stdout.take().expect("piped")).lines().map(|line| line.expect("text"));
+    let (mut saved, mut packed, mut said) = (0, 0, 0);
+    let mut look = |line: &str| {
+        saved = line.strip_prefix("saved ").map_or(saved, |number| number.parse().expect("digits"));
+        packed += usize::from(line == "packed");
+        said += usize::from(line.starts_with(word));
+        said == wanted
+    };
+    assert!(lines.any(|line| look(&line)), "it says so");
+    std::thread::sleep(after);
+    victim.kill().expect("killed");
+    victim.wait().expect("dead");
+    for line in lines {
+        look(&line);
+    }
+    (saved, packed)
+}
+
+/// Everything of one commit is there, and that is the last one that was acknowledged, or a later one.
+fn assert_whole(directory: &Path, acknowledged: u64) {
+    let mut stores = open_a(directory);
+    let rows = [Table::Wallet, Table::Chunk].map(|table| stores.keeper.all(table).expect("read")).concat();
+    assert_eq!(rows.len(), TOGETHER);
+    let first = rows[0].1.clone();
+    assert!(rows.iter().all(|(_, value)| *value == first), "half of a commit is there");
+    let found: u64 = String::from_utf8(first).expect("text").parse().expect("digits");
+    assert!(found >= acknowledged, "{found} is there, but {acknowledged} was acknowledged");
 }
 
 #[test]
 fn a_kill_in_the_middle_of_a_commit_leaves_all_of_it_or_nothing() {
     let place = tempfile::tempdir().expect("a directory");
-    let test = std::env::current_exe().expect("this program");
     let mut acknowledged = 0;
     for wanted in [1, 2, 5, 3, 8, 1, 13, 4] {
-        let mut victim = Command::new(&test)
-            .args(["store::tests::victim", "--exact", "--nocapture"])
-            .env(VICTIM, place.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let lines = BufReader::new(victim.stdout.take().expect("piped")).lines();
-        let saved = lines.filter_map(|line| line.expect("text").strip_prefix("saved ")?.parse::<u64>().ok());
-        acknowledged = saved.take(wanted).last().expect("it saves");
-        victim.kill().expect("killed");
-        victim.wait().expect("dead");
-
-        let mut stores = open_a(place.path());
-        let rows =
-            [Table::Wallet, Table::Chunk].map(|table| stores.keeper.all(table).expect("read")).concat();
-        assert_eq!(rows.len(), TOGETHER);
-        let first = rows[0].1.clone();
-        assert!(rows.iter().all(|(_, value)| *value == first), "half of a commit is there");
-        let found: u64 = String::from_utf8(first).expect("text").parse().expect("digits");
-        assert!(found >= acknowledged, "{found} is there, but {acknowledged} was acknowledged");
+        (acknowledged, _) = kill(place.path(), false, "saved ", wanted, Duration::ZERO);
+        assert_whole(place.path(), acknowledged);
     }
     assert!(acknowledged > 20);
+}
+
+#[test]
+fn a_kill_while_everything_is_written_anew_loses_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut packed = 0;
+    for round in 0..12 {
+        let (acknowledged, times) =
+            kill(place.path(), true, "packs", 1 + round % 2, Duration::from_micros(400 * round as u64));
+        packed += times;
+        assert_whole(place.path(), acknowledged);
+        let left = std::fs::read_dir(place.path()).expect("a directory").count();
+        assert_eq!(left, 3, "what was half written anew is removed");
+    }
+    assert!(packed >= 6, "every other round packs once at least: {packed}");
+}
+
+#[test]
+fn records_that_cannot_be_written_anew_stay_as_they_are() {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut stores = open_a(place.path());
+    for value in [Some(vec![7; 6 << 20]), None] {
+        let write = Write { table: Table::Dealing, key: b"large".to_vec(), value };
+        stores.keeper.commit(&[write]).expect("saved");
+    }
+    // In place of a disk that is full: the name is taken.
+    let taken = place.path().join("records.redb.new");
+    std::fs::create_dir(&taken).expect("made");
+    assert_eq!(stores.keeper.compact_if_sparse().expect("no reason to stop"), None);
+    stores.keeper.commit(&[put(Table::Wallet, "kept", "1")]).expect("saved");
+    drop(stores);
+    let reason = refusal(place.path(), &owner("a", 1));
+    assert!(reason.contains("opened its records") && reason.contains("directory"), "{reason}");
+    std::fs::remove_dir(taken).expect("removed");
+    assert_eq!(open_a(place.path()).keeper.all(Table::Wallet).expect("read").len(), 1);
 }
 
 #[test]
