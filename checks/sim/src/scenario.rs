@@ -97,12 +97,14 @@ impl Scenario {
         };
         let crypto = if kind == Kind::Transparent { Crypto::Transparent } else { Crypto::Real };
         let plans = match kind {
+            // Each refresh of a large committee costs as much as thirty of a small one.
+            Kind::Transparent if signers > 7 => pick(4, 8),
             Kind::Transparent => pick(30, 60),
             Kind::Real => pick(8, 14),
             Kind::Ecdsa => pick(2, 3),
         } as u32;
         let storm = pick(0, 9);
-        let weather = weather(storm, &mut pick);
+        let weather = weather(storm, signers, &mut pick);
         Self {
             seed,
             kind,
@@ -145,32 +147,32 @@ impl Scenario {
     }
 }
 
-fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
+fn weather(storm: u64, signers: usize, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
     let mut upto = |most: u64| pick(most / 4, most) as u32;
     match storm {
         0 => Weather::CALM,
         // A bad network and reliable machines.
         1 | 2 => Weather {
-            lost: upto(40_000),
-            doubled: upto(150_000),
-            delayed: upto(80_000),
-            held: upto(120_000),
+            lost: upto(30_000),
+            doubled: upto(350_000),
+            delayed: upto(60_000),
+            held: upto(250_000),
             ..Weather::CALM
         },
         // Dying machines on a good network.
         3 | 4 => Weather {
-            signer_stop: upto(8_000),
-            signer_cut: upto(16_000),
+            signer_stop: upto(6_000),
+            signer_cut: upto(10_000),
             coordinator_stop: upto(2_000),
             append_cut: upto(2_000),
             power_loss: upto(500),
             ..Weather::CALM
         },
-        // Everything at once, and so much of it that few ceremonies go through.
+        // Everything at once, and so much of it that few ceremonies go through; of a large committee none would.
         9 => Weather {
-            lost: upto(80_000),
+            lost: upto(if signers > 4 { 25_000 } else { 80_000 }),
             doubled: upto(400_000),
-            delayed: upto(250_000),
+            delayed: upto(if signers > 4 { 80_000 } else { 250_000 }),
             held: upto(300_000),
             signer_stop: upto(6_000),
             signer_cut: upto(10_000),
@@ -183,12 +185,12 @@ fn weather(storm: u64, pick: &mut impl FnMut(u64, u64) -> u64) -> Weather {
         },
         // A little of everything, and now and then a dealer that lies.
         _ => Weather {
-            lost: upto(20_000),
-            doubled: upto(150_000),
-            delayed: upto(50_000),
-            held: upto(100_000),
-            signer_stop: upto(4_000),
-            signer_cut: upto(8_000),
+            lost: upto(8_000),
+            doubled: upto(350_000),
+            delayed: upto(30_000),
+            held: upto(250_000),
+            signer_stop: upto(3_000),
+            signer_cut: upto(5_000),
             coordinator_stop: upto(1_500),
             append_cut: upto(1_500),
             power_loss: upto(300),
