@@ -314,6 +314,8 @@ impl Keeper {
         let open = self.chunks.iter().any(|(chunk, record)| {
             Attempt::from(chunk) == *attempt && !record.state.is_served() && record.opening.is_some()
         });
+        // A chunk without ECDSA wallets may be all that is left of it: nothing would stand on a base.
+        let open = open && self.attempts_in_use().contains(attempt);
         if !open || plan.plan().committee.seat_of(peer).is_none() {
             return Err(Error::stale(format!("no open attempt {} with {peer}", attempt.epoch)));
         }

@@ -7,7 +7,7 @@ use crate::keyslots::{SlotBytes, SlotIndex};
 use crate::record::{ChunkRecord, ChunkState, HeldEpoch, WalletRecord, chunk_key, put};
 use crate::redistribution::{Refused, prove_possession, receive, shares_fit};
 use crate::seal::OneTimeSeed;
-use crate::serving::{LockedShare, lock_share, unlock_share};
+use crate::serving::{Attempt, LockedShare, lock_share, unlock_share};
 use crate::share::Share;
 use crate::store::Table;
 use crate::turn::{Draft, Effect};
@@ -26,6 +26,7 @@ use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Scheme, Wallet};
 use perennial_model::with_group;
 use rand_core::CryptoRng;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -215,6 +216,8 @@ impl Keeper {
         draft.effects.push(Effect::ReadBack { records, slots });
         draft.effects.push(Effect::Erase([vec![seed_slot], lower].concat()));
         draft.mail.push(Reply::Voted(vote));
+        // The chunks that a base was made for may have been left while this one, which needs none, was under way.
+        self.drop_bases(&BTreeSet::from([Attempt::from(&chunk)]), draft);
         Ok(())
     }
 

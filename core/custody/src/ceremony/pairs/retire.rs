@@ -52,7 +52,8 @@ impl Keeper {
     /// Erases the bases of attempts that were dropped, where nothing stands on them and no chunk is under way that
     /// would: they may have made probes of candidates that are gone.
     pub(crate) fn drop_bases(&mut self, attempts: &BTreeSet<Attempt>, draft: &mut Draft) {
-        if !self.pairs.bases.keys().any(|(_, attempt)| attempts.contains(attempt)) {
+        let mut of_bases_and_runs = self.pairs.bases.keys().chain(self.pairs.runs.keys());
+        if !of_bases_and_runs.any(|(_, attempt)| attempts.contains(attempt)) {
             return;
         }
         let in_use = self.attempts_in_use();
@@ -84,7 +85,7 @@ impl Keeper {
     }
 
     /// The attempts whose bases something stands on, or will once it is prepared.
-    fn attempts_in_use(&self) -> BTreeSet<Attempt> {
+    pub(super) fn attempts_in_use(&self) -> BTreeSet<Attempt> {
         let held = self.wallets.values().flat_map(|record| &record.held);
         let on_bases = held.filter(|held| held.share_set.scheme() == Scheme::Ecdsa);
         let on_bases = on_bases.map(|held| Attempt::from(&held.chunk));
