@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// The most reports for one tenant, and for all tenants together; those that withdraw others are among them.
+/// The most reports for one tenant, and for all tenants together, without those that withdraw others.
 pub const REPORTS_MAX: usize = 256;
 
 /// Names of wallets, in order. Refreshes name the same ones again and again, so they are kept once.
@@ -195,6 +195,8 @@ pub(crate) fn mark(all: &mut Vec<Copies>, thefts: &[Filed], wallet: &WalletId) {
             }
             for copies in all.iter_mut().filter(|copies| copies.number == number) {
                 copies.stolen.insert(signer.clone());
+                // An attempt that was left is told by the present threshold; its own may have been lower.
+                copies.threshold = copies.threshold.min(touched.threshold);
             }
         }
     }
@@ -212,6 +214,7 @@ fn gone(all: &[Copies], touched: &Touched) -> Option<Copies> {
 mod tests {
     use super::*;
     use crate::sample::name;
+    use perennial_model::exposure::{Exposure, Standing};
     use perennial_model::theft::Certainty;
     use proptest::prelude::*;
 
@@ -297,6 +300,38 @@ mod tests {
         let mut known = KnownWallets::default();
         let (one, other) = (known.shared(sorted.clone()), known.shared(read));
         assert!(Arc::ptr_eq(&one.0, &other.0) && one == sorted);
+    }
+
+    #[test]
+    fn an_attempt_that_was_left_is_lost_by_its_own_threshold() {
+        let left = Copies {
+            number: Number::Of(Epoch::new(2, 1)),
+            threshold: 3,
+            standing: Standing::Ended,
+            places: SIGNERS.map(name).into(),
+            receipts: BTreeSet::new(),
+            stolen: BTreeSet::new(),
+            superseded_ms: None,
+        };
+        let thieves = ["a", "b"].map(|signer| {
+            let finding = Finding::Stolen {
+                signer: name(signer),
+                wallets: vec![name("w0")],
+                from_ms: 0,
+                to_ms: 9,
+                certainty: Certainty::Known,
+            };
+            let report = TheftReport { finding, ..report(&["w0"], (0, 9)) };
+            let touched = touched(&report, vec![&tenure(2, &["w0"], 1, &[])]).into();
+            Filed { digest: report.digest(), at_ms: 9, report: report.into(), touched, withdrawn_by: None }
+        });
+        for (count, is_lost) in [(1, false), (2, true)] {
+            let mut all = vec![left.clone()];
+            mark(&mut all, &thieves[..count], &name("w0"));
+            let [copies] = &all[..] else { panic!("{all:?}") };
+            assert_eq!((copies.stolen.len(), copies.threshold), (count, 2));
+            assert_eq!(copies.exposure() == Exposure::Lost, is_lost, "{:?}", copies.exposure());
+        }
     }
 
     fn any_tenure() -> impl Strategy<Value = Tenure> {

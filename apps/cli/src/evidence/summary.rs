@@ -82,8 +82,8 @@ pub fn not_shown(facts: &Facts) -> Vec<String> {
     }
     if !facts.thefts.is_empty() {
         limits.push(
-            "That copies were stolen, or were not. A report is the word of a client of the coordinator; that it was \
-             made, and not taken back silently, is shown."
+            "That copies were stolen, or were not, or that anybody said so: a report is the coordinator's word for that of \
+             a client. That the coordinator entered it is shown."
                 .to_owned(),
         );
     }

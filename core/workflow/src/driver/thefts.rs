@@ -64,12 +64,6 @@ impl<J, W> Driver<J, W> {
     }
 
     fn check_report(&self, report: &TheftReport) -> Result<(), Error> {
-        let of_same = self.thefts.filed.iter().filter(|filed| filed.report.tenant == report.tenant);
-        if of_same.count() >= REPORTS_MAX {
-            return Err(Error::denied(format!(
-                "there are {REPORTS_MAX} reports for the same tenant already"
-            )));
-        }
         match &report.finding {
             Finding::Withdrawn(other) => self.check_withdrawn(report, other),
             Finding::Stolen { signer, wallets, to_ms, .. } => {
@@ -80,6 +74,14 @@ impl<J, W> Driver<J, W> {
                     return Err(Error::denied(format!(
                         "the span ends at {to_ms}, and now is {}: report what has been, and later the rest",
                         self.now_ms
+                    )));
+                }
+                // Whatever there is can be withdrawn, and once: only these are counted.
+                let stolen = self.thefts.filed.iter().filter(|filed| filed.report.tenant == report.tenant);
+                let stolen = stolen.filter(|filed| matches!(filed.report.finding, Finding::Stolen { .. }));
+                if stolen.count() >= REPORTS_MAX {
+                    return Err(Error::denied(format!(
+                        "there are {REPORTS_MAX} reports for the same tenant already"
                     )));
                 }
                 self.check_tenant(report, wallets)
