@@ -1,13 +1,31 @@
-//! What this process asks of its operating system: that it works alone in its directory, and that it can end at once.
+//! What this process asks of its operating system: that it works alone in its directory, how much room
+//! there is, and that it can end at once.
 
 use crate::ending::{ExitStatus, Failure};
+use std::ffi::CString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file whose lock says that a process works in the directory.
 pub const LOCK_FILE: &str = "lock";
+
+/// How many bytes the file system of this directory has left for this user.
+///
+/// # Errors
+/// What the system says when it does not tell.
+pub fn room_in(directory: &Path) -> io::Result<u64> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    #[allow(unsafe_code)]
+    // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes one structure; both live until it returns,
+    // and any bytes are a value of that structure, which has numbers alone.
+    let (refused, found) =
+        unsafe { (libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0, found.assume_init()) };
+    if refused { Err(io::Error::last_os_error()) } else { Ok(found.f_bavail.saturating_mul(found.f_frsize)) }
+}
 
 /// A panic ends the whole process: what a thread was doing when it broke is not known, and no other may go on
 /// with it.
@@ -98,6 +116,13 @@ impl DirectoryLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_room_in_a_directory_and_none_in_one_that_is_not_there() {
+        let place = tempfile::tempdir().expect("a directory");
+        assert!(room_in(place.path()).expect("told") > 4096);
+        assert_eq!(room_in(&place.path().join("gone")).expect_err("nothing").kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_directory_serves_one_at_a_time() {

@@ -5,20 +5,23 @@
 //! deleted: what is secret is ciphertext, and its key is in a slot. A record grows when a second epoch comes, so that its
 //! page splits, and shrinks when the first one goes; so when half of the file is empty, everything is written anew in
 //! its order into another file, which takes the place of the first. (redb's own compaction moves no record of more than
-//! a page, and packs none.)
+//! a page, and packs none.) A full file is doubled by the next commit, so a file that was written anew is let grow to
+//! more than twice what it then was.
 
 use super::StoreRefused;
 use crate::private_file::open_records;
+use crate::process::room_in;
 use perennial_custody::store::{Row, StoreFailed, Table, Write};
 use redb::backends::InMemoryBackend;
 use redb::{
     Database, Durability, Key, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition, Value, WriteTransaction,
+    TableDefinition, TableHandle, Value, WriteTransaction,
 };
 use std::borrow::Borrow;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The table beside custody's, about the file itself.
@@ -27,6 +30,8 @@ const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta")
 const SMALL_BYTES: u64 = 4 << 20;
 /// Looking for free pages is worth it after so many commits.
 const COMMITS_BETWEEN_LOOKS: u32 = 16;
+/// So much has to be left for everybody else when everything is written anew.
+const ROOM_LEFT_BYTES: u64 = 64 << 20;
 /// What the file that is written anew is called until it takes the place of the other: this follows its name.
 const ANEW: &str = ".new";
 /// The most memory that a copy to look at may take: far above what 100,000 wallets need.
@@ -45,6 +50,8 @@ pub struct Records {
 struct Home {
     path: PathBuf,
     cache_bytes: usize,
+    /// How large the file was when everything in it was written anew; 0 if this process has not done that.
+    packed_bytes: u64,
 }
 
 /// What a compaction came to, in bytes.
@@ -68,7 +75,7 @@ impl Records {
         let file = open_records(path)?;
         let database =
             Database::builder().set_cache_size(cache_bytes).create_file(file).map_err(|e| failed(&e))?;
-        let home = Some(Home { path: path.to_owned(), cache_bytes });
+        let home = Some(Home { path: path.to_owned(), cache_bytes, packed_bytes: 0 });
         // A file may have been left large by a crash in the middle of a ceremony.
         Ok(Self { database, home, commits: COMMITS_BETWEEN_LOOKS })
     }
@@ -189,55 +196,78 @@ impl Records {
     /// says so, and the file stays as it is.
     pub fn compact_if_sparse(&mut self) -> Result<Option<Compacted>, StoreFailed> {
         let failed = failed("made its records smaller");
-        let Some(Home { path, cache_bytes }) = &self.home else { return Ok(None) };
+        let Some(home) = &self.home else { return Ok(None) };
         if self.commits < COMMITS_BETWEEN_LOOKS {
             return Ok(None);
         }
         self.commits = 0;
-        let before = std::fs::metadata(path).map_err(|e| failed(&e))?.len();
-        if before < SMALL_BYTES || self.content_bytes()? > before / 2 {
+        let before = std::fs::metadata(&home.path).map_err(|e| failed(&e))?.len();
+        if before < SMALL_BYTES || before <= home.packed_bytes / 4 * 9 || !self.is_half_empty(before)? {
             return Ok(None);
         }
-        let anew = anew(path);
-        if let Err(reason) = self.write_anew(&anew, *cache_bytes) {
-            tracing::warn!(%reason, "the records stay as large as they are: they could not be written anew");
-            // What is left of it takes room, and is removed by the next attempt or start.
-            let _ = remove(&anew);
+        let directory = home.path.parent().unwrap_or(Path::new("."));
+        let room = room_in(directory).map_err(|e| failed(&e))?;
+        if room < before + ROOM_LEFT_BYTES {
+            tracing::warn!(room, before, "the records stay as large as they are: too little room is left");
             return Ok(None);
         }
+        let anew = anew(&home.path);
+        let written = self.write_anew(&anew, home.cache_bytes);
+        let replaced = written.and_then(|database| std::fs::rename(&anew, &home.path).map(|()| database));
+        let database = match replaced {
+            Ok(database) => database,
+            Err(reason) if is_for_want_of_room(&reason) => {
+                tracing::warn!(%reason, "the records stay as large as they are: they could not be written anew");
+                // What is left of it takes room, and is removed by the next attempt or start.
+                let _ = remove(&anew);
+                return Ok(None);
+            }
+            Err(reason) => return Err(failed(&reason)),
+        };
         // Both files say the same until the next commit, and that comes after the directory says which of them counts.
-        let directory = path.parent().unwrap_or(Path::new("."));
-        let replaced = std::fs::rename(&anew, path);
-        replaced.and_then(|()| File::open(directory)?.sync_all()).map_err(|e| failed(&e))?;
-        let replacement = Self::open(path, *cache_bytes).map_err(|e| failed(&e))?;
-        *self = Self { commits: 0, ..replacement };
-        let after = self.home.as_ref().map_or(Ok(before), |home| Ok(std::fs::metadata(&home.path)?.len()));
-        Ok(Some(Compacted { before, after: after.map_err(|e: io::Error| failed(&e))? }))
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| failed(&e))?;
+        let after = std::fs::metadata(&home.path).map_err(|e| failed(&e))?.len();
+        let home = Some(Home { path: home.path.clone(), packed_bytes: after, ..*home });
+        *self = Self { database, home, commits: 0 };
+        Ok(Some(Compacted { before, after }))
     }
 
     /// Writes everything into another file, durably.
-    fn write_anew(&self, path: &Path, cache_bytes: usize) -> Result<(), StoreRefused> {
-        let failed = failed("wrote its records anew");
-        let mut other = Self::open(path, cache_bytes)?;
-        let reading = self.database.begin_read().map_err(|e| failed(&e))?;
-        let writing = other.database.begin_write().map_err(|e| failed(&e))?;
-        for table in Table::ALL {
-            copy_table(&reading, &writing, definition(table)).map_err(|e| failed(&e))?;
-        }
-        copy_table(&reading, &writing, META).map_err(|e| failed(&e))?;
-        writing.commit().map_err(|e| failed(&e))?;
-        // The file grew by doubling.
-        other.database.compact().map_err(|e| failed(&e))?;
-        Ok(())
+    fn write_anew(&self, path: &Path, cache_bytes: usize) -> io::Result<Database> {
+        remove(path)?;
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let copy = || -> Result<Database, redb::Error> {
+            let mut other = Database::builder().set_cache_size(cache_bytes).create_file(file)?;
+            let reading = self.database.begin_read()?;
+            let writing = other.begin_write()?;
+            for table in Table::ALL {
+                copy_table(&reading, &writing, definition(table))?;
+            }
+            copy_table(&reading, &writing, META)?;
+            writing.commit()?;
+            // The file grew by doubling.
+            other.compact()?;
+            Ok(other)
+        };
+        copy().map_err(|error| match error {
+            redb::Error::Io(error) => error,
+            other => io::Error::other(other),
+        })
     }
 
-    /// What rows and the nodes above them take, without what is empty in between.
-    fn content_bytes(&self) -> Result<u64, StoreFailed> {
+    /// Whether rows and the nodes above them take no more than half of so many bytes, and nothing but tables that are
+    /// known here is in the file: those of a later version are not for this one to leave behind.
+    fn is_half_empty(&self, bytes: u64) -> Result<bool, StoreFailed> {
         let failed = failed("looked for free space in its records");
         let transaction = self.database.begin_write().map_err(|e| failed(&e))?;
         let stats = transaction.stats().map_err(|e| failed(&e))?;
+        let mut tables = transaction.list_tables().map_err(|e| failed(&e))?;
+        let is_known =
+            |name: &str| name == META.name() || Table::ALL.iter().any(|table| table.name() == name);
+        let all_known = tables.all(|table| is_known(table.name()));
+        drop(tables);
         transaction.abort().map_err(|e| failed(&e))?;
-        Ok(stats.stored_bytes() + stats.metadata_bytes())
+        Ok(all_known && stats.stored_bytes() + stats.metadata_bytes() <= bytes / 2)
     }
 }
 
@@ -261,6 +291,12 @@ where
         copy.insert(key.value(), value.value())?;
     }
     Ok(())
+}
+
+/// Whether a file could not be written because there was no room for it, or its name was not free.
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, IsADirectory, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | IsADirectory)
 }
 
 /// Where a file is written anew.

@@ -312,6 +312,24 @@ fn a_kill_while_everything_is_written_anew_loses_nothing() {
 }
 
 #[test]
+fn records_with_a_table_of_a_later_version_are_not_written_anew() {
+    let place = tempfile::tempdir().expect("a directory");
+    drop(open_a(place.path()));
+    let later = redb::TableDefinition::<u64, u64>::new("later");
+    let database = redb::Database::open(place.path().join(RECORDS_FILE)).expect("opened");
+    let transaction = database.begin_write().expect("begun");
+    transaction.open_table(later).expect("made").insert(1, 1).expect("inserted");
+    transaction.commit().expect("committed");
+    drop(database);
+    let mut stores = open_a(place.path());
+    for value in [Some(vec![7; 6 << 20]), None] {
+        let write = Write { table: Table::Dealing, key: b"large".to_vec(), value };
+        stores.keeper.commit(&[write]).expect("saved");
+    }
+    assert_eq!(stores.keeper.compact_if_sparse().expect("the disk answers"), None);
+}
+
+#[test]
 fn records_that_cannot_be_written_anew_stay_as_they_are() {
     let place = tempfile::tempdir().expect("a directory");
     let mut stores = open_a(place.path());
@@ -346,8 +364,13 @@ fn wallets_that_grew_and_shrank_are_packed_again_and_all_of_them_are_there() {
     for bytes in [420, 840, 420, 840, 420] {
         stores.keeper.commit(&all(bytes)).expect("saved");
     }
+    std::fs::write(place.path().join("records.redb.new"), "left by something else").expect("written");
     let compacted = stores.keeper.compact_if_sparse().expect("the disk answers").expect("worth it");
     assert!(compacted.after < 6 << 20 && compacted.before > 2 * compacted.after, "{compacted:?}");
+    for again in all(420).into_iter().step_by(500) {
+        stores.keeper.commit(&[again]).expect("saved");
+    }
+    assert_eq!(stores.keeper.compact_if_sparse().expect("the disk answers"), None, "it was done just now");
     drop(stores);
     let mut stores = open_a(place.path());
     let rows = stores.keeper.all(Table::Wallet).expect("read");
