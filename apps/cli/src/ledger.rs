@@ -12,7 +12,7 @@ use crate::operator::{Form, Operator, print};
 use crate::rendering::date;
 use base64ct::{Base64, Encoding};
 use perennial_ledger::audit::{export_head, export_line};
-use perennial_ledger::{Audit, Checkpoint, Entry, Flaw, NoteKey};
+use perennial_ledger::{Audit, Checkpoint, Cosignature, Entry, Flaw, NoteKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -167,9 +167,9 @@ impl Shown {
         }
     }
 
-    /// How many lines of signatures are under it beside the ledger's own. Nothing is verified here.
+    /// How many cosignatures are under it. Nothing is verified here.
     pub fn cosigners(&self) -> usize {
-        self.checkpoint.lines().filter(|line| line.starts_with("\u{2014} ")).count().saturating_sub(1)
+        self.checkpoint.split_inclusive('\n').filter(|line| Cosignature::parse(line).is_ok()).count()
     }
 }
 

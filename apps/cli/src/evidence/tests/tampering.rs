@@ -12,6 +12,7 @@ use crate::evidence::facts::Facts;
 use crate::evidence::flaw::{Check, Flaw};
 use crate::evidence::summary::markdown;
 use crate::evidence::verify::text;
+use crate::ledger::Shown;
 use getrandom::SysRng;
 use perennial_model::encoding::Digest;
 use rand_core::UnwrapErr;
@@ -51,6 +52,9 @@ fn an_honest_bundle_verifies_is_complete_and_says_what_happened() {
         let facts = judge(&read, scene.genesis()).expect("honest");
         assert_eq!(facts.gaps, Vec::<String>::new());
         assert_eq!(facts.ledger.cosigned.len(), 3);
+        let checkpoint = String::from_utf8(read.members[CHECKPOINT].clone()).expect("text");
+        let shown = Shown { checkpoint, key: String::new(), size: 0, witnesses: Vec::new() };
+        assert_eq!(shown.cosigners(), 3, "as many are seen before anything is verified");
         assert!(
             facts
                 .ceremonies
