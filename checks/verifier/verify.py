@@ -77,9 +77,9 @@ def check_probe(chain, key, message, signature):
         left, right = (s, BASE[False]), ((1, b"\2" + data[:32]), (e, b"\2" + key[1:]))
     return need(s < n and total(False, left) == total(False, *right), "a signature by the wallet's key")
 
-def probe_rounds(chain, holders, t):
+def probe_rounds(by_pairs, holders, t):
     """How often a wallet is probed: the groups of t among the holders (section 7)."""
-    if chain != 0:
+    if not by_pairs:
         return -(-holders // t)
     rounds, pairs = 0, [*itertools.combinations(range(holders), 2)]
     while pairs:
@@ -96,9 +96,11 @@ def check_possession(made, plan):
     signatures = {(probe.task.wallet, probe.task.counter): probe.signature
                   for probe in reversed(certificate.probes)}
     lot = int.from_bytes(certificate.root[:8], "big") % len(sets)
-    for place in range(len(sets)) if plan.action == 0 or plan.probe_all else [lot]:
+    places = range(len(sets)) if plan.action == 0 or plan.probe_all else [lot]
+    for place in places:
         here, name = sets[place], sets[place].wallet.id
-        rounds = probe_rounds(here.wallet.chain, len(certificate.inputs.holders), plan.committee.t)
+        by_pairs = here.wallet.chain == 0 and place == places[0]
+        rounds = probe_rounds(by_pairs, len(certificate.inputs.holders), plan.committee.t)
         for counter in range(rounds):
             need((place, counter) in signatures, f"probe {counter} of {name}")
             rank, count, last = (number.to_bytes(4, "big") for number in (*here.epoch, counter))

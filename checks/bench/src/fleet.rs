@@ -24,8 +24,8 @@ const CHAINS: [Chain; 3] = [Chain::Solana, Chain::Bitcoin, Chain::Ethereum];
 const TIMES: usize = 10;
 /// How many refreshes with every wallet probed.
 const PROBED_TIMES: usize = 2;
-/// Pairs of signers. Each signs a probe of an ECDSA wallet.
-const PAIRS: f64 = 3.0;
+/// How many groups of two probe a wallet of three holders.
+const GROUPS: f64 = 2.0;
 /// Wallets a second with one wallet of each chunk probed.
 const WALLETS_PER_SECOND: f64 = 2_000.0;
 /// Wallets a second with every wallet probed, FROST and ECDSA.
@@ -82,8 +82,8 @@ fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> a
             Figure::new(format!("{name}: {probed}, p50 of {times}"), percentile(&rates, 50), "wallets/s");
         let figure = figure.target(Target::AtLeast(target));
         figures.push(if probe == Probe::Every && scheme == Scheme::Ecdsa {
-            // Each of the three pairs signs once for each wallet, and these are the library's phases alone.
-            let signing = PAIRS * library_signs()?.as_secs_f64();
+            // The library's phases alone, for the signatures that each wallet takes.
+            let signing = GROUPS * library_signs()?.as_secs_f64();
             figure.beside(Kind::Ceiling, "all processors, the library signing", processors / signing)
         } else {
             figure.beside(Kind::Ceiling, "all processors, curve operations", processors / curve)

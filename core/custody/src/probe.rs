@@ -18,7 +18,7 @@ use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
-use perennial_model::probe::{ProbeTask, probe_digest, probing_groups, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeTask, probe_digest, sampled};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::transcript::Transcript;
 use perennial_model::wallet::Scheme;
@@ -86,14 +86,11 @@ impl Keeper {
         let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet, chunk));
         let scheme = first.map(|held| held.share_set.scheme());
         let scheme = scheme.ok_or_else(|| self.incomplete(chunk))?;
-        let groups = probing_groups(scheme, &plan.committee, &transcript.inputs.holders);
         let sampled = sampled(&transcript.root, chunk.count, plan.effective_probe_rate());
+        let groups = ProbeGroups::new(scheme, &plan.committee, &transcript.inputs.holders, sampled);
         let rising = tasks.windows(2).all(|pair| pair[0] < pair[1]);
-        let due = |task: &ProbeTask| {
-            sampled.binary_search(&task.wallet).is_ok()
-                && groups.get(task.counter as usize).is_some_and(|group| group == signers)
-        };
-        let due = |task: &ProbeTask| due(task) || (planted!(ProbesUnbound) && task.wallet < chunk.count);
+        let unbound = |task: &ProbeTask| planted!(ProbesUnbound) && task.wallet < chunk.count;
+        let due = |task: &ProbeTask| groups.signers(task) == Some(signers) || unbound(task);
         if tasks.is_empty() || !rising || !tasks.iter().all(due) || !signers.contains(self.own.pinned.me()) {
             return Err(Error::denied(format!("{chunk}: these probes do not follow from its root")));
         }

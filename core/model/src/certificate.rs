@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::governance::Governance;
 use crate::identity::{Said, Signed};
 use crate::planted;
-use crate::probe::{ProbeSignature, ProbeTask, Probed, probe_digest, probing_groups, sampled, verify_all};
+use crate::probe::{ProbeGroups, ProbeSignature, ProbeTask, Probed, probe_digest, sampled, verify_all};
 use crate::transcript::Transcript;
 use crate::vote::{Vote, VoteKind};
 use crate::wallet::Scheme;
@@ -136,8 +136,8 @@ pub fn check_probes(
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Error> {
     let chunk = &transcript.inputs.chunk;
-    let rate = plan.plan().effective_probe_rate();
-    let groups = probing_groups(scheme, &plan.plan().committee, &transcript.inputs.holders).len() as u32;
+    let sampled = sampled(&transcript.root, chunk.count, plan.plan().effective_probe_rate());
+    let groups = ProbeGroups::new(scheme, &plan.plan().committee, &transcript.inputs.holders, sampled);
     let denied = |task: &ProbeTask| {
         let wallet = &transcript.leaves[task.wallet as usize].wallet;
         Error::denied(format!("{chunk}: probe {} of {wallet} is missing or does not verify", task.counter))
@@ -145,15 +145,12 @@ pub fn check_probes(
     let brought: BTreeMap<&ProbeTask, &ProbeSignature> =
         probes.iter().rev().map(|probe| (&probe.task, probe)).collect();
     let mut probed = Vec::with_capacity(brought.len());
-    for wallet in sampled(&transcript.root, chunk.count, rate) {
-        let leaf = &transcript.leaves[wallet as usize];
-        let bound = transcript.of_wallet(wallet as usize);
-        for counter in 0..groups {
-            let task = ProbeTask { wallet, counter };
-            let found = *brought.get(&task).ok_or_else(|| denied(&task))?;
-            let message = probe_digest(&leaf.wallet, chunk.epoch, &bound, counter);
-            probed.push((found, Probed { key: leaf.public_key, message, signature: &found.signature }));
-        }
+    for task in groups.tasks() {
+        let found = *brought.get(&task).ok_or_else(|| denied(&task))?;
+        let leaf = &transcript.leaves[task.wallet as usize];
+        let bound = transcript.of_wallet(task.wallet as usize);
+        let message = probe_digest(&leaf.wallet, chunk.epoch, &bound, task.counter);
+        probed.push((found, Probed { key: leaf.public_key, message, signature: &found.signature }));
     }
     let (found, probed): (Vec<_>, Vec<_>) = probed.into_iter().unzip();
     verify_all(scheme, &probed, rng).map_err(|at| denied(&found[at].task))

@@ -4,8 +4,10 @@
 //! coordinator chooses nothing. A probe uses the raw root key: no derivation, no tweak.
 
 mod batch;
+mod groups;
 
-use crate::committee::{Committee, SignerId};
+pub use groups::ProbeGroups;
+
 use crate::encoding::Digest;
 use crate::epoch::Epoch;
 use crate::group::Point;
@@ -57,59 +59,6 @@ pub fn sampled(root: &Digest, count: u32, rate: ProbeRate) -> Vec<u32> {
             vec![point as u32]
         }
     }
-}
-
-/// The groups of `t` signers that probe a wallet. Together they cover every holder; for ECDSA, whose engine
-/// has state per pair, every pair of holders.
-pub fn probing_groups(scheme: Scheme, committee: &Committee, holders: &[SignerId]) -> Vec<Vec<SignerId>> {
-    let threshold = usize::from(committee.threshold());
-    if holders.len() < threshold {
-        return Vec::new();
-    }
-    let groups = if scheme == Scheme::Ecdsa {
-        cover_pairs(holders.len(), threshold)
-    } else {
-        cover_each(holders.len(), threshold)
-    };
-    groups.into_iter().map(|group| group.into_iter().map(|at| holders[at].clone()).collect()).collect()
-}
-
-/// Runs of `size` places that cover `0..count`; the last run overlaps the one before it.
-fn cover_each(count: usize, size: usize) -> Vec<Vec<usize>> {
-    (0..count.div_ceil(size))
-        .map(|run| {
-            let start = (run * size).min(count - size);
-            (start..start + size).collect()
-        })
-        .collect()
-}
-
-/// Groups of `size` places such that every pair of places is in one; greedy, deterministic.
-fn cover_pairs(count: usize, size: usize) -> Vec<Vec<usize>> {
-    let mut open: Vec<(usize, usize)> =
-        (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
-    let mut groups = Vec::new();
-    while let Some(&(first, second)) = open.first() {
-        let mut group = vec![first, second];
-        while group.len() < size {
-            let gain = |candidate: usize| {
-                open.iter()
-                    .filter(|(a, b)| {
-                        (*a == candidate && group.contains(b)) || (*b == candidate && group.contains(a))
-                    })
-                    .count()
-            };
-            let next = (0..count)
-                .filter(|candidate| !group.contains(candidate))
-                .max_by_key(|candidate| (gain(*candidate), count - candidate));
-            let Some(next) = next else { break };
-            group.push(next);
-        }
-        group.sort_unstable();
-        open.retain(|(a, b)| !(group.contains(a) && group.contains(b)));
-        groups.push(group);
-    }
-    groups
 }
 
 /// The 32 bytes that a probe signs.
@@ -214,29 +163,4 @@ pub fn transparent_challenge(
     let parts = [key.as_bytes(), commitment, message];
     wide[..32].copy_from_slice(&Digest::of_parts("perennial/transparent/challenge", &parts).0);
     Scalar::reduce(&wide)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probes_leave_no_holder_and_no_ecdsa_pair_out() {
-        for count in 2..=16 {
-            for size in 2..=count {
-                let each = cover_each(count, size);
-                assert!((0..count).all(|at| each.iter().any(|group| group.contains(&at))));
-                let pairs = cover_pairs(count, size);
-                for a in 0..count {
-                    for b in a + 1..count {
-                        assert!(pairs.iter().any(|group| group.contains(&a) && group.contains(&b)));
-                    }
-                }
-                for group in each.iter().chain(&pairs) {
-                    assert_eq!(group.len(), size);
-                    assert!(group.windows(2).all(|pair| pair[0] < pair[1]));
-                }
-            }
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! A fleet as a finished creation leaves it. Creating 10,000 ECDSA wallets probes every pair of every wallet, which
+//! A fleet as a finished creation leaves it. Creating 10,000 ECDSA wallets probes every wallet, which
 //! takes minutes; what is measured are refreshes, and from the first on all state is the shipped code's own.
 
 use super::cast::{Cast, name};

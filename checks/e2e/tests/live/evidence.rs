@@ -155,12 +155,22 @@ fn assert_export_is_checked(ledger: &Path, governance: &Path) {
     assert_eq!(in_python(&damaged, ledger), Ok(()));
 }
 
+/// Both verifiers count the probes of both Ethereum wallets: the first was probed by three pairs, the other by two.
+fn assert_creation_is_checked(bundle: &Path, digest: &str) {
+    let second = ["checks/verifier/verify.py", "--governance", digest];
+    assert_eq!(in_python(&second, bundle), Ok(()));
+    let (status, shown, why) = verify(bundle, digest, &[]);
+    assert_eq!(status, Some(0), "{why}");
+    let attempts = shown["ceremonies"][0]["attempts"].as_array().expect("a list");
+    assert!(attempts.iter().all(|attempt| attempt["possession_checked"] == true), "{shown}");
+}
+
 #[test]
 fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     let cluster = Cluster::running(&SIGNERS);
     let wallets =
-        [("treasury", "ethereum"), ("vault", "bitcoin"), ("payroll", "solana"), ("spare", "solana")];
-    cluster.api.complete(&creation(&wallets), &cluster.dana);
+        [("treasury", "ethereum"), ("vault", "bitcoin"), ("payroll", "solana"), ("spare", "ethereum")];
+    let first = cluster.api.complete(&creation(&wallets), &cluster.dana);
     let load = Load::begin(&cluster.api, cluster.api.wallets().into_values());
     cluster.api.complete(&renewal(500), &cluster.dana);
     let last = cluster.api.complete(&renewal(500), &cluster.dana);
@@ -168,13 +178,15 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     assert!(tally.complaints.is_empty(), "{:?}", tally.complaints);
     std::fs::create_dir(cluster.place().join("empty")).expect("made");
     let kept = tempfile::tempdir().expect("a directory");
-    let [wallet, again, ceremony] = ["wallet", "again", "ceremony"].map(|name| kept.path().join(name));
+    let [wallet, again, ceremony, founding] =
+        ["wallet", "again", "ceremony", "founding"].map(|name| kept.path().join(name));
     let made = make(&cluster, "treasury", &wallet, &[]);
     assert_eq!((&made["complete"], &made["gaps"]), (&Value::Bool(true), &Value::Array(vec![])), "{made}");
     make(&cluster, "treasury", &again, &[]);
     assert_eq!(std::fs::read(&wallet).expect("made"), std::fs::read(&again).expect("made"));
     let made = make(&cluster, last["ceremony"].as_str().expect("text"), &ceremony, &[]);
     assert_eq!(made["complete"], true, "{made}");
+    make(&cluster, first["ceremony"].as_str().expect("text"), &founding, &[]);
     let trusted = kept.path().join("governance.cbor");
     std::fs::copy(governance(&cluster), &trusted).expect("copied");
     let signed = cluster.api.look("/v1/ledger/entries?limit=1000");
@@ -209,6 +221,7 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     assert_by_hand_notices(kept.path(), &bundle);
     let (status, _, why) = verify(&ceremony, &digest, &["--witnesses", "4"]);
     assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
+    assert_creation_is_checked(&founding, &digest);
     for bundle in [&wallet, &ceremony] {
         let second = ["checks/verifier/verify.py", "--governance", &digest];
         assert_eq!(in_python(&second, bundle), Ok(()), "{}", bundle.display());

@@ -14,7 +14,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::Point;
 use perennial_model::plan::Chunk;
-use perennial_model::probe::{ProbeTask, probing_groups, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeTask, sampled};
 use perennial_model::session::{
     Blame, Purpose, SessionMessage, SessionOutcome, SessionReport, SessionRequest,
 };
@@ -120,10 +120,8 @@ pub fn i3_signs_only_due_probes(
         return wrong(format!("of {chunk}, of which it holds nothing"));
     };
     let due = sampled(&root, chunk.count, plan.effective_probe_rate());
-    let groups = probing_groups(scheme, &plan.committee, &inputs.holders);
-    let follows = |task: &ProbeTask| {
-        due.contains(&task.wallet) && groups.get(task.counter as usize) == Some(&asked.signers)
-    };
+    let groups = ProbeGroups::new(scheme, &plan.committee, &inputs.holders, due);
+    let follows = |task: &ProbeTask| groups.signers(task) == Some(&asked.signers[..]);
     if !tasks.iter().all(follows) {
         return wrong(format!("of {chunk} that do not follow from its root"));
     }

@@ -13,7 +13,7 @@ use perennial_model::identity::Signed;
 use perennial_model::mail::Request;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::planted;
-use perennial_model::probe::{ProbeSignature, ProbeTask, probing_groups, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeSignature, ProbeTask, sampled};
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::Scheme;
 use std::collections::BTreeSet;
@@ -228,15 +228,11 @@ impl Preparing {
         if self.votes.len() < self.terms.enough(&self.generation.inputs) {
             return State::Preparing(self);
         }
-        let groups =
-            probing_groups(self.terms.scheme, &self.terms.plan().committee, &self.generation.inputs.holders);
-        let chosen =
-            sampled(&self.generation.root, self.terms.chunk.count, self.terms.plan().effective_probe_rate());
-        let counters = 0..groups.len() as u32;
-        let missing = chosen
-            .into_iter()
-            .flat_map(|wallet| counters.clone().map(move |counter| ProbeTask { wallet, counter }))
-            .collect();
+        let plan = self.terms.plan();
+        let chosen = sampled(&self.generation.root, self.terms.chunk.count, plan.effective_probe_rate());
+        let holders = &self.generation.inputs.holders;
+        let groups = ProbeGroups::new(self.terms.scheme, &plan.committee, holders, chosen);
+        let missing = groups.tasks().collect();
         Probing {
             terms: self.terms,
             generation: self.generation,
@@ -256,8 +252,8 @@ pub struct Probing {
     /// What was prepared.
     pub generation: Arc<Generation>,
     votes: Vec<Signed<Vote>>,
-    /// Who makes the probes of each counter.
-    pub groups: Vec<Vec<SignerId>>,
+    /// Who makes which probe.
+    pub groups: ProbeGroups,
     /// The probes still to be made.
     pub missing: BTreeSet<ProbeTask>,
     /// The probes that verify.

@@ -221,12 +221,14 @@ impl<J, W: World> Driver<J, W> {
             .filter(|session| session.chunk == chunk && session.hope == Hope::Waited)
             .flat_map(|session| &session.tasks)
             .collect();
-        let mut left = state.missing.iter().filter(|task| !under_way.contains(task));
-        let Some(counter) = left.clone().map(|task| task.counter).min() else { return false };
+        let left = state.missing.iter().filter(|task| !under_way.contains(task));
+        let Some(signers) = left.clone().next().and_then(|task| state.groups.signers(task)) else {
+            return false;
+        };
         let most = if attempt.terms.scheme == Scheme::Ecdsa { ECDSA_PROBES_MAX } else { PROBES_MAX };
-        let tasks: Vec<ProbeTask> =
-            left.by_ref().filter(|task| task.counter == counter).take(most).cloned().collect();
-        let Some(signers) = state.groups.get(counter as usize).cloned() else { return false };
+        let theirs = left.filter(|task| state.groups.signers(task) == Some(signers));
+        let tasks: Vec<ProbeTask> = theirs.take(most).cloned().collect();
+        let signers = signers.to_vec();
         let root = state.generation.root;
         let session = new_session_name(self.world.rng());
         let purpose = Purpose::Probes { chunk, root, tasks: tasks.clone() };

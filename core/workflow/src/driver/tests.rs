@@ -312,27 +312,32 @@ fn mail_between_signers_is_handed_on_and_never_in_anothers_name() {
 }
 
 #[test]
-fn every_new_wallet_is_probed_by_every_pair_that_needs_it() {
+fn every_new_wallet_is_probed_by_all_its_holders_and_the_first_by_every_pair() {
     let mut play = play(2, 3);
     let mut plan = play.cast.create(&[Chain::Ethereum; 40]);
     plan.probe_rate = ProbeRate::OnePerChunk;
     plan.liar_tolerance = LiarTolerance::Required;
     let ceremony = play.begin(&plan);
-    let mut sessions = 0;
+    let mut asked_of: BTreeMap<u32, BTreeSet<Vec<SignerId>>> = BTreeMap::new();
+    let mut requests = 0;
     play.run(&mut |_, request| {
         if let Request::Session(asked) = request {
             let Purpose::Probes { tasks, .. } = &asked.purpose else { panic!("only probes here") };
-            assert!(tasks.len() <= 32 && tasks.iter().all(|task| task.counter == tasks[0].counter));
-            sessions += 1;
+            assert!(tasks.len() <= 32);
+            for task in tasks {
+                asked_of.entry(task.wallet).or_default().insert(asked.signers.clone());
+            }
+            requests += 1;
         }
         Fate::Answered
     });
     let status = play.status(&ceremony);
-    assert_eq!(
-        (status.attempts[0].counts.probes.have, sessions),
-        (120, 12),
-        "three pairs, two sessions, two signers"
-    );
+    assert_eq!((status.attempts[0].counts.probes.have, requests), (3 + 39 * 2, 3 * 2));
+    assert_eq!(asked_of.len(), 40);
+    for (wallet, pairs) in asked_of {
+        let holders: BTreeSet<&SignerId> = pairs.iter().flatten().collect();
+        assert_eq!((holders.len(), pairs.len()), (3, if wallet == 0 { 3 } else { 2 }), "{wallet}");
+    }
 }
 
 proptest! {

@@ -9,9 +9,10 @@ use perennial_model::encoding::Digest;
 use perennial_model::identity::Signed;
 use perennial_model::mail::Request;
 use perennial_model::plan::Chunk;
-use perennial_model::probe::{ProbeTask, probing_groups, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeTask, sampled};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::wallet::Scheme;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many sessions are begun at a time, of those that never end.
@@ -204,20 +205,19 @@ fn all_due(stage: &mut Stage, chunk: &Chunk, attempt: &Attempt) -> Vec<SessionRe
     let inputs = attempt.inputs.iter().find(|inputs| inputs.digest() == vote.inputs);
     let plan = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone());
     let (Some(inputs), Some(plan)) = (inputs, plan) else { return Vec::new() };
-    let groups = probing_groups(Scheme::Transparent, &plan.committee, &inputs.holders);
     let wallets = sampled(&vote.root, chunk.count, plan.effective_probe_rate());
-    let of_group = |(counter, signers): (usize, Vec<SignerId>)| {
-        let task = |wallet: &u32| ProbeTask { wallet: *wallet, counter: counter as u32 };
-        SessionRequest {
-            session: fresh(stage),
-            asked_at_ms: stage.now_ms,
-            signers,
-            purpose: Purpose::Probes {
-                chunk: *chunk,
-                root: vote.root,
-                tasks: wallets.iter().map(task).collect(),
-            },
+    let groups = ProbeGroups::new(Scheme::Transparent, &plan.committee, &inputs.holders, wallets);
+    let mut by_signers: BTreeMap<&[SignerId], Vec<ProbeTask>> = BTreeMap::new();
+    for task in groups.tasks() {
+        if let Some(signers) = groups.signers(&task) {
+            by_signers.entry(signers).or_default().push(task);
         }
+    }
+    let of_group = |(signers, tasks): (&[SignerId], Vec<ProbeTask>)| SessionRequest {
+        session: fresh(stage),
+        asked_at_ms: stage.now_ms,
+        signers: signers.to_vec(),
+        purpose: Purpose::Probes { chunk: *chunk, root: vote.root, tasks },
     };
-    groups.into_iter().enumerate().map(of_group).collect()
+    by_signers.into_iter().map(of_group).collect()
 }
