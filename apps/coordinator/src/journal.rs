@@ -8,7 +8,7 @@
 //! After an error this journal does nothing any more; what is on the disk is learnt by opening another.
 
 use crate::ledger::notes::{NoteEntry, governance_pinned, note_entry};
-use crate::store::{PAGE_BYTES, StoreError, StoreFile};
+use crate::store::{PAGE_BYTES, StoreError, StoreFile, migrations};
 use crate::world::now_ms;
 use perennial_model::encoding;
 use perennial_model::governance::history::History;
@@ -18,9 +18,11 @@ use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use tokio::runtime::Runtime;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/ceremonies");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations(&[("0001_facts", include_str!("../migrations/ceremonies/0001_facts.sql"))]));
 
 /// A note as it is stored: what the ledger is to record, under its number.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,16 +15,22 @@ mod writing;
 pub use reading::{LedgerReader, ReadEntry};
 
 use crate::journal::NumberedNote;
-use crate::store::{LARGE_PAGE_BYTES, StoreError, StoreFile};
+use crate::store::{LARGE_PAGE_BYTES, StoreError, StoreFile, migrations};
 use perennial_ledger::TreeHead;
 use perennial_model::committee::SignerId;
 use sqlx::migrate::Migrator;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/ledger");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    migrations(&[
+        ("0001_entries", include_str!("../migrations/ledger/0001_entries.sql")),
+        ("0002_cosignatures", include_str!("../migrations/ledger/0002_cosignatures.sql")),
+        ("0003_kept_nodes", include_str!("../migrations/ledger/0003_kept_nodes.sql")),
+    ])
+});
 
 /// The most releases that wait for the writer. The gateway lets in fewer requests.
 const WAITING_MAX: usize = 16 << 10;

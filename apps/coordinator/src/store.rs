@@ -8,9 +8,9 @@
 //! Every commit is synced (`synchronous = FULL`). Moving the write-ahead log into the file is done beside the
 //! writer and never by it, so that no commit pays for it.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -33,6 +33,26 @@ const TRIES: usize = 4;
 const LOG_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 /// How long a connection waits for a lock. Only moving an overlong log takes one.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The migrations of a file: of each the name, which begins with its number, and its text. SQLite's file keeps their
+/// digests, so one that was ever released stays as it is.
+///
+/// # Panics
+/// If a name has no number, which a test would see.
+pub fn migrations(texts: &[(&'static str, &'static str)]) -> Migrator {
+    let read = |(name, text): &(&'static str, &'static str)| {
+        let (number, what) = name.split_once('_').expect("a number and what it does");
+        let number = number.parse().expect("a number");
+        Migration::new(
+            number,
+            what.replace('_', " ").into(),
+            MigrationType::Simple,
+            text.into_sql_str(),
+            false,
+        )
+    };
+    Migrator::with_migrations(texts.iter().map(read).collect())
+}
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -214,4 +234,38 @@ impl StoreFile {
 pub async fn abandon(connection: SqliteConnection) {
     // A connection that cannot even be closed is gone as well.
     let _ = connection.close_hard().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn a_file_has_all_migrations_of_its_directory_under_their_numbers() {
+        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        for (directory, embedded) in [
+            ("ceremonies", &*crate::journal::MIGRATIONS),
+            ("index", &*crate::evidence::index::MIGRATIONS),
+            ("ledger", &*crate::ledger::MIGRATIONS),
+        ] {
+            let mut texts: Vec<(String, String)> = fs::read_dir(all.join(directory))
+                .expect("a directory")
+                .map(|file| file.expect("a file").path())
+                .map(|path| {
+                    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+                    (name, fs::read_to_string(path).expect("a text"))
+                })
+                .collect();
+            texts.sort();
+            let embedded: Vec<(String, String)> = embedded
+                .iter()
+                .map(|one| {
+                    let name = format!("{:04}_{}", one.version, one.description.replace(' ', "_"));
+                    (name, one.sql.as_str().to_owned())
+                })
+                .collect();
+            assert_eq!(embedded, texts, "{directory}");
+        }
+    }
 }

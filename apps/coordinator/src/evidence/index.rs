@@ -3,7 +3,7 @@
 
 use crate::ledger::{Ledger, LedgerReader, ReadEntry};
 use crate::plan_reader::PlanReader;
-use crate::store::{PAGE_BYTES, StoreError, StoreFile};
+use crate::store::{PAGE_BYTES, StoreError, StoreFile, migrations};
 use perennial_ledger::entry::Content;
 use perennial_ledger::tree::Tree;
 use perennial_ledger::{Entry, NodeHash};
@@ -13,11 +13,13 @@ use perennial_model::theft::TheftReport;
 use perennial_model::wallet::{TenantId, WalletId};
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/index");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    migrations(&[("0001_mentions", include_str!("../../migrations/index/0001_mentions.sql"))])
+});
 
 /// How many entries are read, and indexed in one transaction.
 const TOGETHER: u32 = 1000;
