@@ -81,6 +81,8 @@ struct Witness {
     held: Option<TreeHead>,
     asked: Option<(u64, Instant)>,
     alarm: Option<Halt>,
+    /// Whether it has answered since this process began. It may have halted after its last cosignature.
+    heard: bool,
 }
 
 /// The task that offers checkpoints and takes in answers.
@@ -172,9 +174,10 @@ impl Known {
             #[allow(irrefutable_let_patterns)]
             let IdentityKey::Ed25519(public) = &known.key else { return None };
             match WitnessKey::of_member(key.key().name(), known.signer.as_str(), public) {
-                Ok(key) => {
-                    Some((known.signer.clone(), Witness { key, held: None, asked: None, alarm: None }))
-                }
+                Ok(key) => Some((
+                    known.signer.clone(),
+                    Witness { key, held: None, asked: None, alarm: None, heard: false },
+                )),
                 Err(error) => {
                     tracing::warn!(signer = %known.signer, "it is no witness of the ledger: {error}");
                     None
@@ -240,7 +243,7 @@ impl Task {
         }
     }
 
-    /// Offers the present head to every witness that is there and has not cosigned it.
+    /// Offers the present head to every witness that is there and has not cosigned it, or not been heard yet.
     async fn offer(&mut self) -> Result<(), StoreError> {
         self.follow_governance();
         let head = self.ledger.head();
@@ -292,7 +295,7 @@ impl Task {
                 None => size == head.size && at.elapsed() < OFFER_AGAIN,
                 Some(_) => at.elapsed() < OFFER_HALTED_AGAIN,
             });
-            let is_behind = known.held != Some(*head) || known.alarm.is_some();
+            let is_behind = known.held != Some(*head) || known.alarm.is_some() || !known.heard;
             is_behind && !asked && is_there(&self.outbox, signer)
         };
         let due = known.witnesses.iter().filter(is_due);
@@ -396,7 +399,7 @@ impl Task {
         let witness = known.witnesses.get_mut(from).ok_or("it is no witness")?;
         cosignature.verify(&checkpoint, &witness.key).map_err(|error| error.to_string())?;
         witness.held = Some(*checkpoint.head());
-        (witness.asked, witness.alarm) = (None, None);
+        (witness.asked, witness.alarm, witness.heard) = (None, None, true);
         let note = checkpoint.clone().with(&cosignature).map_err(|error| error.to_string())?;
         self.ledger.keep_cosigned(from.clone(), size, note.to_bytes());
         known.count(from.clone(), checkpoint, &cosignature);
@@ -408,15 +411,16 @@ impl Task {
         let held = held.transpose().map_err(|error| error.to_string())?;
         if let Some(known) = locked(&self.known).witnesses.get_mut(from) {
             known.held = held;
-            (known.asked, known.alarm) = (None, None);
+            (known.asked, known.alarm, known.heard) = (None, None, true);
         }
         Ok(())
     }
 
     fn hear_alarm(&self, from: &SignerId, halt: Halt) {
-        if let Some(known) = locked(&self.known).witnesses.get_mut(from)
-            && known.alarm.replace(halt).is_none()
-        {
+        let mut known = locked(&self.known);
+        let Some(known) = known.witnesses.get_mut(from) else { return };
+        known.heard = true;
+        if known.alarm.replace(halt).is_none() {
             let breach = halt.breach;
             tracing::error!(signer = %from, "it has halted: this ledger was {breach}; restore the true one");
         }
