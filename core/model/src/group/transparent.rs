@@ -20,23 +20,29 @@ impl zeroize::DefaultIsZeroes for Residue {}
 impl Add for Residue {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self((self.0 + other.0) % PRIME)
+        Self(once_reduced(self.0 + other.0))
     }
 }
 
 impl Sub for Residue {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
-        Self((self.0 + PRIME - other.0) % PRIME)
+        Self(once_reduced(self.0 + PRIME - other.0))
     }
 }
 
 impl Mul for Residue {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        let product = u128::from(self.0) * u128::from(other.0) % u128::from(PRIME);
-        Self(product as u64)
+        // 2^61 is 1 here, so what stands above the lower 61 bits is added to them.
+        let product = u128::from(self.0) * u128::from(other.0);
+        Self(once_reduced((product as u64 & PRIME) + (product >> 61) as u64))
     }
+}
+
+/// Of a number below twice the prime.
+fn once_reduced(number: u64) -> u64 {
+    if number < PRIME { number } else { number - PRIME }
 }
 
 impl Scalar for Residue {
