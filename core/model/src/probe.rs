@@ -86,13 +86,13 @@ pub struct Probed<'a> {
     pub signature: &'a RawSignature,
 }
 
-/// Checks many signatures: BIP-340 as one equation, one by one only if that fails; all others one by one, since the
-/// strict check of Ed25519 and a sum of it are not the same question.
+/// Checks many signatures: those over secp256k1 as one equation, one by one only if that fails; all others one by one,
+/// since the strict check of Ed25519 and a sum of it are not the same question.
 ///
 /// # Errors
 /// The place of the first that does not verify.
 pub fn verify_all(scheme: Scheme, probed: &[Probed<'_>], rng: &mut dyn CryptoRng) -> Result<(), usize> {
-    if scheme == Scheme::Taproot && probed.len() > 1 && batch::all_verify(probed, rng) == Some(true) {
+    if probed.len() > 1 && batch::all_verify(scheme, probed, rng) == Some(true) {
         return Ok(());
     }
     let wrong = |probe: &Probed<'_>| !verifies(scheme, &probe.key, &probe.message.0, probe.signature);
@@ -123,14 +123,12 @@ pub fn verifies(scheme: Scheme, key: &Point, message: &[u8], signature: &RawSign
 }
 
 fn ecdsa_verifies(key: &Point, message: &[u8], signature: &RawSignature) -> bool {
-    use k256::ecdsa::signature::hazmat::PrehashVerifier;
     use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
     let Ok(key) = VerifyingKey::from_sec1_bytes(key.as_bytes()) else { return false };
     let Ok(parsed) = Signature::from_slice(&signature.bytes) else { return false };
     let Some(recovery_id) = signature.recovery_id.and_then(RecoveryId::from_byte) else { return false };
     parsed == parsed.normalize_s()
         && message.len() == 32
-        && key.verify_prehash(message, &parsed).is_ok()
         && VerifyingKey::recover_from_prehash(message, &parsed, recovery_id).is_ok_and(|found| found == key)
 }
 

@@ -3,114 +3,174 @@
 use super::super::{verifies, verify_all};
 use super::*;
 use crate::encoding::Digest;
-use crate::wallet::Scheme;
-use k256::schnorr::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 type Signed = (Point, Digest, RawSignature);
 
+/// Those whose signatures are checked as one equation.
+const SCHEMES: [Scheme; 2] = [Scheme::Taproot, Scheme::Ecdsa];
+
 /// Two probes of each of twelve wallets; keys with even and with odd y.
-fn signed() -> Vec<Signed> {
+fn signed(scheme: Scheme) -> Vec<Signed> {
     let probe = |number: u8| {
-        let key = SigningKey::from_slice(&[number / 2 + 1; 32]).expect("a key");
+        let secret = [number / 2 + 1; 32];
         let message = Digest::of(&[number]);
-        let signature = key.sign_raw(&message.0, &[7; 32]).expect("a signature").to_bytes();
-        let mut point = [2 + number / 2 % 2; 33];
-        point[1..].copy_from_slice(&key.verifying_key().to_bytes());
-        let point = Point::from_bytes(&point).expect("33 bytes");
-        (point, message, RawSignature { bytes: signature, recovery_id: None })
+        match scheme {
+            Scheme::Taproot => by_bip340(&secret, 2 + number / 2 % 2, message),
+            _ => by_ecdsa(&secret, message),
+        }
     };
     (0..24).map(probe).collect()
 }
 
-fn together(signed: &[Signed]) -> (Option<bool>, Result<(), usize>) {
+fn by_bip340(secret: &[u8], tag: u8, message: Digest) -> Signed {
+    let key = schnorr::SigningKey::from_slice(secret).expect("a key");
+    let bytes = key.sign_raw(&message.0, &[7; 32]).expect("a signature").to_bytes();
+    let point = x_only(&key.verifying_key().to_bytes(), tag).expect("33 bytes");
+    (point, message, RawSignature { bytes, recovery_id: None })
+}
+
+fn by_ecdsa(secret: &[u8], message: Digest) -> Signed {
+    let key = ecdsa::SigningKey::from_slice(secret).expect("a key");
+    let (signature, id) = key.sign_prehash_recoverable(&message.0);
+    let point = Point::from_bytes(key.verifying_key().to_sec1_point(true).as_bytes()).expect("33 bytes");
+    (point, message, RawSignature { bytes: signature.to_bytes().into(), recovery_id: Some(id.to_byte()) })
+}
+
+fn together(scheme: Scheme, signed: &[Signed]) -> (Option<bool>, Result<(), usize>) {
     let probed: Vec<Probed<'_>> = signed
         .iter()
         .map(|(key, message, signature)| Probed { key: *key, message: *message, signature })
         .collect();
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
-    (all_verify(&probed, rng), verify_all(Scheme::Taproot, &probed, rng))
+    (all_verify(scheme, &probed, rng), verify_all(scheme, &probed, rng))
 }
 
-fn add_to_response(signature: &mut RawSignature, number: Number) {
-    let response: [u8; 32] = signature.bytes[32..].try_into().expect("32 bytes");
-    let response = <Number as Scalar>::decode(&response).expect("canonical") + number;
+fn response(signature: &RawSignature) -> Number {
+    <Number as Scalar>::decode(&halves(signature).1).expect("canonical")
+}
+
+fn set_response(signature: &mut RawSignature, response: Number) {
     signature.bytes[32..].copy_from_slice(&Scalar::encode(&response));
 }
 
 #[test]
 fn signatures_that_all_verify_pass_together() {
-    let signed = signed();
-    for count in [1, 2, 3, 24] {
-        assert_eq!(together(&signed[..count]), (Some(true), Ok(())), "{count}");
+    for scheme in SCHEMES {
+        let signed = signed(scheme);
+        for count in [1, 2, 3, 24] {
+            assert_eq!(together(scheme, &signed[..count]), (Some(true), Ok(())), "{scheme:?} {count}");
+        }
+        // Whose key comes when makes no difference.
+        let turned: Vec<Signed> =
+            signed.iter().step_by(2).chain(signed.iter().skip(1).step_by(2)).cloned().collect();
+        assert_eq!(together(scheme, &turned), (Some(true), Ok(())));
+        for (key, message, signature) in &signed {
+            assert!(verifies(scheme, key, &message.0, signature), "{scheme:?}");
+        }
     }
-    // Whose key comes when makes no difference.
-    let turned: Vec<Signed> =
-        signed.iter().step_by(2).chain(signed.iter().skip(1).step_by(2)).cloned().collect();
-    assert_eq!(together(&turned), (Some(true), Ok(())));
 }
 
 #[test]
 fn a_signature_altered_in_any_bit_is_found_and_its_place_named() {
-    let honest = signed();
-    for place in [0, 11, 23] {
-        for bit in (0..512).step_by(7) {
-            let mut signed = honest.clone();
-            signed[place].2.bytes[bit / 8] ^= 1 << (bit % 8);
-            let (holds, named) = together(&signed);
-            assert_ne!(holds, Some(true), "bit {bit} of {place}");
-            assert_eq!(named, Err(place), "bit {bit}");
+    for scheme in SCHEMES {
+        let honest = signed(scheme);
+        for place in [0, 11, 23] {
+            for bit in (0..512).step_by(7) {
+                let mut signed = honest.clone();
+                signed[place].2.bytes[bit / 8] ^= 1 << (bit % 8);
+                let (holds, named) = together(scheme, &signed);
+                assert_ne!(holds, Some(true), "{scheme:?}, bit {bit} of {place}");
+                assert_eq!(named, Err(place), "{scheme:?}, bit {bit}");
+            }
         }
     }
 }
 
 #[test]
 fn wrong_signatures_that_cancel_each_other_without_weights_are_found() {
-    let mut signed = signed();
-    add_to_response(&mut signed[4].2, Number::ONE);
-    add_to_response(&mut signed[9].2, Number::ZERO - Number::ONE);
-    assert_eq!(together(&signed), (Some(false), Err(4)));
+    let mut signed = signed(Scheme::Taproot);
+    let moved = [(4, Number::ONE), (9, -Number::ONE)];
+    for (place, by) in moved {
+        let sum = response(&signed[place].2) + by;
+        set_response(&mut signed[place].2, sum);
+    }
+    assert_eq!(together(Scheme::Taproot, &signed), (Some(false), Err(4)));
+    // Of ECDSA: claims whose bases are off by one, up and down.
+    let mut signed = self::signed(Scheme::Ecdsa);
+    let sum = |number: Number, place: usize| (number + reduced(signed[place].1.0)).encode();
+    let (up, down) = (sum(Number::ONE, 4), sum(-Number::ONE, 9));
+    (signed[4].1, signed[9].1) = (Digest(up), Digest(down));
+    assert_eq!(together(Scheme::Ecdsa, &signed), (Some(false), Err(4)));
 }
 
 #[test]
 fn a_signature_of_another_message_or_under_another_key_is_found() {
-    let honest = signed();
-    let mut swapped = honest.clone();
-    let (a, b) = (swapped[6].2.clone(), swapped[7].2.clone());
-    (swapped[6].2, swapped[7].2) = (b, a);
-    assert_eq!(together(&swapped), (Some(false), Err(6)));
-    let mut renamed = honest.clone();
-    renamed[8].0 = honest[2].0;
-    assert_eq!(together(&renamed), (Some(false), Err(8)));
-    let mut no_point = honest;
-    no_point[5].0 = Point::from_bytes(&[0; 5]).expect("short enough");
-    assert_eq!(together(&no_point), (None, Err(5)));
+    for scheme in SCHEMES {
+        let honest = signed(scheme);
+        let mut swapped = honest.clone();
+        let (a, b) = (swapped[6].2.clone(), swapped[7].2.clone());
+        (swapped[6].2, swapped[7].2) = (b, a);
+        assert_eq!(together(scheme, &swapped), (Some(false), Err(6)));
+        let mut renamed = honest.clone();
+        renamed[8].0 = honest[2].0;
+        assert_eq!(together(scheme, &renamed), (Some(false), Err(8)));
+        let mut no_point = honest;
+        no_point[5].0 = Point::from_bytes(&[0; 5]).expect("short enough");
+        assert_eq!(together(scheme, &no_point), (None, Err(5)));
+    }
 }
 
 #[test]
 fn what_the_single_check_refuses_for_its_form_is_refused_here() {
-    // The nonce negated: `s = -k + e·d` leads to `R` with the right x-coordinate and an odd y.
-    let mut odd = signed();
-    let (key, message, signature) = &mut odd[3];
-    let element = with_even_y(&key.as_bytes()[1..]).expect("a point");
-    let secret = **SigningKey::from_slice(&[2; 32]).expect("a key").as_nonzero_scalar();
-    let secret = if Secp256k1::generate(&secret) == element { secret } else { Number::ZERO - secret };
-    let tag = Sha256::digest(b"BIP0340/challenge");
-    let hashed = Sha256::new().chain_update(tag).chain_update(tag).chain_update(&signature.bytes[..32]);
-    let hashed: [u8; 32] =
-        hashed.chain_update(&key.as_bytes()[1..]).chain_update(message.0).finalize().into();
-    let challenge = <Number as Reduce<k256::FieldBytes>>::reduce(&hashed.into());
-    let (commitment, response) = read(signature).expect("as it was made");
-    let response = challenge * secret + challenge * secret - response;
-    let negated = Secp256k1::generate(&response) - Secp256k1::multiply_public(&challenge, &element);
-    assert_eq!(negated, Secp256k1::identity() - commitment);
-    signature.bytes[32..].copy_from_slice(&Scalar::encode(&response));
-    assert_eq!(together(&odd), (Some(false), Err(3)));
-    for bytes in [[0; 64], [0xff; 64]] {
-        let mut signed = signed();
+    for (scheme, bytes) in SCHEMES.into_iter().flat_map(|scheme| [(scheme, [0; 64]), (scheme, [0xff; 64])]) {
+        let mut signed = signed(scheme);
         signed[1].2.bytes = bytes;
-        assert!(!verifies(Scheme::Taproot, &signed[1].0, &signed[1].1.0, &signed[1].2));
-        assert_eq!(together(&signed), (None, Err(1)));
+        assert!(!verifies(scheme, &signed[1].0, &signed[1].1.0, &signed[1].2));
+        assert_eq!(together(scheme, &signed), (None, Err(1)));
     }
+}
+
+#[test]
+fn a_nonce_point_of_odd_y_is_no_bip340_signature() {
+    // The nonce negated: `s = -k + e·d` leads to `R` with the right x-coordinate and an odd y.
+    let mut odd = signed(Scheme::Taproot);
+    let (key, message, signature) = &mut odd[3];
+    let claim = bip340_claim(&Probed { key: *key, message: *message, signature }).expect("as it was made");
+    let element = Secp256k1::decode(&claim.key).expect("a point");
+    let secret = **schnorr::SigningKey::from_slice(&[2; 32]).expect("a key").as_nonzero_scalar();
+    let secret = if Secp256k1::generate(&secret) == element { secret } else { -secret };
+    // `e·P` is on the other side of a claim.
+    let product = reduced_challenge(&claim, signature, message) * secret;
+    let response = product + product - response(signature);
+    let negated = Secp256k1::generate(&response) - Secp256k1::generate(&product);
+    assert_eq!(negated, -claim.commitment);
+    set_response(signature, response);
+    assert_eq!(together(Scheme::Taproot, &odd), (Some(false), Err(3)));
+}
+
+fn reduced_challenge(claim: &Claim, signature: &RawSignature, message: &Digest) -> Number {
+    let tag = Sha256::digest(b"BIP0340/challenge");
+    let hashed = Sha256::new().chain_update(tag).chain_update(tag).chain_update(halves(signature).0);
+    reduced(hashed.chain_update(&claim.key.as_bytes()[1..]).chain_update(message.0).finalize().into())
+}
+
+#[test]
+fn an_ecdsa_signature_has_the_low_s_and_the_right_recovery_id() {
+    let honest = signed(Scheme::Ecdsa);
+    let mut other_parity = honest.clone();
+    other_parity[7].2.recovery_id = other_parity[7].2.recovery_id.map(|id| 1 - id);
+    assert_eq!(together(Scheme::Ecdsa, &other_parity), (Some(false), Err(7)));
+    for id in [None, Some(2), Some(3), Some(4)] {
+        let mut unread = honest.clone();
+        unread[7].2.recovery_id = id;
+        assert_eq!(together(Scheme::Ecdsa, &unread), (None, Err(7)), "{id:?}");
+    }
+    // `(r, n - s)` with the other parity leads to the same key, but its `s` is the high one.
+    let mut high = honest;
+    let negated = -response(&high[7].2);
+    set_response(&mut high[7].2, negated);
+    high[7].2.recovery_id = high[7].2.recovery_id.map(|id| 1 - id);
+    assert_eq!(together(Scheme::Ecdsa, &high), (None, Err(7)));
 }
