@@ -24,6 +24,9 @@ pub trait Document: Encode<()> + for<'b> Decode<'b, ()> {
     const VERSION: u16 = 1;
     /// The most bytes of one that are read. Only what a process writes for itself alone may be larger than others.
     const BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
+    /// Whether a signature is over the digest of its bytes, for what is long, sent at once and never kept. Ed25519 reads
+    /// what it signs twice, by a hash that few processors have instructions for.
+    const IS_SIGNED_BY_DIGEST: bool = false;
 }
 
 /// Why bytes are not the document that they should be.

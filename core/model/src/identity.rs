@@ -101,7 +101,7 @@ impl<D: Document> Signed<D> {
     /// Signs a document.
     pub fn new(identity: &dyn Sign, body: &D) -> Self {
         let bytes = encoding::encode(body);
-        let signature = identity.sign(&signed_text(identity.signer(), &bytes));
+        let signature = identity.sign(&signed_text::<D>(identity.signer(), &bytes, || Digest::of(&bytes)));
         Self { signer: identity.signer().clone(), bytes: Bytes(bytes), signature, kind: Default::default() }
     }
 
@@ -127,29 +127,34 @@ impl<D: Document> Signed<D> {
         let key = identities
             .identity_of(&self.signer)
             .ok_or_else(|| Error::denied(format!("governance knows no signer {}", self.signer)))?;
-        if !key.verifies(&signed_text(&self.signer, &self.bytes.0), &self.signature) {
+        let digest = self.body_digest();
+        if !key.verifies(&signed_text::<D>(&self.signer, &self.bytes.0, || digest), &self.signature) {
             return Err(Error::denied(format!("the signature on this {} is not {}'s", D::KIND, self.signer)));
         }
         let body = encoding::decode(&self.bytes.0)
             .map_err(|e| Error::misbehaved(&self.signer, format!("signed a malformed {}: {e}", D::KIND)))?;
-        Ok(Said { signer: self.signer.clone(), body, digest: self.body_digest() })
+        Ok(Said { signer: self.signer.clone(), body, digest })
     }
 }
 
-/// What an identity key signs: the name of the signer, then the whole labelled document.
-fn signed_text(signer: &SignerId, document: &[u8]) -> Vec<u8> {
+/// What an identity key signs: the name of the signer, then the whole labelled document, or its digest.
+fn signed_text<D: Document>(signer: &SignerId, document: &[u8], digest: impl FnOnce() -> Digest) -> Vec<u8> {
+    if D::IS_SIGNED_BY_DIGEST {
+        return text_of(b"perennial statement by digest v1\0", signer, &digest().0);
+    }
+    text_of(b"perennial statement v1\0", signer, document)
+}
+
+fn text_of(label: &[u8], signer: &SignerId, said: &[u8]) -> Vec<u8> {
     let name = signer.as_str().as_bytes();
-    let mut text = Vec::with_capacity(32 + name.len() + document.len());
-    text.extend_from_slice(b"perennial statement v1\0");
-    text.push(u8::try_from(name.len()).expect("a name has at most 40 characters"));
-    text.extend_from_slice(name);
-    text.extend_from_slice(document);
-    text
+    let length = u8::try_from(name.len()).expect("a name has at most 40 characters");
+    [label, &[length], name, said].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::SessionMessage;
     use crate::wallet::{Chain, Tier, Wallet};
     use ed25519_dalek::Signer as _;
 
@@ -168,22 +173,57 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nobody_can_put_words_into_a_signers_mouth() {
-        let key = Key("a".parse().expect("name"), ed25519_dalek::SigningKey::from_bytes(&[9; 32]));
-        let wallet = Wallet {
+    fn key(name: &str) -> Key {
+        Key(name.parse().expect("a name"), ed25519_dalek::SigningKey::from_bytes(&[9; 32]))
+    }
+
+    fn wallet() -> Wallet {
+        Wallet {
             id: "treasury".parse().expect("name"),
             tenant: "acme".parse().expect("name"),
             tier: Tier::Standard,
             chain: Chain::Solana,
-        };
-        let signed = Signed::new(&key, &wallet);
-        assert_eq!(signed.check(&key).expect("its own words").body, wallet);
+        }
+    }
+
+    fn message() -> SessionMessage {
+        let items = vec![Bytes(vec![7; 300])];
+        SessionMessage { session: Digest([1; 32]), round: 1, to: "b".parse().expect("name"), items }
+    }
+
+    fn is_nobody_elses<D: Document + Clone + PartialEq + fmt::Debug>(body: &D) {
+        let key = key("a");
+        let signed = Signed::new(&key, body);
+        assert_eq!(signed.check(&key).expect("its own words").body, *body);
         let mut renamed = signed.clone();
         renamed.signer = "b".parse().expect("name");
         assert!(matches!(renamed.check(&key), Err(Error::Denied(_))));
-        let mut changed = signed.clone();
-        *changed.bytes.0.last_mut().expect("not empty") ^= 1;
-        assert!(matches!(changed.check(&key), Err(Error::Denied(_))));
+        let mut of_another = signed.clone();
+        of_another.signer = "c".parse().expect("name");
+        assert!(matches!(of_another.check(&self::key("c")), Err(Error::Denied(_))));
+        for place in 0..signed.bytes.0.len() {
+            let mut changed = signed.clone();
+            changed.bytes.0[place] ^= 1;
+            assert!(matches!(changed.check(&key), Err(Error::Denied(_))), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn nobody_can_put_words_into_a_signers_mouth() {
+        is_nobody_elses(&wallet());
+        is_nobody_elses(&message());
+    }
+
+    #[test]
+    fn what_is_signed_by_its_digest_is_never_read_as_a_document() {
+        let key = key("a");
+        let said = Signed::new(&key, &message());
+        let text = signed_text::<SessionMessage>(&key.0, &[], || said.body_digest());
+        assert!(IdentityKey::verifies(&key.identity_of(&key.0).expect("its key"), &text, &said.signature));
+        let as_document = text_of(b"perennial statement v1\0", &key.0, &said.body_digest().0);
+        let long = text_of(b"perennial statement v1\0", &key.0, &said.bytes.0);
+        for other in [as_document, long] {
+            assert!(!key.identity_of(&key.0).expect("its key").verifies(&other, &said.signature));
+        }
     }
 }

@@ -116,6 +116,8 @@ pub struct SessionMessage {
 
 impl Document for SessionMessage {
     const KIND: &'static str = "session-message";
+    /// Those of ECDSA probes have 52 KB for each wallet.
+    const IS_SIGNED_BY_DIGEST: bool = true;
 }
 
 /// Who is to blame when something was not done.
