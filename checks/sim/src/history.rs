@@ -111,7 +111,7 @@ impl History {
         let changed = self.mirrors[number].take_over(&signers[number].disk, touched)?;
         let signer = &signers[number];
         let clock_ms = signer.clock_ms(now_ms);
-        self.checks += 12;
+        self.checks += 13;
         mandates::i11_only_under_what_people_gave(self, number, &changed)?;
         approvals::i11_only_what_people_approved(self, number, &changed)?;
         orders::i11_only_orders_that_people_gave(self, number, &changed, clock_ms)?;
@@ -122,6 +122,7 @@ impl History {
         erasure::i5_erasure_only_where_allowed(self, signer, number, &changed, clock_ms)?;
         keys::i1_key_continuity(self, signer, number, &changed)?;
         transcripts::i2_one_transcript(self, signer, number, &changed)?;
+        sessions::i3_serves_what_was_probed(self, number, &changed)?;
         if turn == Turn::Whole {
             erasure::i9_erasure_is_complete(self, signer, number)?;
             authority::i3_authority(self, signer, number, changed.wallets.iter().map(|change| &change.id))?;

@@ -83,6 +83,8 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::LastOrderCounts => "goes by the order that came last",
         Mutant::ReadmitFromAnyHalt => "works again after another halt",
         Mutant::EraseWhileHalted => "erases although it has halted",
+        Mutant::ServeUnprobed => "serves what was not probed",
+        Mutant::ProbeNoPairs => "leaves pairs out of ECDSA probes",
         Mutant::CosignAnything => "cosigns what continues nothing",
     }
 }
@@ -95,7 +97,9 @@ fn wanted(mutant: Mutant) -> Option<Invariant> {
 /// The kind of run that can show a planted fault.
 pub fn kind(mutant: Mutant) -> Kind {
     match mutant {
-        Mutant::BasesUnderSeveralNumbers | Mutant::BasesTakenByAnyRetirement => Kind::Ecdsa,
+        Mutant::BasesUnderSeveralNumbers | Mutant::BasesTakenByAnyRetirement | Mutant::ProbeNoPairs => {
+            Kind::Ecdsa
+        }
         _ => Kind::Transparent,
     }
 }

@@ -18,7 +18,7 @@ use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
-use perennial_model::probe::{ProbeGroups, ProbeTask, probe_digest, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeTask, probe_digest};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::transcript::Transcript;
 use perennial_model::wallet::Scheme;
@@ -82,12 +82,10 @@ impl Keeper {
     ) -> Result<(), Error> {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_in_force(&approved)?;
-        let plan = approved.plan();
         let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet, chunk));
         let scheme = first.map(|held| held.share_set.scheme());
         let scheme = scheme.ok_or_else(|| self.incomplete(chunk))?;
-        let sampled = sampled(&transcript.root, chunk.count, plan.effective_probe_rate());
-        let groups = ProbeGroups::new(scheme, &plan.committee, &transcript.inputs.holders, sampled);
+        let groups = ProbeGroups::due(scheme, approved.plan(), &transcript.root, &transcript.inputs);
         let rising = tasks.windows(2).all(|pair| pair[0] < pair[1]);
         let unbound = |task: &ProbeTask| planted!(ProbesUnbound) && task.wallet < chunk.count;
         let due = |task: &ProbeTask| groups.signers(task) == Some(signers) || unbound(task);

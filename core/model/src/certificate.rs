@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::governance::Governance;
 use crate::identity::{Said, Signed};
 use crate::planted;
-use crate::probe::{ProbeGroups, ProbeSignature, ProbeTask, Probed, probe_digest, sampled, verify_all};
+use crate::probe::{ProbeGroups, ProbeSignature, ProbeTask, Probed, probe_digest, verify_all};
 use crate::transcript::Transcript;
 use crate::vote::{Vote, VoteKind};
 use crate::wallet::Scheme;
@@ -136,8 +136,7 @@ pub fn check_probes(
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Error> {
     let chunk = &transcript.inputs.chunk;
-    let sampled = sampled(&transcript.root, chunk.count, plan.plan().effective_probe_rate());
-    let groups = ProbeGroups::new(scheme, &plan.plan().committee, &transcript.inputs.holders, sampled);
+    let groups = ProbeGroups::due(scheme, plan.plan(), &transcript.root, &transcript.inputs);
     let denied = |task: &ProbeTask| {
         let wallet = &transcript.leaves[task.wallet as usize].wallet;
         Error::denied(format!("{chunk}: probe {} of {wallet} is missing or does not verify", task.counter))

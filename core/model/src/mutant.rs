@@ -68,12 +68,14 @@ pub enum Mutant {
     LastOrderCounts,
     ReadmitFromAnyHalt,
     EraseWhileHalted,
+    ServeUnprobed,
+    ProbeNoPairs,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// Those that chance and faults bring out.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::DestroyEarly,
         Self::AcknowledgeBeforeSync,
         Self::DealAgainAfterCrash,
@@ -94,10 +96,11 @@ impl Mutant {
         Self::ActUnderOldGovernance,
         Self::MandateWithoutClock,
         Self::DeafToOrders,
+        Self::ProbeNoPairs,
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
-    pub const HOSTILE: [Self; 45] = [
+    pub const HOSTILE: [Self; 46] = [
         Self::ActivateBelowA,
         Self::CountVotesWithoutTranscript,
         Self::CountOneVoterTwice,
@@ -143,6 +146,7 @@ impl Mutant {
         Self::LastOrderCounts,
         Self::ReadmitFromAnyHalt,
         Self::EraseWhileHalted,
+        Self::ServeUnprobed,
     ];
 }
 

@@ -2,23 +2,23 @@
 //!
 //! Signatures themselves are checked where they are released, from the transaction.
 
-use crate::history::History;
+use crate::history::{Changed, History};
 use crate::network::Lane;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::engine::transparent::nonce_in;
 use perennial_custody::probe::PROBE_SESSIONS_MAX;
-use perennial_custody::record::WalletRecord;
+use perennial_custody::record::{ChunkRecord, WalletRecord};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::Point;
-use perennial_model::plan::Chunk;
-use perennial_model::probe::{ProbeGroups, ProbeTask, sampled};
+use perennial_model::plan::{Chunk, Plan, ProbeRate};
+use perennial_model::probe::{ProbeGroups, ProbeTask};
 use perennial_model::session::{
     Blame, Purpose, SessionMessage, SessionOutcome, SessionReport, SessionRequest,
 };
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{Scheme, WalletId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many probe sessions of one chunk a signer takes part in.
@@ -42,7 +42,14 @@ pub struct Sessions {
     agreements: HashMap<(Digest, usize, usize), Digest>,
     nonces: HashMap<Point, (Digest, usize, usize, u32)>,
     said: HashSet<(usize, Lane, Digest, u8, SignerId)>,
-    probing: BTreeMap<(usize, Chunk), BTreeSet<Digest>>,
+    probing: BTreeMap<Chunk, BTreeMap<(usize, Digest), Probing>>,
+}
+
+/// What a signer was asked to probe when it said its first word in a session.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Probing {
+    signers: Vec<SignerId>,
+    places: BTreeSet<u32>,
 }
 
 impl Sessions {
@@ -97,8 +104,7 @@ pub fn i3_signs_only_due_probes(
     if said.round > 1 {
         return Ok(());
     }
-    let sessions = &mut history.sessions;
-    let Some(asked) = sessions.asked.get(&(number, said.session)) else {
+    let Some(asked) = history.sessions.asked.get(&(number, said.session)) else {
         return wrong("in a session that nobody began".into());
     };
     let Purpose::Probes { chunk, tasks, .. } = &asked.purpose else {
@@ -113,24 +119,94 @@ pub fn i3_signs_only_due_probes(
     let Some(plan) = history.plans.get(&chunk.plan) else {
         return wrong(format!("of {chunk}, which nobody approved"));
     };
-    let scheme = |record: &WalletRecord| {
-        record.held.iter().find(|held| held.chunk == *chunk).map(|held| held.share_set.scheme())
-    };
-    let Some(scheme) = history.mirrors[number].wallets.values().find_map(scheme) else {
+    let Some(scheme) = scheme_of(history, number, chunk) else {
         return wrong(format!("of {chunk}, of which it holds nothing"));
     };
-    let due = sampled(&root, chunk.count, plan.effective_probe_rate());
-    let groups = ProbeGroups::new(scheme, &plan.committee, &inputs.holders, due);
+    let groups = ProbeGroups::due(scheme, plan, &root, inputs);
     let follows = |task: &ProbeTask| groups.signers(task) == Some(&asked.signers[..]);
     if !tasks.iter().all(follows) {
         return wrong(format!("of {chunk} that do not follow from its root"));
     }
-    let begun = sessions.probing.entry((number, *chunk)).or_default();
-    begun.insert(said.session);
-    match begun.len() > PROBE_SESSIONS {
+    let (chunk, signers) = (*chunk, asked.signers.clone());
+    let places = tasks.iter().map(|task| task.wallet).collect();
+    let probing = history.sessions.probing.entry(chunk).or_default();
+    probing.entry((number, said.session)).or_insert(Probing { signers, places });
+    match probing.keys().filter(|(who, _)| *who == number).count() > PROBE_SESSIONS {
         true => wrong(format!("of {chunk} in more than {PROBE_SESSIONS} sessions")),
         false => Ok(()),
     }
+}
+
+/// What a signer newly serves was probed: each wallet that is due by every holder, and for ECDSA one of them by every
+/// pair. Counted from who took part in which session, whatever the certificate says.
+pub fn i3_serves_what_was_probed(
+    history: &History,
+    number: usize,
+    changed: &Changed,
+) -> Result<(), Violation> {
+    let served = |record: &&ChunkRecord| record.state.is_served();
+    for change in changed.chunks.iter().filter(|change| change.old.as_ref().filter(served).is_none()) {
+        let Some(new) = change.new.as_ref().filter(served) else { continue };
+        let plan = history.plans.get(&change.chunk.plan);
+        let (Some(root), Some(inputs), Some(plan)) = (new.root, &new.inputs, plan) else { continue };
+        let in_pairs = scheme_of(history, number, &change.chunk) == Some(Scheme::Ecdsa);
+        let due = places_due(plan, &change.chunk, &root);
+        let unprobed = unprobed(&history.sessions, &change.chunk, &due, &inputs.holders, in_pairs);
+        if let Some(what) = unprobed {
+            let what = format!("s{:02} serves {}, and {what}", number + 1, change.chunk);
+            return Err(Violation::new(Invariant::I3Authority, what));
+        }
+    }
+    Ok(())
+}
+
+/// All wallets of a chunk, or the one that its root points at.
+fn places_due(plan: &Plan, chunk: &Chunk, root: &Digest) -> Vec<u32> {
+    match plan.effective_probe_rate() {
+        ProbeRate::Every => (0..chunk.count).collect(),
+        ProbeRate::OnePerChunk => {
+            let lot = root.0[..8].iter().fold(0, |lot, byte| (lot << 8) | u64::from(*byte));
+            vec![(lot % u64::from(chunk.count)) as u32]
+        }
+    }
+}
+
+/// A holder that has not probed a wallet, or two that have not probed one together.
+fn unprobed(
+    sessions: &Sessions,
+    chunk: &Chunk,
+    due: &[u32],
+    holders: &[SignerId],
+    in_pairs: bool,
+) -> Option<String> {
+    let mut said: BTreeMap<(&Digest, &Probing), usize> = BTreeMap::new();
+    for ((_, session), probing) in sessions.probing.get(chunk).into_iter().flatten() {
+        *said.entry((session, probing)).or_default() += 1;
+    }
+    let all_said = said.into_iter().filter(|((_, probing), said)| probing.signers.len() == *said);
+    let whole: Vec<&Probing> = all_said.map(|((_, probing), _)| probing).collect();
+    for place in due {
+        let by = |holder: &&SignerId| {
+            whole.iter().any(|probing| probing.places.contains(place) && probing.signers.contains(holder))
+        };
+        if let Some(holder) = holders.iter().find(|holder| !by(holder)) {
+            return Some(format!("{holder} has not probed wallet {place}"));
+        }
+    }
+    let met = |one, other| {
+        whole.iter().any(|probing| probing.signers.contains(one) && probing.signers.contains(other))
+    };
+    let pairs =
+        holders.iter().enumerate().flat_map(|(at, one)| holders[at + 1..].iter().map(move |it| (one, it)));
+    let apart = pairs.filter(|_| in_pairs).find(|(one, other)| !met(one, other));
+    apart.map(|(one, other)| format!("{one} and {other} have not probed together"))
+}
+
+fn scheme_of(history: &History, number: usize, chunk: &Chunk) -> Option<Scheme> {
+    let scheme = |record: &WalletRecord| {
+        record.held.iter().find(|held| held.chunk == *chunk).map(|held| held.share_set.scheme())
+    };
+    history.mirrors[number].wallets.values().find_map(scheme)
 }
 
 /// A signature that a combiner gives out is one of what it was asked to sign.

@@ -1,7 +1,11 @@
 //! Who makes which probe of a chunk.
 
-use super::ProbeTask;
+use super::{ProbeTask, sampled};
 use crate::committee::{Committee, SignerId};
+use crate::dealing::Inputs;
+use crate::encoding::Digest;
+use crate::plan::Plan;
+use crate::planted;
 use crate::wallet::Scheme;
 
 /// The probes that an Activation of a chunk needs, each with the signers who make it.
@@ -19,8 +23,14 @@ pub struct ProbeGroups {
 }
 
 impl ProbeGroups {
+    /// What follows from the plan, the chunk's root and who holds its shares.
+    pub fn due(scheme: Scheme, plan: &Plan, root: &Digest, inputs: &Inputs) -> Self {
+        let sampled = sampled(root, inputs.chunk.count, plan.effective_probe_rate());
+        Self::new(scheme, &plan.committee, &inputs.holders, sampled)
+    }
+
     /// The probes of the wallets at the places `sampled`, which rise.
-    pub fn new(scheme: Scheme, committee: &Committee, holders: &[SignerId], sampled: Vec<u32>) -> Self {
+    fn new(scheme: Scheme, committee: &Committee, holders: &[SignerId], sampled: Vec<u32>) -> Self {
         let (count, size) = (holders.len(), usize::from(committee.threshold()));
         let named = |groups: Vec<Vec<usize>>| -> Vec<Vec<SignerId>> {
             groups
@@ -31,7 +41,7 @@ impl ProbeGroups {
         if count < size {
             return Self { sampled, first: Vec::new(), others: Vec::new() };
         }
-        if scheme != Scheme::Ecdsa {
+        if scheme != Scheme::Ecdsa || planted!(ProbeNoPairs) {
             let each = named(cover_each(count, size, 0));
             return Self { sampled, first: each.clone(), others: vec![each] };
         }

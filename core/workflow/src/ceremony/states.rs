@@ -13,7 +13,7 @@ use perennial_model::identity::Signed;
 use perennial_model::mail::Request;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::planted;
-use perennial_model::probe::{ProbeGroups, ProbeSignature, ProbeTask, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeSignature, ProbeTask};
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::Scheme;
 use std::collections::BTreeSet;
@@ -228,10 +228,8 @@ impl Preparing {
         if self.votes.len() < self.terms.enough(&self.generation.inputs) {
             return State::Preparing(self);
         }
-        let plan = self.terms.plan();
-        let chosen = sampled(&self.generation.root, self.terms.chunk.count, plan.effective_probe_rate());
-        let holders = &self.generation.inputs.holders;
-        let groups = ProbeGroups::new(self.terms.scheme, &plan.committee, holders, chosen);
+        let Generation { root, inputs, .. } = &*self.generation;
+        let groups = ProbeGroups::due(self.terms.scheme, self.terms.plan(), root, inputs);
         let missing = groups.tasks().collect();
         Probing {
             terms: self.terms,

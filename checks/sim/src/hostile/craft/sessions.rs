@@ -9,7 +9,7 @@ use perennial_model::encoding::Digest;
 use perennial_model::identity::Signed;
 use perennial_model::mail::Request;
 use perennial_model::plan::Chunk;
-use perennial_model::probe::{ProbeGroups, ProbeTask, sampled};
+use perennial_model::probe::{ProbeGroups, ProbeTask};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::wallet::Scheme;
 use std::collections::BTreeMap;
@@ -205,8 +205,7 @@ fn all_due(stage: &mut Stage, chunk: &Chunk, attempt: &Attempt) -> Vec<SessionRe
     let inputs = attempt.inputs.iter().find(|inputs| inputs.digest() == vote.inputs);
     let plan = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone());
     let (Some(inputs), Some(plan)) = (inputs, plan) else { return Vec::new() };
-    let wallets = sampled(&vote.root, chunk.count, plan.effective_probe_rate());
-    let groups = ProbeGroups::new(Scheme::Transparent, &plan.committee, &inputs.holders, wallets);
+    let groups = ProbeGroups::due(Scheme::Transparent, &plan, &vote.root, inputs);
     let mut by_signers: BTreeMap<&[SignerId], Vec<ProbeTask>> = BTreeMap::new();
     for task in groups.tasks() {
         if let Some(signers) = groups.signers(&task) {
