@@ -217,7 +217,10 @@ impl History {
                 let what = format!("s{:02} reports a bug: {reason}", number + 1);
                 return Err(Violation::new(Invariant::Sound, what));
             }
-            Reply::Session(report) => sessions::i4_no_bug(self, number, report)?,
+            Reply::Session(report) => {
+                self.sessions.ends(report);
+                sessions::i4_no_bug(self, number, report)?;
+            }
             _ => {}
         }
         Ok(())

@@ -217,13 +217,17 @@ mod tests {
     #[test]
     fn what_is_signed_by_its_digest_is_never_read_as_a_document() {
         let key = key("a");
+        let public = key.identity_of(&key.0).expect("its key");
         let said = Signed::new(&key, &message());
-        let text = signed_text::<SessionMessage>(&key.0, &[], || said.body_digest());
-        assert!(IdentityKey::verifies(&key.identity_of(&key.0).expect("its key"), &text, &said.signature));
-        let as_document = text_of(b"perennial statement v1\0", &key.0, &said.body_digest().0);
-        let long = text_of(b"perennial statement v1\0", &key.0, &said.bytes.0);
-        for other in [as_document, long] {
-            assert!(!key.identity_of(&key.0).expect("its key").verifies(&other, &said.signature));
+        let digest = said.body_digest().0;
+        let text = [b"perennial statement by digest v1\0\x01a", &digest[..]].concat();
+        let as_document = [b"perennial statement v1\0\x01a", &digest[..]].concat();
+        let whole = [b"perennial statement v1\0\x01a", &said.bytes.0[..]].concat();
+        assert!(public.verifies(&text, &said.signature));
+        for other in [as_document, whole] {
+            assert!(!public.verifies(&other, &said.signature));
+            let signed_otherwise = Signed { signature: key.sign(&other), ..said.clone() };
+            assert!(matches!(signed_otherwise.check(&key), Err(Error::Denied(_))));
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct RawSignature {
     /// ECDSA: `r ‖ s` with low `s`; BIP-340 and Ed25519: 64 bytes as they are.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub bytes: [u8; 64],
-    /// ECDSA only: the recovery id, 0 or 1.
+    /// ECDSA only: the recovery id, 0 or 1; 2 and 3 are for an `r` below its x-coordinate by the order, one in 2^127.
     #[n(1)]
     pub recovery_id: Option<u8>,
 }

@@ -8,7 +8,7 @@ use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::engine::transparent::nonce_in;
 use perennial_custody::probe::PROBE_SESSIONS_MAX;
-use perennial_custody::record::{ChunkRecord, WalletRecord};
+use perennial_custody::record::{ChunkRecord, ChunkState, WalletRecord};
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
@@ -43,11 +43,14 @@ pub struct Sessions {
     nonces: HashMap<Point, (Digest, usize, usize, u32)>,
     said: HashSet<(usize, Lane, Digest, u8, SignerId)>,
     probing: BTreeMap<Chunk, BTreeMap<(usize, Digest), Probing>>,
+    signed: HashSet<Digest>,
 }
 
 /// What a signer was asked to probe when it said its first word in a session.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Probing {
+    /// Of the whole request: signers that were asked for different things have not probed together.
+    binding: Digest,
     signers: Vec<SignerId>,
     places: BTreeSet<u32>,
 }
@@ -56,6 +59,13 @@ impl Sessions {
     /// A signer is asked to begin a session. Until it has begun one of that name, the last that it was asked counts.
     pub fn begins(&mut self, number: usize, request: &SessionRequest) {
         self.asked.insert((number, request.session), request.clone());
+    }
+
+    /// A combiner is about to give out what a session made.
+    pub fn ends(&mut self, report: &SessionReport) {
+        if matches!(report.outcome, SessionOutcome::Signed(_)) {
+            self.signed.insert(report.session);
+        }
     }
 
     /// What a signer was asked to do in a session.
@@ -127,10 +137,10 @@ pub fn i3_signs_only_due_probes(
     if !tasks.iter().all(follows) {
         return wrong(format!("of {chunk} that do not follow from its root"));
     }
-    let (chunk, signers) = (*chunk, asked.signers.clone());
+    let (chunk, binding, signers) = (*chunk, asked.binding(), asked.signers.clone());
     let places = tasks.iter().map(|task| task.wallet).collect();
     let probing = history.sessions.probing.entry(chunk).or_default();
-    probing.entry((number, said.session)).or_insert(Probing { signers, places });
+    probing.entry((number, said.session)).or_insert(Probing { binding, signers, places });
     match probing.keys().filter(|(who, _)| *who == number).count() > PROBE_SESSIONS {
         true => wrong(format!("of {chunk} in more than {PROBE_SESSIONS} sessions")),
         false => Ok(()),
@@ -138,7 +148,8 @@ pub fn i3_signs_only_due_probes(
 }
 
 /// What a signer newly serves was probed: each wallet that is due by every holder, and for ECDSA one of them by every
-/// pair. Counted from who took part in which session, whatever the certificate says.
+/// pair. Counted from who took part in which session that ended with signatures, whatever the certificate says; that
+/// they verify is the shipped check's word.
 pub fn i3_serves_what_was_probed(
     history: &History,
     number: usize,
@@ -147,14 +158,29 @@ pub fn i3_serves_what_was_probed(
     let served = |record: &&ChunkRecord| record.state.is_served();
     for change in changed.chunks.iter().filter(|change| change.old.as_ref().filter(served).is_none()) {
         let Some(new) = change.new.as_ref().filter(served) else { continue };
+        if new.prepared.is_none() && matches!(new.state, ChunkState::Retired(_)) {
+            // It has seen that others have retired what it never had.
+            continue;
+        }
+        let wrong = |what: &str| {
+            let what = format!("s{:02} serves {}, {what}", number + 1, change.chunk);
+            Err(Violation::new(Invariant::I3Authority, what))
+        };
         let plan = history.plans.get(&change.chunk.plan);
-        let (Some(root), Some(inputs), Some(plan)) = (new.root, &new.inputs, plan) else { continue };
-        let in_pairs = scheme_of(history, number, &change.chunk) == Some(Scheme::Ecdsa);
+        let (Some(root), Some(inputs), Some(plan)) = (new.root, &new.inputs, plan) else {
+            return wrong("which nobody approved, or without a transcript");
+        };
+        let Some(scheme) = scheme_of(history, number, &change.chunk) else {
+            return wrong("of which it holds nothing");
+        };
         let due = places_due(plan, &change.chunk, &root);
-        let unprobed = unprobed(&history.sessions, &change.chunk, &due, &inputs.holders, in_pairs);
-        if let Some(what) = unprobed {
-            let what = format!("s{:02} serves {}, and {what}", number + 1, change.chunk);
-            return Err(Violation::new(Invariant::I3Authority, what));
+        let probed = Probed::of(&history.sessions, &change.chunk);
+        if let Some(what) = probed.misses_a_holder(&due, &inputs.holders) {
+            return wrong(&what);
+        }
+        if scheme == Scheme::Ecdsa && !due.iter().any(|place| probed.has_every_pair(*place, &inputs.holders))
+        {
+            return wrong("and no wallet was probed by every pair");
         }
     }
     Ok(())
@@ -171,35 +197,39 @@ fn places_due(plan: &Plan, chunk: &Chunk, root: &Digest) -> Vec<u32> {
     }
 }
 
-/// A holder that has not probed a wallet, or two that have not probed one together.
-fn unprobed(
-    sessions: &Sessions,
-    chunk: &Chunk,
-    due: &[u32],
-    holders: &[SignerId],
-    in_pairs: bool,
-) -> Option<String> {
-    let mut said: BTreeMap<(&Digest, &Probing), usize> = BTreeMap::new();
-    for ((_, session), probing) in sessions.probing.get(chunk).into_iter().flatten() {
-        *said.entry((session, probing)).or_default() += 1;
-    }
-    let all_said = said.into_iter().filter(|((_, probing), said)| probing.signers.len() == *said);
-    let whole: Vec<&Probing> = all_said.map(|((_, probing), _)| probing).collect();
-    for place in due {
-        let by = |holder: &&SignerId| {
-            whole.iter().any(|probing| probing.places.contains(place) && probing.signers.contains(holder))
-        };
-        if let Some(holder) = holders.iter().find(|holder| !by(holder)) {
-            return Some(format!("{holder} has not probed wallet {place}"));
+/// The sessions that probed a chunk: all of their signers took part, asked for the same, and signatures came of it.
+struct Probed<'a>(Vec<&'a Probing>);
+
+impl<'a> Probed<'a> {
+    fn of(sessions: &'a Sessions, chunk: &Chunk) -> Self {
+        let mut said: BTreeMap<(&Digest, &Probing), usize> = BTreeMap::new();
+        for ((_, session), probing) in sessions.probing.get(chunk).into_iter().flatten() {
+            *said.entry((session, probing)).or_default() += 1;
         }
+        said.retain(|(session, probing), said| {
+            probing.signers.len() == *said && sessions.signed.contains(*session)
+        });
+        Self(said.into_keys().map(|(_, probing)| probing).collect())
     }
-    let met = |one, other| {
-        whole.iter().any(|probing| probing.signers.contains(one) && probing.signers.contains(other))
-    };
-    let pairs =
-        holders.iter().enumerate().flat_map(|(at, one)| holders[at + 1..].iter().map(move |it| (one, it)));
-    let apart = pairs.filter(|_| in_pairs).find(|(one, other)| !met(one, other));
-    apart.map(|(one, other)| format!("{one} and {other} have not probed together"))
+
+    fn groups(&self, place: u32) -> impl Iterator<Item = &[SignerId]> {
+        let probed = self.0.iter().filter(move |probing| probing.places.contains(&place));
+        probed.map(|probing| &probing.signers[..])
+    }
+
+    fn misses_a_holder(&self, due: &[u32], holders: &[SignerId]) -> Option<String> {
+        due.iter().find_map(|place| {
+            let missing =
+                holders.iter().find(|holder| !self.groups(*place).any(|group| group.contains(holder)));
+            missing.map(|holder| format!("and {holder} has not probed wallet {place}"))
+        })
+    }
+
+    fn has_every_pair(&self, place: u32, holders: &[SignerId]) -> bool {
+        let met = |one, other| self.groups(place).any(|group| group.contains(one) && group.contains(other));
+        let others = |at: usize, one| holders[at + 1..].iter().all(|other| met(one, other));
+        holders.iter().enumerate().all(|(at, one)| others(at, one))
+    }
 }
 
 fn scheme_of(history: &History, number: usize, chunk: &Chunk) -> Option<Scheme> {
