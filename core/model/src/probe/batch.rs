@@ -66,11 +66,11 @@ fn bip340_claim(probe: &Probed<'_>) -> Option<Claim> {
     });
     schnorr::Signature::from_bytes(&probe.signature.bytes).ok()?;
     let (commitment, response) = halves(probe.signature);
-    let key = x_only(probe.key.as_bytes().get(1..)?, 2)?;
+    let key = compressed(probe.key.as_bytes().get(1..)?, 2)?;
     let hashed = TAGGED.clone().chain_update(commitment).chain_update(&key.as_bytes()[1..]);
     Some(Claim {
         base: Scalar::decode(&response)?,
-        commitment: Secp256k1::decode(&x_only(&commitment, 2)?)?,
+        commitment: Secp256k1::decode(&compressed(&commitment, 2)?)?,
         of_commitment: Number::ONE,
         key,
         of_key: reduced(hashed.chain_update(probe.message.0).finalize().into()),
@@ -85,7 +85,7 @@ fn ecdsa_claim(probe: &Probed<'_>) -> Option<Claim> {
         <Number as Scalar>::decode(&response).filter(|response| !bool::from(response.is_high()))?;
     Some(Claim {
         base: reduced(probe.message.0),
-        commitment: Secp256k1::decode(&x_only(&commitment, 2 + parity)?)?,
+        commitment: Secp256k1::decode(&compressed(&commitment, 2 + parity)?)?,
         of_commitment: response,
         key: probe.key,
         of_key: -<Number as Scalar>::decode(&commitment)?,
@@ -102,7 +102,7 @@ fn reduced(bytes: [u8; 32]) -> Number {
 }
 
 /// The compressed point (SEC 1, section 2.3.3) with that x-coordinate and the parity that the tag says.
-fn x_only(coordinate: &[u8], tag: u8) -> Option<Point> {
+fn compressed(coordinate: &[u8], tag: u8) -> Option<Point> {
     let mut bytes = [tag; 33];
     bytes[1..].copy_from_slice(coordinate.get(..32)?);
     Point::from_bytes(&bytes)

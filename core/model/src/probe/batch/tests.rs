@@ -27,7 +27,7 @@ fn signed(scheme: Scheme) -> Vec<Signed> {
 fn by_bip340(secret: &[u8], tag: u8, message: Digest) -> Signed {
     let key = schnorr::SigningKey::from_slice(secret).expect("a key");
     let bytes = key.sign_raw(&message.0, &[7; 32]).expect("a signature").to_bytes();
-    let point = x_only(&key.verifying_key().to_bytes(), tag).expect("33 bytes");
+    let point = compressed(&key.verifying_key().to_bytes(), tag).expect("33 bytes");
     (point, message, RawSignature { bytes, recovery_id: None })
 }
 
