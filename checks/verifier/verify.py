@@ -77,10 +77,10 @@ def check_probe(chain, key, message, signature):
         left, right = (s, BASE[False]), ((1, b"\2" + data[:32]), (e, b"\2" + key[1:]))
     return need(s < n and total(False, left) == total(False, *right), "a signature by the wallet's key")
 
-def probe_rounds(by_pairs, holders, t):
-    """How often a wallet is probed: the groups of t among the holders (section 7)."""
+def probe_rounds(ecdsa, by_pairs, holders, t):
+    """How often a wallet is probed: the groups among the holders (section 7)."""
     if not by_pairs:
-        return -(-holders // t)
+        return -(-holders // t) if ecdsa else holders // t
     rounds, pairs = 0, [*itertools.combinations(range(holders), 2)]
     while pairs:
         group, rounds = {*pairs[0]}, rounds + 1
@@ -99,8 +99,9 @@ def check_possession(made, plan):
     places = range(len(sets)) if plan.action == 0 or plan.probe_all else [lot]
     for place in places:
         here, name = sets[place], sets[place].wallet.id
-        by_pairs = here.wallet.chain == 0 and place == places[0]
-        rounds = probe_rounds(by_pairs, len(certificate.inputs.holders), plan.committee.t)
+        ecdsa = here.wallet.chain == 0
+        holders = len(certificate.inputs.holders)
+        rounds = probe_rounds(ecdsa, ecdsa and place == places[0], holders, plan.committee.t)
         for counter in range(rounds):
             need((place, counter) in signatures, f"probe {counter} of {name}")
             rank, count, last = (number.to_bytes(4, "big") for number in (*here.epoch, counter))

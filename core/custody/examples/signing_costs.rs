@@ -13,7 +13,7 @@ use perennial_custody::share::Share;
 use perennial_model::committee::Seat;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
-use perennial_model::group::{Group, Point, Scalar};
+use perennial_model::group::{Group, Point, Scalar, Secp256k1 as Secp256k1Group};
 use perennial_model::wallet::{Scheme, WalletKey};
 use perennial_model::with_group;
 use rand_chacha::ChaCha20Rng;
@@ -38,24 +38,43 @@ fn main() -> Outcome<()> {
     println!("ECDSA 2-of-3, library alone: {:.3} ms for both signers", library_alone()?);
 
     for (scheme, path) in [(Scheme::Ecdsa, "m/0/0"), (Scheme::Taproot, "m/0/0"), (Scheme::Ed25519, "m")] {
-        let wallet = with_group!(scheme, G => Wallet::shamir::<G>(scheme, rng))?;
+        let wallet = with_group!(scheme, G => Wallet::shamir::<G>(scheme, 2, 3, rng))?;
+        let signing = [0, 2];
         for (name, key_use) in [("root key", KeyUse::Root), (path, KeyUse::Path(path.parse()?))] {
             let mut sizes = BTreeMap::new();
             let times = if scheme == Scheme::Ecdsa { 100 } else { 1000 };
             let taken = mean(times, || {
                 let pairs = match scheme {
-                    Scheme::Ecdsa => [
-                        BTreeMap::from([(wallet.seats[1], first.derive(&used)?)]),
+                    Scheme::Ecdsa => vec![
+                        BTreeMap::from([(wallet.seats[2], first.derive(&used)?)]),
                         BTreeMap::from([(wallet.seats[0], second.derive(&used)?)]),
                     ],
-                    _ => [BTreeMap::new(), BTreeMap::new()],
+                    _ => vec![BTreeMap::new(), BTreeMap::new()],
                 };
                 sizes.clear();
-                wallet.sign(&key_use, pairs, rng, &mut sizes)
+                wallet.sign(&signing, &key_use, pairs, rng, &mut sizes)
             })?;
             let sizes: Vec<_> = sizes.values().collect();
             let scheme = scheme.name();
             println!("{scheme} 2-of-3, {name}: {taken:.3} ms for both signers; rounds of {sizes:?} bytes");
+        }
+    }
+    for (threshold, divisions) in [
+        (2, [&[&[0, 1][..], &[1, 2]][..], &[&[0, 1, 2]]]),
+        (3, [&[&[0, 1, 2], &[2, 3, 4]], &[&[0, 1, 2, 3, 4]]]),
+        (5, [&[&[0, 1, 2, 3, 4], &[4, 5, 6, 7, 8]], &[&[0, 1, 2, 3, 4, 5, 6, 7, 8]]]),
+    ] {
+        let count = 2 * threshold - 1;
+        let wallet = Wallet::shamir::<Secp256k1Group>(Scheme::Taproot, threshold, count, rng)?;
+        for groups in divisions {
+            let taken = mean(200, || {
+                groups.iter().try_for_each(|signing| {
+                    let pairs = signing.iter().map(|_| BTreeMap::new()).collect();
+                    wallet.sign(signing, &KeyUse::Root, pairs, rng, &mut BTreeMap::new()).map(|_| ())
+                })
+            })?;
+            let sizes: Vec<usize> = groups.iter().map(|signing| signing.len()).collect();
+            println!("Taproot {threshold}-of-{count}, probed by {sizes:?}: {taken:.3} ms for all signers");
         }
     }
     Ok(())
@@ -80,95 +99,96 @@ fn set_up(rng: &mut dyn CryptoRng) -> Outcome<([Base; 2], Vec<usize>)> {
     }
 }
 
-/// A 2-of-3 wallet of which seats 1 and 3 sign.
+/// A wallet whose seats are 1 and on.
 struct Wallet {
     scheme: Scheme,
+    threshold: u8,
     key: WalletKey,
-    seats: [Seat; 2],
-    shares: [Share; 2],
-    points: [Point; 2],
+    seats: Vec<Seat>,
+    shares: Vec<Share>,
+    points: Vec<Point>,
 }
 
 impl Wallet {
-    fn shamir<G: Group>(scheme: Scheme, rng: &mut dyn CryptoRng) -> Outcome<Self> {
+    fn shamir<G: Group>(scheme: Scheme, threshold: u8, count: u8, rng: &mut dyn CryptoRng) -> Outcome<Self> {
         let mut random = || {
             let mut wide = [0; 64];
             rng.fill_bytes(&mut wide);
             G::Scalar::reduce(&wide)
         };
-        let (secret, slope) = (random(), random());
-        let value = |at: u64| secret + slope * G::Scalar::from_u64(at);
+        let coefficients: Vec<G::Scalar> = (0..threshold).map(|_| random()).collect();
+        let value = |at: u8| {
+            let at = G::Scalar::from_u64(at.into());
+            coefficients.iter().rev().fold(G::Scalar::ZERO, |sum, coefficient| sum * at + *coefficient)
+        };
         let share = |at| {
             Share::from_secret_bytes(scheme, Zeroizing::new(value(at).encode())).ok_or("a share of zero")
         };
         let point = |at| G::encode(&G::generate(&value(at)));
-        let seat = |at| Seat::new(at).ok_or("seat 0");
         Ok(Self {
             scheme,
+            threshold,
             key: WalletKey { public_key: point(0), chain_code: Digest([7; 32]) },
-            seats: [seat(1)?, seat(3)?],
-            shares: [share(1)?, share(3)?],
-            points: [point(1), point(3)],
+            seats: (1..=count).map(|at| Seat::new(at).ok_or("seat 0")).collect::<Result<_, _>>()?,
+            shares: (1..=count).map(share).collect::<Result<_, _>>()?,
+            points: (1..=count).map(point).collect(),
         })
     }
 
-    fn terms(&self, own_seat: Seat, key_use: &KeyUse) -> Terms {
+    fn terms(&self, signing: &[usize], own: usize, key_use: &KeyUse) -> Terms {
         Terms {
             scheme: self.scheme,
             key: self.key.clone(),
             key_use: key_use.clone(),
-            threshold: 2,
-            own_seat,
-            signers: self.seats.into_iter().zip(self.points).collect(),
-            highest_seat: self.seats[1],
-            combiner: self.seats[0],
+            threshold: self.threshold,
+            own_seat: self.seats[own],
+            signers: signing.iter().map(|at| (self.seats[*at], self.points[*at])).collect(),
+            highest_seat: self.seats[self.seats.len() - 1],
+            combiner: self.seats[signing[0]],
             session_id: Digest::of(b"session"),
             message: vec![9; 32],
         }
     }
 
+    /// One signature by those at the places `signing`, one after the other on this thread; `pairs` in their order.
     fn sign(
         &self,
+        signing: &[usize],
         key_use: &KeyUse,
-        pairs: [BTreeMap<Seat, PairState>; 2],
+        pairs: Vec<BTreeMap<Seat, PairState>>,
         rng: &mut dyn CryptoRng,
         sizes: &mut BTreeMap<u8, usize>,
     ) -> Outcome<Signature> {
-        let [one, two] = self.seats;
-        let [one_pairs, two_pairs] = pairs;
-        let (mut first, mut to_two) =
-            engine::begin(self.terms(one, key_use), &self.shares[0], one_pairs, rng)?;
-        let (mut second, mut to_one) =
-            engine::begin(self.terms(two, key_use), &self.shares[1], two_pairs, rng)?;
-        loop {
-            sizes.insert(second.round(), size(&to_one));
-            let Progress::Continue { session: next_first, outgoing } =
-                first.advance(inbox(two, to_one), rng)?
-            else {
-                return Err("the combiner ended early".into());
+        let mut sessions = Vec::new();
+        let mut mail: BTreeMap<Seat, BTreeMap<Seat, Vec<u8>>> = BTreeMap::new();
+        let mut post =
+            |mail: &mut BTreeMap<Seat, BTreeMap<Seat, Vec<u8>>>, from, round, outgoing: Outgoing| {
+                sizes.insert(round, outgoing.iter().map(|(_, message)| message.len()).sum());
+                outgoing.into_iter().for_each(|(to, message)| {
+                    mail.entry(to).or_default().insert(from, message);
+                });
             };
-            match second.advance(inbox(one, to_two), rng)? {
-                Progress::Continue { session, outgoing } => (second, to_one) = (session, outgoing),
-                Progress::Finished { outgoing } => {
-                    sizes.insert(next_first.round(), size(&outgoing));
-                    return match next_first.advance(inbox(two, outgoing), rng)? {
-                        Progress::Signed(signature) => Ok(signature),
-                        other => Err(format!("no signature: {other:?}").into()),
-                    };
+        for (at, pairs) in signing.iter().zip(pairs) {
+            let terms = self.terms(signing, *at, key_use);
+            let (session, outgoing) = engine::begin(terms, &self.shares[*at], pairs, rng)?;
+            post(&mut mail, self.seats[*at], 1, outgoing);
+            sessions.push((self.seats[*at], session));
+        }
+        loop {
+            let mut delivered = std::mem::take(&mut mail);
+            for (seat, session) in std::mem::take(&mut sessions) {
+                let round = session.round() + 1;
+                match session.advance(delivered.remove(&seat).unwrap_or_default(), rng)? {
+                    Progress::Continue { session, outgoing } => {
+                        post(&mut mail, seat, round, outgoing);
+                        sessions.push((seat, session));
+                    }
+                    Progress::Finished { outgoing } => post(&mut mail, seat, round, outgoing),
+                    Progress::Signed(signature) => return Ok(signature),
                 }
-                other => return Err(format!("not the combiner: {other:?}").into()),
             }
-            (first, to_two) = (next_first, outgoing);
         }
     }
-}
-
-fn inbox(from: Seat, mail: Outgoing) -> BTreeMap<Seat, Vec<u8>> {
-    mail.into_iter().map(|(_, message)| (from, message)).collect()
-}
-
-fn size(mail: &Outgoing) -> usize {
-    mail.iter().map(|(_, message)| message.len()).sum()
 }
 
 /// The four phases of `dkls23-core` on state that is at hand: no wire format, no derivation, no second

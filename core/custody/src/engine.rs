@@ -49,6 +49,12 @@ pub enum KeyUse {
     Path(#[n(0)] Path),
 }
 
+/// Whether the engine of a scheme signs with `count` signers under a threshold: ECDSA with exactly the threshold, FROST
+/// with any number from there on (RFC 9591, section 5).
+pub fn takes(scheme: Scheme, threshold: usize, count: usize) -> bool {
+    count == threshold || (count > threshold && scheme != Scheme::Ecdsa)
+}
+
 /// What a session signs, with whom, under which shares. All of it is public.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -58,11 +64,12 @@ pub struct Terms {
     pub key: WalletKey,
     /// Which key of the wallet signs.
     pub key_use: KeyUse,
-    /// How many sign: the `t` of the share set.
+    /// How many have to sign: the `t` of the share set.
     pub threshold: u8,
     /// The seat of this signer.
     pub own_seat: Seat,
-    /// Exactly `t` signers, this one among them, each with its raw verification share `X_j`.
+    /// The signers, this one among them, each with its raw verification share `X_j`; how many there may be, [`takes`]
+    /// says.
     pub signers: BTreeMap<Seat, Point>,
     /// The highest seat that the wallet has ever used.
     pub highest_seat: Seat,
@@ -131,8 +138,9 @@ impl Terms {
 
     fn check(&self) -> Result<(), EngineError> {
         let bug = |what: String| Err(EngineError::Bug(what));
-        if self.threshold < 2 || self.signers.len() != usize::from(self.threshold) {
-            return bug(format!("{} signers for a threshold of {}", self.signers.len(), self.threshold));
+        let (count, threshold) = (self.signers.len(), usize::from(self.threshold));
+        if threshold < 2 || !takes(self.scheme, threshold, count) {
+            return bug(format!("{count} signers for a threshold of {threshold}"));
         }
         for (role, seat) in [("this signer", self.own_seat), ("the combiner", self.combiner)] {
             if !self.signers.contains_key(&seat) {

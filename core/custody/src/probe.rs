@@ -3,7 +3,7 @@
 //! The message follows from wallet, epoch, `T` and the probe's number; the probes and their groups follow from
 //! the chunk root. Probes use the raw root key. Their number is bounded and counted durably.
 
-use crate::engine::{KeyUse, Terms};
+use crate::engine::{self, KeyUse, Terms};
 use crate::keeper::Keeper;
 use crate::pairing::PairUse;
 use crate::record::{ChunkState, HeldEpoch, chunk_key, put};
@@ -186,9 +186,13 @@ pub(crate) fn terms(
         return Err(Error::denied("the signers of a session are listed by rising seat, each once"));
     }
     // Whoever asks chooses the signers, so a wrong number of them is no bug of this signer's.
-    if signers.len() != usize::from(set.committee.threshold()) {
-        let (count, needed) = (signers.len(), set.committee.threshold());
-        return Err(Error::denied(format!("a session of {count} signers, where exactly {needed} sign")));
+    let (count, needed) = (signers.len(), usize::from(set.committee.threshold()));
+    let fits = match key_use {
+        KeyUse::Root => engine::takes(set.scheme(), needed, count),
+        KeyUse::Path(_) => count == needed,
+    };
+    if !fits {
+        return Err(Error::denied(format!("a session of {count} signers, where {needed} sign")));
     }
     let combiner = request.combiner().ok_or_else(|| Error::denied("a session needs signers"))?;
     let binding = request.binding();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use support::{Outcome, Wallet, rng, run, seat, seats};
 
 #[test]
-fn any_threshold_of_any_seats_signs_with_the_root_key_and_with_a_derived_one() {
+fn a_threshold_of_any_seats_or_more_signs_with_the_root_key_and_with_a_derived_one() {
     for (number, (scheme, path)) in [
         (Scheme::Ed25519, "m"),
         (Scheme::Taproot, "m"),
@@ -20,9 +20,12 @@ fn any_threshold_of_any_seats_signs_with_the_root_key_and_with_a_derived_one() {
     .into_iter()
     .enumerate()
     {
-        for (threshold, all, signing) in
-            [(2, &[1, 2][..], &[1, 2][..]), (2, &[1, 2, 3], &[1, 3]), (3, &[2, 7, 9, 200], &[2, 9, 200])]
-        {
+        for (threshold, all, signing) in [
+            (2, &[1, 2][..], &[1, 2][..]),
+            (2, &[1, 2, 3], &[1, 3]),
+            (2, &[1, 2, 3], &[1, 2, 3]),
+            (3, &[2, 7, 9, 200], &[2, 9, 200]),
+        ] {
             let wallet = Wallet::shamir(scheme, threshold, &seats(all), number as u64);
             for key_use in [KeyUse::Root, KeyUse::Path(path.parse().expect("a path"))] {
                 let outcome = run(&wallet, &seats(signing), key_use.clone(), |_, _, _| {});
@@ -47,12 +50,13 @@ fn schemes() -> impl Strategy<Value = Scheme> {
     prop::sample::select(UNPAIRED)
 }
 
-/// A committee with gaps between its seats, a threshold, and which members sign.
-fn committees(members_max: usize) -> impl Strategy<Value = (u8, Vec<u8>, Vec<u8>)> {
-    prop::collection::btree_set(1_u8..=255, 2..=members_max).prop_flat_map(|seats| {
+/// A committee with gaps between its seats, a threshold, and which members sign: that many, or `more` as well.
+fn committees(members_max: usize, more: bool) -> impl Strategy<Value = (u8, Vec<u8>, Vec<u8>)> {
+    prop::collection::btree_set(1_u8..=255, 2..=members_max).prop_flat_map(move |seats| {
         let all: Vec<u8> = seats.into_iter().collect();
         (2..=all.len()).prop_flat_map(move |threshold| {
-            let signing = prop::sample::subsequence(all.clone(), threshold);
+            let signing =
+                prop::sample::subsequence(all.clone(), threshold..=if more { all.len() } else { threshold });
             (Just(threshold as u8), Just(all.clone()), signing)
         })
     })
@@ -64,7 +68,7 @@ proptest! {
     #[test]
     fn every_committee_signs_under_its_own_key(
         scheme in schemes(),
-        (threshold, all, signing) in committees(7),
+        (threshold, all, signing) in committees(7, true),
         seed: u64,
         index in 0_u32..1 << 31,
     ) {
@@ -79,11 +83,13 @@ proptest! {
     #[test]
     fn whoever_alters_any_bit_of_a_message_is_named_or_the_session_is_stale(
         scheme in schemes(),
+        more: bool,
         round in 1_u8..=2,
         position: prop::sample::Index,
         bit in 0_u8..8,
     ) {
-        let wallet = Wallet::shamir(scheme, 3, &seats(&[2, 7, 9, 11]), 5);
+        let threshold = if more { 2 } else { 3 };
+        let wallet = Wallet::shamir(scheme, threshold, &seats(&[2, 7, 9, 11]), 5);
         let cheat = seat(9);
         let outcome = run(&wallet, &seats(&[2, 7, 9]), KeyUse::Root, |sender, at, bytes| {
             if sender == cheat && at == round {
@@ -101,8 +107,8 @@ proptest! {
 
 #[test]
 fn a_signer_with_a_wrong_share_is_named_and_no_other() {
-    for &scheme in UNPAIRED {
-        let mut wallet = Wallet::shamir(scheme, 3, &seats(&[1, 4, 6]), 8);
+    for (&scheme, threshold) in UNPAIRED.iter().flat_map(|scheme| [(scheme, 3), (scheme, 2)]) {
+        let mut wallet = Wallet::shamir(scheme, threshold, &seats(&[1, 4, 6]), 8);
         wallet.spoil_share(seat(4));
         for key_use in [KeyUse::Root, KeyUse::Path(Path::default())] {
             let outcome = run(&wallet, &seats(&[1, 4, 6]), key_use, |_, _, _| {});

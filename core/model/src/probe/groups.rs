@@ -10,8 +10,9 @@ use crate::wallet::Scheme;
 
 /// The probes that an Activation of a chunk needs, each with the signers who make it.
 ///
-/// Every wallet that is probed is probed by all of its holders, in groups of `t`. For ECDSA, whose engine has state for
-/// each pair, the first of them is probed by every pair as well: that state belongs to the pair, and what a wallet
+/// Every wallet that is probed is probed by all of its holders. FROST takes any number of signers from `t` on, so each
+/// holder is in one group. The ECDSA engine takes exactly `t`, so a holder may be in two; and since it has state for each
+/// pair, the first of the wallets is probed by every pair as well: that state belongs to the pair, and what a wallet
 /// takes of it follows from the wallet's name and transcript. The others change the groups from wallet to wallet, so
 /// that the holders have the same work.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,12 +42,13 @@ impl ProbeGroups {
         if count < size {
             return Self { sampled, first: Vec::new(), others: Vec::new() };
         }
-        if scheme != Scheme::Ecdsa || planted!(ProbeNoPairs) {
-            let each = named(cover_each(count, size, 0));
+        if scheme != Scheme::Ecdsa {
+            let each = named(divide(count, size));
             return Self { sampled, first: each.clone(), others: vec![each] };
         }
-        let others = (0..count).map(|turn| named(cover_each(count, size, turn))).collect();
-        Self { sampled, first: named(cover_pairs(count, size)), others }
+        let others: Vec<_> = (0..count).map(|turn| named(cover_each(count, size, turn))).collect();
+        let first = if planted!(ProbeNoPairs) { others[0].clone() } else { named(cover_pairs(count, size)) };
+        Self { sampled, first, others }
     }
 
     /// The groups that probe the wallet at place `wallet`, in the order of the probes' counters; none if it is not
@@ -73,6 +75,12 @@ impl ProbeGroups {
             counters.map(|counter| ProbeTask { wallet: *wallet, counter })
         })
     }
+}
+
+/// As many runs of at least `size` places as `0..count` can be divided into, as equal as can be.
+fn divide(count: usize, size: usize) -> Vec<Vec<usize>> {
+    let runs = count / size;
+    (0..runs).map(|run| (run * count / runs..(run + 1) * count / runs).collect()).collect()
 }
 
 /// Runs of `size` places that cover `0..count`, turned on by `turn`; the last run overlaps the one before it.
@@ -143,17 +151,33 @@ mod tests {
     }
 
     #[test]
-    fn every_probed_wallet_is_probed_by_every_holder_in_groups_of_the_threshold() {
+    fn every_probed_wallet_is_probed_by_every_holder() {
         each_committee(|scheme, committee, holders| {
+            let size = usize::from(committee.threshold());
             let groups = ProbeGroups::new(scheme, committee, holders, (0..20).collect());
             for wallet in 0..20 {
                 let covered: BTreeSet<&SignerId> = groups.of(wallet).iter().flatten().collect();
                 assert_eq!(covered.len(), holders.len(), "{scheme:?} {committee:?} {wallet}");
                 for group in groups.of(wallet) {
-                    assert_eq!(group.len(), usize::from(committee.threshold()));
+                    match scheme {
+                        Scheme::Ecdsa => assert_eq!(group.len(), size),
+                        _ => assert!((size..2 * size).contains(&group.len()), "{committee:?}"),
+                    }
                     assert!(group.windows(2).all(|two| two[0] < two[1]), "in the order of the holders");
                 }
             }
+        });
+    }
+
+    #[test]
+    fn each_holder_signs_one_probe_of_a_wallet_that_is_signed_by_frost() {
+        each_committee(|_, committee, holders| {
+            let groups = ProbeGroups::new(Scheme::Taproot, committee, holders, vec![0]);
+            let signers: Vec<&SignerId> = groups.of(0).iter().flatten().collect();
+            assert_eq!(signers, holders.iter().collect::<Vec<_>>());
+            let sizes: BTreeSet<usize> = groups.of(0).iter().map(Vec::len).collect();
+            assert!(sizes.last().expect("a group") - sizes.first().expect("a group") <= 1);
+            assert_eq!(groups.of(0).len(), holders.len() / usize::from(committee.threshold()));
         });
     }
 

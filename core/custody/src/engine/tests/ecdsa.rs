@@ -136,6 +136,17 @@ fn the_signer_with_the_wrong_share_blames_itself() {
 }
 
 #[test]
+fn more_signers_than_the_threshold_begin_no_session() {
+    let signing = seats(&[1, 2, 3]);
+    let wallet = Wallet::shamir(Scheme::Ecdsa, 2, &signing, 3);
+    let terms = wallet.terms(&signing, seat(1), KeyUse::Root);
+    let bases = Bases::synthetic(&signing, 1);
+    let states = bases.of(seat(1), &signing, &pair_use("treasury", 4, 9));
+    let result = begin(terms, wallet.share(seat(1)), states, &mut rng(1));
+    assert!(matches!(&result, Err(EngineError::Bug(_))), "{result:?}");
+}
+
+#[test]
 fn a_session_without_a_pair_state_does_not_begin() {
     let signing = seats(&[1, 2]);
     let wallet = Wallet::shamir(Scheme::Ecdsa, 2, &signing, 1);
@@ -149,7 +160,7 @@ proptest! {
 
     #[test]
     fn every_committee_signs_by_ecdsa_under_its_own_key(
-        (threshold, all, signing) in committees(5),
+        (threshold, all, signing) in committees(5, false),
         seed: u64,
         index in 0_u32..1 << 31,
     ) {

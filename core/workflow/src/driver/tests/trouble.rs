@@ -334,7 +334,7 @@ fn report(session: Digest, outcome: SessionOutcome) -> Fate {
 
 #[test]
 fn a_report_from_outside_the_session_changes_nothing() {
-    let mut play = play(2, 3);
+    let mut play = play(2, 4);
     let plan = play.cast.create(&[Chain::Bitcoin]);
     let ceremony = play.begin(&plan);
     let mut asked = None;
