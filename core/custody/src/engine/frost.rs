@@ -107,8 +107,7 @@ fn respond<C: Ciphersuite>(
     let mut commitments = BTreeMap::from([(*key.identifier(), *nonces.commitments())]);
     for (seat, body) in written.iter().filter(|(seat, _)| **seat != common.terms.own_seat) {
         let read = read_commitments(body).map_err(|e| EngineError::misbehaved(*seat, e.to_string()))?;
-        // The library reads more spellings of a point than it writes; everybody has to go by the same bytes.
-        if write_commitments(&read)? != *body {
+        if !in_one_form(common.terms.scheme, body, &read)? {
             return Err(EngineError::misbehaved(*seat, "its nonce commitments are not in their one form"));
         }
         commitments.insert(identifier(*seat)?, read);
@@ -225,6 +224,21 @@ fn read_commitments<C: Ciphersuite>(
     let hiding = NonceCommitment::deserialize(body.hiding.as_bytes())?;
     let binding = NonceCommitment::deserialize(body.binding.as_bytes())?;
     Ok(SigningCommitments::new(hiding, binding))
+}
+
+/// Whether commitments are written as the library writes them. It reads more spellings of a point than it writes, and
+/// everybody has to go by the same bytes.
+fn in_one_form<C: Ciphersuite>(
+    scheme: Scheme,
+    body: &Commitments,
+    read: &SigningCommitments<C>,
+) -> Result<bool, EngineError> {
+    if scheme == Scheme::Taproot {
+        // SEC 1, section 2.3.4: what begins with 02 or 03 has an x below the field's order and one parity. Writing the
+        // points again would take an inversion each.
+        return Ok([body.hiding, body.binding].iter().all(|point| matches!(point.as_bytes(), [2 | 3, ..])));
+    }
+    Ok(write_commitments(read)? == *body)
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], EngineError> {

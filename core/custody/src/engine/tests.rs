@@ -105,6 +105,27 @@ proptest! {
     }
 }
 
+/// SEC 1 points have a compact form with the tag 5, which the library of FROST reads.
+#[test]
+fn nonce_commitments_in_another_spelling_are_refused() {
+    let wallet = Wallet::shamir(Scheme::Taproot, 2, &seats(&[1, 4]), 8);
+    let head = [0x58, 33];
+    for skipped in 0..2 {
+        let outcome = run(&wallet, &seats(&[1, 4]), KeyUse::Root, |sender, round, bytes| {
+            if (sender, round) == (seat(4), 1) {
+                let mut points = (0..bytes.len() - 2).filter(|at| bytes[*at..].starts_with(&head));
+                let tag = points.nth(skipped).expect("two points") + 2;
+                assert!([2, 3].contains(&bytes[tag]));
+                bytes[tag] = 5;
+            }
+        });
+        let Outcome::Failed(EngineError::Misbehaved { culprit, what }) = &outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(*culprit == seat(4) && what.contains("one form"), "{what}");
+    }
+}
+
 #[test]
 fn a_signer_with_a_wrong_share_is_named_and_no_other() {
     for (&scheme, threshold) in UNPAIRED.iter().flat_map(|scheme| [(scheme, 3), (scheme, 2)]) {
