@@ -68,8 +68,8 @@ def check_probe(chain, key, message, signature):
         return check_ed25519(key, message, data)
     r, s = (int.from_bytes(half, "big") for half in (data[:32], data[32:]))
     if chain == 0:
-        need(0 < r < n and 0 < s <= n // 2 and recovery < 4, "r, a low s and a recovery id")
-        left = s, bytes([2 + recovery % 2]) + (r + recovery // 2 * n).to_bytes(32, "big")
+        need(0 < r < n and 0 < s <= n // 2 and recovery < 2, "r, a low s and a recovery id")
+        left = s, bytes([2 + recovery]) + data[:32]
         right = (int.from_bytes(message, "big"), BASE[False]), (r, key)
     else:
         tag = sha(b"BIP0340/challenge")

@@ -8,7 +8,7 @@ use crate::{Amount, Assembled, Effect, EffectKind, Error, Signature, SigningMess
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent};
-use perennial_model::probe::transparent_challenge;
+use perennial_model::signature::transparent_challenge;
 use perennial_model::wallet::{Chain, Wallet, WalletKey};
 
 /// What every transaction begins with.

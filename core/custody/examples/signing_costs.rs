@@ -5,7 +5,7 @@ use dkls23_core::protocols::re_key::re_key;
 use dkls23_core::protocols::signing::SignData;
 use dkls23_core::protocols::{Parameters, PartyIndex};
 use k256::Secp256k1;
-use perennial_custody::engine::{self, KeyUse, Outgoing, Progress, Signature, Terms};
+use perennial_custody::engine::{self, KeyUse, Outgoing, Progress, Terms};
 use perennial_custody::pairing::{
     Base, PairState, PairUse, PairingError, Setup, SetupProgress, SetupTerms, Side,
 };
@@ -14,6 +14,7 @@ use perennial_model::committee::Seat;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::{Group, Point, Scalar, Secp256k1 as Secp256k1Group};
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::{Scheme, WalletKey};
 use perennial_model::with_group;
 use rand_chacha::ChaCha20Rng;
@@ -158,7 +159,7 @@ impl Wallet {
         pairs: Vec<BTreeMap<Seat, PairState>>,
         rng: &mut dyn CryptoRng,
         sizes: &mut BTreeMap<u8, usize>,
-    ) -> Outcome<Signature> {
+    ) -> Outcome<RawSignature> {
         let mut sessions = Vec::new();
         let mut mail: BTreeMap<Seat, BTreeMap<Seat, Vec<u8>>> = BTreeMap::new();
         let mut post =

@@ -17,7 +17,6 @@ mod frost;
 mod key;
 #[cfg(feature = "simulation")]
 pub mod transparent;
-mod verify;
 
 use crate::pairing::PairState;
 use crate::share::Share;
@@ -29,6 +28,7 @@ use perennial_model::committee::Seat;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::{self, Bytes, Digest, Document};
 use perennial_model::group::{Group, Point, lagrange_at_zero};
+use perennial_model::signature::{RawSignature, verifies};
 use perennial_model::wallet::{Scheme, WalletKey};
 use perennial_model::with_group;
 use std::collections::BTreeMap;
@@ -182,22 +182,6 @@ impl Terms {
     }
 }
 
-/// A finished signature.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Signature {
-    /// ECDSA: `r ‖ s`, big-endian, `s` in the lower half. Taproot: `x(R) ‖ s` (BIP-340). Ed25519: `R ‖ s`
-    /// (RFC 8032).
-    pub bytes: [u8; 64],
-    /// ECDSA alone: the parity of the `y` of `R`, 0 or 1.
-    pub recovery_id: Option<u8>,
-}
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:?}", hex::encode(self.bytes), self.recovery_id)
-    }
-}
-
 /// Why a session ended without a signature, sorted by who is to blame. Every error ends the session; a retry
 /// is a new one with a new id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -245,7 +229,7 @@ pub enum Progress {
         outgoing: Outgoing,
     },
     /// This signer is the combiner, and this is the signature, verified under the session's key.
-    Signed(Signature),
+    Signed(RawSignature),
     /// Send `outgoing`; this signer's part is done.
     Finished {
         /// The last message, to the combiner.
@@ -309,10 +293,22 @@ enum Engine {
     Transparent(transparent::Engine),
 }
 
+impl Common {
+    /// The combiner's own look at a finished signature, with other code than the engine that made it: passes it on if
+    /// it verifies under the session's key.
+    fn verified(&self, signature: RawSignature) -> Result<RawSignature, EngineError> {
+        let key = &self.key.public_key;
+        match verifies(self.terms.scheme, key, &self.terms.message, &signature) {
+            true => Ok(signature),
+            false => Err(EngineError::Bug(format!("the finished signature does not verify under {key}"))),
+        }
+    }
+}
+
 /// What a step of an engine leads to.
 enum Step<E> {
     Continue(E, Outgoing),
-    Signed(Signature),
+    Signed(RawSignature),
     Finished(Outgoing),
 }
 

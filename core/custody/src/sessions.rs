@@ -8,7 +8,7 @@
 //! direction that follows from the pair's base, so they stay closed when the base is erased. The other engines'
 //! messages are public (RFC 9591, section 5).
 
-use crate::engine::{self, EngineError, Outgoing, Progress, Signature, Terms};
+use crate::engine::{self, EngineError, Outgoing, Progress, Terms};
 use crate::keyslots::{lock, unlock};
 use crate::pairing::PairState;
 use crate::share::Share;
@@ -18,10 +18,10 @@ use perennial_model::encoding::{Bytes, Digest};
 use perennial_model::epoch::Epoch;
 use perennial_model::identity::Said;
 use perennial_model::planted;
-use perennial_model::probe::RawSignature;
 use perennial_model::session::{
     Blame, SESSION_MS_MAX, SessionMessage, SessionOutcome, SessionReport, SessionRequest,
 };
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::WalletId;
 use rand_core::CryptoRng;
 use std::collections::BTreeMap;
@@ -328,7 +328,7 @@ impl Running {
                     outgoing.push(messages);
                 }
                 Ok(Progress::Finished { outgoing: messages }) => outgoing.push(messages),
-                Ok(Progress::Signed(signature)) => signatures.push(raw(signature)),
+                Ok(Progress::Signed(signature)) => signatures.push(signature),
                 Err(error) => return Err((self.seats, error)),
             }
         }
@@ -401,10 +401,6 @@ fn unlocked(key: Option<&[u8; 32]>, at: usize, message: Bytes) -> Option<Vec<u8>
 
 fn item_key(key: &[u8; 32], at: usize) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(Digest::of_parts("perennial/session-item/v1", &[key, &(at as u64).to_be_bytes()]).0)
-}
-
-fn raw(signature: Signature) -> RawSignature {
-    RawSignature { bytes: signature.bytes, recovery_id: signature.recovery_id }
 }
 
 fn failed(session: Digest, blame: Blame, reason: String) -> Stepped {

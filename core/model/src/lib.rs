@@ -4,7 +4,7 @@
 //! Reading order: [`encoding`] (how everything is written down), [`wallet`], [`epoch`], [`committee`],
 //! [`share_set`] (what an epoch looks like from outside), [`governance`], [`plan`], [`mandate`],
 //! [`order`], [`approval`] (what people decide), [`group`], [`dealing`], [`transcript`], [`refusal`] (what dealers and
-//! holders publish), [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`exposure`] (where
+//! holders publish), [`signature`], [`probe`], [`vote`], [`possession`], [`certificate`], [`receipt`] (what signers promise), [`exposure`] (where
 //! copies may be left), [`theft`] (which of them others may have), [`witness`] (what they say about the ledger), [`evidence`] (how all of it is shown),
 //! [`session`] and [`mail`] (how it travels).
 
@@ -32,6 +32,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod session;
 pub mod share_set;
+pub mod signature;
 pub mod theft;
 pub mod transcript;
 pub mod vote;

@@ -9,7 +9,8 @@ use crate::derivation::Path;
 use crate::encoding::{Bytes, Digest, Document};
 use crate::epoch::Epoch;
 use crate::plan::Chunk;
-use crate::probe::{ProbeTask, RawSignature};
+use crate::probe::ProbeTask;
+use crate::signature::RawSignature;
 use crate::wallet::WalletId;
 use minicbor::{Decode, Encode};
 

@@ -25,11 +25,12 @@ use perennial_model::order::{ApprovedOrder, Deed, Order};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
-use perennial_model::probe::{ProbeSignature, ProbeTask, RawSignature};
+use perennial_model::probe::{ProbeSignature, ProbeTask};
 use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::refusal::{Fault, Refusal};
 use perennial_model::session::{Purpose, SessionMessage, SessionRequest};
 use perennial_model::share_set::ShareSet;
+use perennial_model::signature::RawSignature;
 use perennial_model::theft::{Certainty, Finding, TheftReport};
 use perennial_model::transcript::{ChunkRoot, Leaf};
 use perennial_model::vote::{Vote, VoteKind};

@@ -5,7 +5,7 @@
 //! under its parent, then under other signers. A route gives up at most one signature: accepting takes the route away.
 //!
 //! ```
-//! # use perennial_model::{encoding::Digest, probe::RawSignature};
+//! # use perennial_model::{encoding::Digest, signature::RawSignature};
 //! # use perennial_workflow::route::{Accepted, Route};
 //! fn release(route: Route, session: Digest, made: Vec<RawSignature>) -> Option<Accepted> {
 //!     route.accept(&session, made).ok()
@@ -15,7 +15,7 @@
 //! A second signature for the same request does not compile:
 //!
 //! ```compile_fail,E0382
-//! # use perennial_model::{encoding::Digest, probe::RawSignature};
+//! # use perennial_model::{encoding::Digest, signature::RawSignature};
 //! # use perennial_workflow::route::{Accepted, Route};
 //! fn release(route: Route, session: Digest, made: Vec<RawSignature>) -> Option<Accepted> {
 //!     route.accept(&session, made.clone()).ok();
@@ -29,8 +29,8 @@ use perennial_model::committee::{Committee, SignerId};
 use perennial_model::derivation::Path;
 use perennial_model::encoding::{Bytes, Digest};
 use perennial_model::epoch::Epoch;
-use perennial_model::probe::RawSignature;
 use perennial_model::session::{Blame, Purpose, SessionRequest};
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::WalletId;
 use rand_core::CryptoRng;
 use std::sync::Arc;

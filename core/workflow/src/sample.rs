@@ -25,10 +25,11 @@ use perennial_model::order::{ApprovedOrder, Deed, Order};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
-use perennial_model::probe::{RawSignature, probe_digest};
+use perennial_model::probe::probe_digest;
 use perennial_model::receipt::{ErasureLevel, Receipt};
 use perennial_model::session::{Purpose, SessionOutcome, SessionReport};
 use perennial_model::share_set::ShareSet;
+use perennial_model::signature::RawSignature;
 use perennial_model::vote::{Vote, VoteKind, possession_challenge};
 use perennial_model::wallet::{Chain, Scheme, Tier, Wallet, WalletId};
 use perennial_model::with_group;

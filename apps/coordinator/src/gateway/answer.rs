@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 use perennial_chain::{Assembled, Signature};
-use perennial_model::probe::RawSignature;
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::{Chain, Scheme};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -21,7 +21,8 @@ use perennial_model::identity::{IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::plan::{
     Action, BackupRule, Chunk, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile,
 };
-use perennial_model::probe::{ProbeSignature, ProbeTask, RawSignature};
+use perennial_model::probe::{ProbeSignature, ProbeTask};
+use perennial_model::signature::RawSignature;
 use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Chain, Tier, Wallet};
 use ssh_key::private::{Ed25519Keypair, PrivateKey};

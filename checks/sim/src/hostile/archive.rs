@@ -240,7 +240,7 @@ impl Archive {
         }
     }
 
-    fn hear_signatures(&mut self, session: &Digest, signatures: &[perennial_model::probe::RawSignature]) {
+    fn hear_signatures(&mut self, session: &Digest, signatures: &[perennial_model::signature::RawSignature]) {
         let known = self.sessions.iter().rev().find(|known| known.request.session == *session);
         let Some(Purpose::Probes { chunk, tasks, .. }) = known.map(|known| &known.request.purpose) else {
             return;

@@ -5,11 +5,12 @@
 //! caller does that with other code, and asks the library for a culprit if the signature is wrong.
 
 use super::frost::{Commitments, identifier};
-use super::{Common, EngineError, Signature};
+use super::{Common, EngineError};
 use frost_core::{Ciphersuite, Field};
 use frost_secp256k1_tr::Secp256K1Sha256TR as Suite;
 use perennial_model::committee::Seat;
 use perennial_model::group::{Group, Scalar, Secp256k1};
+use perennial_model::signature::RawSignature;
 use std::collections::BTreeMap;
 
 type Number = <Secp256k1 as Group>::Scalar;
@@ -19,9 +20,9 @@ pub(super) fn aggregate(
     common: &Common,
     commitments: &BTreeMap<Seat, Commitments>,
     shares: impl Iterator<Item = [u8; 32]>,
-) -> Result<Option<Signature>, EngineError> {
+) -> Result<Option<RawSignature>, EngineError> {
     let factors = binding_factors(common, commitments)?;
-    let read = || -> Option<Signature> {
+    let read = || -> Option<RawSignature> {
         let mut hiding = Secp256k1::identity();
         let mut binding = Vec::with_capacity(commitments.len());
         for pair in commitments.values() {
@@ -36,7 +37,7 @@ pub(super) fn aggregate(
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(commitment.as_bytes().get(1..33)?);
         bytes[32..].copy_from_slice(&Scalar::encode(&response));
-        Some(Signature { bytes, recovery_id: None })
+        Some(RawSignature { bytes, recovery_id: None })
     };
     Ok(read())
 }

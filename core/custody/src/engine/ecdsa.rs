@@ -10,7 +10,7 @@
 
 mod wire;
 
-use super::{Common, EngineError, Outgoing, Signature, Step, envelope, verify};
+use super::{Common, EngineError, Outgoing, Step, envelope};
 use crate::pairing::{Malformed, PairState};
 use crate::share::Share;
 use dkls23_core::protocols::derivation::DerivData;
@@ -22,6 +22,7 @@ use dkls23_core::utilities::zero_shares::{SeedPair, ZeroShare};
 use k256::{AffinePoint, Scalar as Number, Secp256k1};
 use perennial_model::committee::Seat;
 use perennial_model::group::{Group, Scalar, Secp256k1 as OurGroup};
+use perennial_model::signature::RawSignature;
 use std::collections::BTreeMap;
 use wire::{Opening, Part, Reveal};
 use zeroize::{Zeroize, Zeroizing};
@@ -132,7 +133,7 @@ fn combine(
     x_coordinate: &str,
     own: Broadcast3to4<Secp256k1>,
     messages: &BTreeMap<Seat, Vec<u8>>,
-) -> Result<Signature, EngineError> {
+) -> Result<RawSignature, EngineError> {
     let mut parts = read_all(common, messages, round, |part: &Part, _, _| part.read())?;
     parts.push(own);
     let (s, recovery_id) = party
@@ -141,11 +142,11 @@ fn combine(
     if recovery_id > 1 {
         return Err(EngineError::Stale("the nonce's x-coordinate is above the order, once in 2^127".into()));
     }
-    let mut signature = Signature { bytes: [0; 64], recovery_id: Some(recovery_id) };
+    let mut signature = RawSignature { bytes: [0; 64], recovery_id: Some(recovery_id) };
     let bug = |e: hex::FromHexError| EngineError::Bug(format!("dkls23-core wrote no hexadecimal: {e}"));
     hex::decode_to_slice(x_coordinate, &mut signature.bytes[..32]).map_err(bug)?;
     hex::decode_to_slice(&s, &mut signature.bytes[32..]).map_err(bug)?;
-    verify::check(common, signature)
+    common.verified(signature)
 }
 
 /// The party for one signature, and what it signs.

@@ -5,7 +5,7 @@
 //! arrive here derived and tweaked; the ciphersuite negates for even y where BIP-340 asks for it. A wrong share
 //! is found out by the combiner and its seat is named.
 
-use super::{Common, EngineError, Outgoing, Signature, Step, bip340, envelope, verify};
+use super::{Common, EngineError, Outgoing, Step, bip340, envelope};
 use crate::share::Share;
 use frost_core::keys::{KeyPackage, PublicKeyPackage, SigningShare, VerifyingShare};
 use frost_core::round1::{NonceCommitment, SigningCommitments, SigningNonces};
@@ -15,6 +15,7 @@ use minicbor::{Decode, Encode};
 use perennial_model::committee::Seat;
 use perennial_model::encoding::Document;
 use perennial_model::group::Point;
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::Scheme;
 use std::collections::BTreeMap;
 
@@ -128,7 +129,7 @@ fn combine<C: Ciphersuite>(
     common: &Common,
     combining: Combining<C>,
     bodies: &BTreeMap<Seat, Response>,
-) -> Result<Signature, EngineError> {
+) -> Result<RawSignature, EngineError> {
     let Combining { package, commitments, own, public_key } = combining;
     let mut shares = BTreeMap::from([(identifier(common.terms.own_seat)?, own)]);
     for (seat, body) in bodies {
@@ -141,7 +142,7 @@ fn combine<C: Ciphersuite>(
             shares.values().map(|share| fixed(&share.serialize())).collect::<Result<Vec<_>, _>>()?;
         let signature = bip340::aggregate(common, &commitments, written.into_iter())?;
         // It is verified once, by other code than made the shares; the library sees it only to name a culprit.
-        let good = signature.and_then(|signature| verify::check(common, signature).ok());
+        let good = signature.and_then(|signature| common.verified(signature).ok());
         return good.ok_or_else(|| name_culprit(common, &package, &shares, public_key));
     }
     // The verification shares are needed only to name a culprit; reading them costs as much as signing.
@@ -150,8 +151,8 @@ fn combine<C: Ciphersuite>(
     let signature =
         frost_core::aggregate_custom(&package, &shares, &nobody_named, CheaterDetection::Disabled)
             .map_err(|_| name_culprit(common, &package, &shares, public_key))?;
-    let signature = Signature { bytes: fixed(&signature.serialize().map_err(bug)?)?, recovery_id: None };
-    verify::check(common, signature)
+    let signature = RawSignature { bytes: fixed(&signature.serialize().map_err(bug)?)?, recovery_id: None };
+    common.verified(signature)
 }
 
 /// Finds the seat whose share spoiled the signature, after a look at the own records.

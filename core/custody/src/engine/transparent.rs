@@ -2,13 +2,13 @@
 //! real engine at a fraction of the cost, and nonces in plain sight, so that a nonce that was used twice is
 //! noticed.
 
-use super::{Common, EngineError, Outgoing, Signature, Step, envelope, verify};
+use super::{Common, EngineError, Outgoing, Step, envelope};
 use crate::share::Share;
 use minicbor::{Decode, Encode};
 use perennial_model::committee::Seat;
 use perennial_model::encoding::Document;
 use perennial_model::group::{Group, Point, Scalar, Transparent, lagrange_at_zero};
-use perennial_model::probe::transparent_challenge;
+use perennial_model::signature::{RawSignature, transparent_challenge};
 use std::collections::BTreeMap;
 
 type Number = <Transparent as Group>::Scalar;
@@ -40,15 +40,6 @@ impl Document for Response {
 /// signer has used it twice. None for any other message.
 pub fn nonce_in(message: &[u8]) -> Option<Point> {
     envelope::peek::<Nonce>(message).map(|nonce| nonce.point)
-}
-
-/// Whether a signature of this scheme verifies under `key`.
-pub fn verifies(key: &Point, message: &[u8], signature: &Signature) -> Option<()> {
-    let (nonce, response) = signature.bytes.split_at(32);
-    let total = <Number as Scalar>::decode(nonce.try_into().ok()?)?;
-    let response = <Number as Scalar>::decode(response.try_into().ok()?)?;
-    let challenge = transparent_challenge(key, nonce, message);
-    (response == total + challenge * Transparent::decode(key)?).then_some(())
 }
 
 /// A signer between two rounds.
@@ -126,7 +117,7 @@ fn combine(
     total: Element,
     own: Number,
     bodies: &BTreeMap<Seat, Response>,
-) -> Result<Signature, EngineError> {
+) -> Result<RawSignature, EngineError> {
     let mut sum = own;
     for (seat, body) in bodies {
         let response = <Number as Scalar>::decode(&body.scalar)
@@ -140,10 +131,10 @@ fn combine(
         }
         sum = sum + response;
     }
-    let mut signature = Signature { bytes: [0; 64], recovery_id: None };
+    let mut signature = RawSignature { bytes: [0; 64], recovery_id: None };
     signature.bytes[..32].copy_from_slice(&total.encode());
     signature.bytes[32..].copy_from_slice(&sum.encode());
-    verify::check(common, signature)
+    common.verified(signature)
 }
 
 /// `c·λ_i`.

@@ -65,6 +65,9 @@ fn bip340_claim(probe: &Probed<'_>) -> Option<Claim> {
         Sha256::new().chain_update(tag).chain_update(tag)
     });
     schnorr::Signature::from_bytes(&probe.signature.bytes).ok()?;
+    if probe.signature.recovery_id.is_some() {
+        return None;
+    }
     let (commitment, response) = halves(probe.signature);
     let key = compressed(probe.key.as_bytes().get(1..)?, 2)?;
     let hashed = TAGGED.clone().chain_update(commitment).chain_update(&key.as_bytes()[1..]);

@@ -9,7 +9,7 @@ use perennial_model::Error;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
-use perennial_model::probe::RawSignature;
+use perennial_model::signature::RawSignature;
 use perennial_model::vote::VoteKind;
 use perennial_model::wallet::{Chain, Scheme};
 use proptest::prelude::*;

@@ -4,7 +4,7 @@
 use perennial_model::dealing::hash_to_scalar;
 use perennial_model::encoding::Digest;
 use perennial_model::group::{Edwards25519, Group, Scalar, Secp256k1};
-use perennial_model::probe::RawSignature;
+use perennial_model::signature::RawSignature;
 
 type EdwardsScalar = <Edwards25519 as Group>::Scalar;
 type SecpScalar = <Secp256k1 as Group>::Scalar;

@@ -11,7 +11,7 @@ use perennial_model::group::{Edwards25519, Group, Point, Scalar};
 use perennial_model::identity::{IdentityKey, IdentitySignature, Sign};
 use perennial_model::mandate::{Mandate, Selector};
 use perennial_model::plan::Plan;
-use perennial_model::probe::RawSignature;
+use perennial_model::signature::RawSignature;
 use perennial_model::wallet::{Chain, Tier, Wallet};
 use sha2::{Digest as _, Sha512};
 use ssh_key::private::{Ed25519Keypair, KeypairData};

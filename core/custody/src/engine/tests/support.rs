@@ -93,12 +93,12 @@ impl Wallet {
 
     /// Whether a signature verifies under the key that was asked for, found on a path of its own: the secret
     /// itself is not used, only public derivation.
-    pub(crate) fn verifies(&self, key_use: &KeyUse, signature: &Signature) -> bool {
+    pub(crate) fn verifies(&self, key_use: &KeyUse, signature: &RawSignature) -> bool {
         let everyone: Vec<Seat> = self.points.keys().copied().take(self.threshold.into()).collect();
         let terms = self.terms(&everyone, everyone[0], key_use.clone());
         let key = WorkingKey::of(&terms).expect("a key");
         let common = Common { agreement: terms.agreement(), key, terms };
-        verify::check(&common, signature.clone()).is_ok()
+        common.verified(signature.clone()).is_ok()
     }
 }
 
@@ -111,7 +111,7 @@ fn random<G: Group>(rng: &mut dyn CryptoRng) -> G::Scalar {
 /// How a session ended at the combiner, or at the first signer that failed.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Signed(Signature),
+    Signed(RawSignature),
     Failed(EngineError),
 }
 

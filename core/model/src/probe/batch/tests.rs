@@ -157,6 +157,48 @@ fn reduced_challenge(claim: &Claim, signature: &RawSignature, message: &Digest) 
 }
 
 #[test]
+fn a_recovery_id_is_for_ecdsa_alone() {
+    let mut signed = signed(Scheme::Taproot);
+    signed[3].2.recovery_id = Some(0);
+    assert_eq!(together(Scheme::Taproot, &signed), (None, Err(3)));
+    let message = [7; 32];
+    let secret = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let key = Point::from_bytes(secret.verifying_key().as_bytes()).expect("32 bytes");
+    let bytes = ed25519_dalek::Signer::sign(&secret, &message).to_bytes();
+    for (recovery_id, good) in [(None, true), (Some(0), false)] {
+        let signature = RawSignature { bytes, recovery_id };
+        assert_eq!(verifies(Scheme::Ed25519, &key, &message, &signature), good);
+    }
+}
+
+/// A signature whose nonce point has an x-coordinate above the order of the group: the point is chosen, and then the
+/// key that it signs for, `P = r^-1 (s·R - z·G)`.
+fn above_the_order() -> Signed {
+    let message = Digest([9; 32]);
+    let (r, nonce_point) = (1_u64..)
+        .find_map(|r| {
+            // The order of secp256k1 (SEC 2, section 2.4.1), to which `r` is added.
+            let mut x = hex_array("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+            let low = u64::from_be_bytes(x[24..].try_into().expect("8 bytes")) + r;
+            x[24..].copy_from_slice(&low.to_be_bytes());
+            Some((Number::from(r), Secp256k1::decode(&compressed(&x, 2)?)?))
+        })
+        .expect("half of all x are on the curve");
+    let s = Number::from(5_u64);
+    let inverse = Option::<Number>::from(r.invert()).expect("r is not zero");
+    let key = Secp256k1::sum_public(&[inverse * s], &[nonce_point])
+        - Secp256k1::generate(&(inverse * reduced(message.0)));
+    let mut signature = RawSignature { bytes: [0; 64], recovery_id: None };
+    signature.bytes[..32].copy_from_slice(&Scalar::encode(&r));
+    signature.bytes[32..].copy_from_slice(&Scalar::encode(&s));
+    (Secp256k1::encode(&key), message, signature)
+}
+
+fn hex_array(text: &str) -> [u8; 32] {
+    hex::decode(text).expect("hexadecimal").try_into().expect("32 bytes")
+}
+
+#[test]
 fn an_ecdsa_signature_has_the_low_s_and_the_right_recovery_id() {
     let honest = signed(Scheme::Ecdsa);
     let mut other_parity = honest.clone();
@@ -166,6 +208,18 @@ fn an_ecdsa_signature_has_the_low_s_and_the_right_recovery_id() {
         let mut unread = honest.clone();
         unread[7].2.recovery_id = id;
         assert_eq!(together(Scheme::Ecdsa, &unread), (None, Err(7)), "{id:?}");
+    }
+    // `r` is the x-coordinate of the nonce point less the order: found by beginning with that point. It verifies, and
+    // no chain has a place for it.
+    let (key, message, signature) = above_the_order();
+    let parsed = ecdsa::Signature::from_slice(&signature.bytes).expect("r and s");
+    let verifying = ecdsa::VerifyingKey::from_sec1_bytes(key.as_bytes()).expect("a key");
+    assert!(
+        ecdsa::signature::hazmat::PrehashVerifier::verify_prehash(&verifying, &message.0, &parsed).is_ok()
+    );
+    for id in 0..4 {
+        let signature = RawSignature { recovery_id: Some(id), ..signature.clone() };
+        assert!(!verifies(Scheme::Ecdsa, &key, &message.0, &signature), "{id}");
     }
     // `(r, n - s)` with the other parity leads to the same key, but its `s` is the high one.
     let mut high = honest;
