@@ -192,7 +192,9 @@ fn replay(kind: Kind, seed: u64, mutant: Option<Mutant>) -> bool {
     let (result, tally, trace) = World::new(Scenario::new(kind, seed)).run();
     plant(None);
     let Err(violation) = result else {
-        println!("seed {seed}: nothing breaks in {} steps", tally.steps);
+        let steps = tally.steps;
+        let outcome = Outcome { tally, broken: Vec::new() };
+        println!("seed {seed}: nothing breaks in {steps} steps: {}", summary(&outcome));
         return true;
     };
     println!("{trace}");
