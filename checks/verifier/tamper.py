@@ -18,6 +18,7 @@ from collections import Counter
 import cbor2
 from nacl.signing import SigningKey
 
+import short
 import verify
 from authority import trusted, versions
 from encoding import MEMBER, document, encode, open_archive, sha, stored
@@ -336,6 +337,22 @@ def of_export(data, governance, chance):
     return Lines(data, chance), said
 
 
+def of_short(kind, tampering, governance):
+    """What says why short.py refuses; all cosigners that are there are asked for."""
+    check = short.check_bundle if kind is of_bundle else short.check_export
+    known = short.trusted(governance) if kind is of_bundle else short.newest(governance)
+    cosigned = next(int(word) for line in check(tampering.data, known) for word in
+                    re.findall(r"cosigned by (\d+)|(\d+) cosignatures", line) for word in word if word)
+
+    def said(made, _):
+        try:
+            check(made, known, cosigned)
+        except short.Refused as refused:
+            return str(refused)
+        return None
+    return said
+
+
 def main():
     """Status 0 if every damaged file was refused with the place named."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -343,14 +360,18 @@ def main():
     options.add_argument("--governance", required=True)
     options.add_argument("--count", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--short", action="store_true", help="demand it of short.py; without forged ledgers")
     given = options.parse_args()
     data, chance = given.file.read_bytes(), random.Random(given.seed)
     kind = of_export if data.startswith(b"perennial-") else of_bundle
     tampering, judge = kind(data, given.governance, chance)
+    judge = of_short(kind, tampering, given.governance) if given.short else judge
     begun, missed, checks, ways = time.monotonic(), 0, Counter(), tampering.ways
     for number in range(given.count):
         made = ways[number % len(ways)]()
         made, checkpoint = made if isinstance(made, tuple) else (made, None)
+        if given.short and checkpoint:
+            continue
         said = judge(made, checkpoint)
         words = (said or "").split(": ")
         checks[words[0]] += 1

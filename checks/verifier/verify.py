@@ -349,6 +349,7 @@ class Bundle:
                 parent = by_digest.get(here.parent)
                 need(not parent or parent.wallet.id == here.wallet.id and parent.epoch < here.epoch
                      and parent.highest_seat <= here.highest_seat, "an older parent")
+                need(parent or not (here.made and here.parent) or self.window[0] is not None, "its parent here")
                 before = here
 
     def settle(self, entry):
@@ -418,8 +419,7 @@ class Bundle:
                 yield from (f"{signer} has no receipt for {text}" for signer in signers(here.committee)
                             if not any(signer in version.written_off for version in self.history)
                             and (name, epoch, signer) not in receipts)
-            if (here.made and here.parent and here.parent not in self.documents
-                    and not (self.window != [None, None] and before != name)):
+            if here.made and here.parent and here.parent not in self.documents and before == name:
                 yield f"the parent of {text} is not here"
             before = name
 

@@ -217,7 +217,7 @@ impl<'c> Collector<'c> {
                     }
                 }
             }
-            // One that is nowhere is a gap, which the facts name.
+            // Without one that is nowhere the bundle is refused when the whole is checked.
             missing.remove(&parent);
         }
         Ok(())

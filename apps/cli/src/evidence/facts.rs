@@ -235,7 +235,7 @@ impl Facts {
         text
     }
 
-    /// What is missing. `orphans` are epochs whose parent is not here.
+    /// What is missing. `orphans` are epochs whose parent is not here, as only a window of time may have them.
     pub fn find_gaps(&self, orphans: &[(WalletId, Epoch)]) -> Vec<String> {
         let mut gaps = Vec::new();
         for ceremony in &self.ceremonies {
@@ -280,7 +280,6 @@ impl Facts {
     }
 
     fn add_missing_epochs(&self, orphans: &[(WalletId, Epoch)], gaps: &mut Vec<String>) {
-        let is_window = matches!(self.about, About::Wallet { from_ms: Some(_), .. });
         if let About::Wallet { wallet, .. } = &self.about
             && self.epochs.iter().all(|epoch| epoch.activated.is_none())
         {
@@ -292,8 +291,8 @@ impl Facts {
                 all
             });
         for (wallet, epochs) in wallets {
-            // In a window of time the epoch before the first one is meant to be missing.
-            for epoch in epochs.iter().skip(usize::from(is_window)) {
+            // The epoch before the first one is meant to be missing.
+            for epoch in epochs.iter().skip(1) {
                 gaps.push(format!("wallet {wallet}: the share set that epoch {epoch} came of is not here"));
             }
         }

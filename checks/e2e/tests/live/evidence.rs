@@ -153,6 +153,16 @@ fn assert_export_is_checked(ledger: &Path, governance: &Path) {
     assert_eq!(in_python(&second, ledger), Ok(()));
     let damaged = ["checks/verifier/tamper.py", "--count", "2000", "--governance", &trusted];
     assert_eq!(in_python(&damaged, ledger), Ok(()));
+    assert_short_one_notices(ledger, &trusted);
+}
+
+/// The short verifier takes a bundle or an export for what it is, and refuses whatever is damaged in it.
+fn assert_short_one_notices(file: &Path, trusted: &str) {
+    let short = ["checks/verifier/short.py", "--governance", trusted];
+    let damaged = ["checks/verifier/tamper.py", "--short", "--count", "2000", "--governance", trusted];
+    for words in [&short[..], &damaged] {
+        assert_eq!(in_python(words, file), Ok(()), "{} {}", words[0], file.display());
+    }
 }
 
 /// Both verifiers count the probes of both Ethereum wallets: the first was probed by three pairs, the other by two.
@@ -228,6 +238,8 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
         let damaged = ["checks/verifier/tamper.py", "--count", "400", "--governance", &digest];
         assert_eq!(in_python(&damaged, bundle), Ok(()), "{}", bundle.display());
         assert!(in_python(&["checks/verifier/verify.py", "--governance", &"7".repeat(64)], bundle).is_err());
+        assert_short_one_notices(bundle, &digest);
+        assert!(in_python(&["checks/verifier/short.py", "--governance", &"7".repeat(64)], bundle).is_err());
     }
     let stranger = kept.path().join("stranger.cbor");
     std::fs::write(&stranger, of_another_cluster(&trusted)).expect("written");

@@ -4,7 +4,7 @@ use super::chunks::Roots;
 use super::only_wallet;
 use super::receipts::Erased;
 use super::story::{Attempt, Story};
-use crate::evidence::bundle::document_member;
+use crate::evidence::bundle::{About, document_member};
 use crate::evidence::documents::Documents;
 use crate::evidence::facts::{At, EpochFact};
 use crate::evidence::flaw::{Check, Flaw};
@@ -80,7 +80,7 @@ impl Wallets {
             }
         }
         wallets.check_complete(story)?;
-        wallets.check_continuity()?;
+        wallets.check_continuity(story.about())?;
         Ok(wallets)
     }
 
@@ -187,8 +187,11 @@ impl Wallets {
         Ok(())
     }
 
-    /// The wallet, its key and its chain code are the same in every epoch, and each epoch comes of the one before it.
-    fn check_continuity(&self) -> Result<(), Flaw> {
+    /// The wallet, its key and its chain code are the same in every epoch, and each epoch comes of one before it that
+    /// is here: a leaf names the digest of the parent, and nothing else that was voted for names chain code, tenant,
+    /// tier and chain. What a window begins with has no parent here.
+    fn check_continuity(&self, about: &About) -> Result<(), Flaw> {
+        let is_window = matches!(about, About::Wallet { from_ms: Some(_), .. });
         let mut last: Option<&Known> = None;
         for known in self.epochs.values() {
             let refused =
@@ -209,6 +212,9 @@ impl Wallets {
                     || other.set.highest_seat > known.set.highest_seat
             }) {
                 return refused("its parent is of another wallet, or not before it");
+            }
+            if known.made.is_some() && known.set.parent.is_some() && parent.is_none() && !is_window {
+                return refused("its parent is not here");
             }
         }
         Ok(())

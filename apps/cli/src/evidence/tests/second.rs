@@ -4,6 +4,9 @@ use super::scene::Scene;
 use super::tampering::{BROKEN, judge};
 use super::twist::Twist;
 use crate::evidence::bundle::{Bundle, SUMMARY_HTML, SUMMARY_MD};
+use crate::evidence::flaw::Check;
+use perennial_model::encoding;
+use perennial_model::share_set::ShareSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -72,6 +75,31 @@ fn both_refuse_a_window_that_is_no_time() {
         let (holds, text) = second(&path, &scene.genesis().to_string());
         assert!(!holds && text.contains("manifest: manifest.json"), "{to}: {text}");
         let flaw = Bundle::from_bytes(&changed).expect_err("refused");
-        assert_eq!(flaw.check, crate::evidence::flaw::Check::Manifest, "{to}: {flaw}");
+        assert_eq!(flaw.check, Check::Manifest, "{to}: {flaw}");
     }
+}
+
+/// Chain code, tenant, tier and chain are in no leaf: it is the parent, which a leaf names, that has them.
+#[test]
+fn both_refuse_a_share_set_whose_parent_was_taken_out() {
+    let scene = Scene::of(Twist::Nothing);
+    let mut bundle = scene.ceremony_of_refresh();
+    let is_parent = |bytes: &[u8]| match encoding::decode::<ShareSet>(bytes) {
+        Ok(set) => set.parent.is_none(),
+        Err(_) => false,
+    };
+    let before = bundle.members.len();
+    bundle.members.retain(|_, bytes| !is_parent(bytes));
+    assert!(bundle.members.len() < before, "a ceremony's bundle has the parents of what it made");
+    let flaw = judge(&bundle, scene.genesis()).expect_err("refused");
+    assert_eq!(
+        (flaw.check, flaw.to_string().contains("its parent is not here")),
+        (Check::ShareSet, true),
+        "{flaw}"
+    );
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("bundle");
+    std::fs::write(&path, bundle.to_bytes().expect("it fits")).expect("written");
+    let (holds, text) = second(&path, &scene.genesis().to_string());
+    assert!(!holds && text.contains("share-set") && text.contains("its parent here"), "{text}");
 }
