@@ -156,6 +156,17 @@ fn assert_export_is_checked(ledger: &Path, governance: &Path) {
     assert_short_one_notices(ledger, &trusted);
 }
 
+/// Both verifiers in Python take a bundle for what it is, under no other root, and refuse every damage to it.
+fn assert_bundle_is_checked(bundle: &Path, digest: &str) {
+    for verifier in ["checks/verifier/verify.py", "checks/verifier/short.py"] {
+        assert_eq!(in_python(&[verifier, "--governance", digest], bundle), Ok(()), "{}", bundle.display());
+        assert!(in_python(&[verifier, "--governance", &"7".repeat(64)], bundle).is_err());
+    }
+    let damaged = ["checks/verifier/tamper.py", "--count", "400", "--governance", digest];
+    assert_eq!(in_python(&damaged, bundle), Ok(()), "{}", bundle.display());
+    assert_short_one_notices(bundle, digest);
+}
+
 /// The short verifier takes a bundle or an export for what it is, and refuses whatever is damaged in it.
 fn assert_short_one_notices(file: &Path, trusted: &str) {
     let short = ["checks/verifier/short.py", "--governance", trusted];
@@ -233,13 +244,7 @@ fn what_a_cluster_did_is_shown_by_its_bundles_when_it_is_gone() {
     assert!(status == Some(1) && why.contains("3 of 3 signers have cosigned, 4 are wanted"), "{why}");
     assert_creation_is_checked(&founding, &digest);
     for bundle in [&wallet, &ceremony] {
-        let second = ["checks/verifier/verify.py", "--governance", &digest];
-        assert_eq!(in_python(&second, bundle), Ok(()), "{}", bundle.display());
-        let damaged = ["checks/verifier/tamper.py", "--count", "400", "--governance", &digest];
-        assert_eq!(in_python(&damaged, bundle), Ok(()), "{}", bundle.display());
-        assert!(in_python(&["checks/verifier/verify.py", "--governance", &"7".repeat(64)], bundle).is_err());
-        assert_short_one_notices(bundle, &digest);
-        assert!(in_python(&["checks/verifier/short.py", "--governance", &"7".repeat(64)], bundle).is_err());
+        assert_bundle_is_checked(bundle, &digest);
     }
     let stranger = kept.path().join("stranger.cbor");
     std::fs::write(&stranger, of_another_cluster(&trusted)).expect("written");
