@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A short verifier of bundles and exports, by sections and checks of docs/formats.md."""
 import base64, cbor2, contextlib, hashlib, io, itertools, json, nacl.signing, re, struct, sys, zlib
 from types import SimpleNamespace
@@ -289,7 +288,8 @@ def main():
     """The command line: FILE --governance FILE_OR_64_HEX [--witnesses N]."""
     try:
         with at("archive", "the command line", main.__doc__[18:]):
-            options, data = dict(zip(sys.argv[2::2], sys.argv[3::2])), open(sys.argv[1], "rb").read()
+            words = sys.argv[-1:] + sys.argv[1:-1] if sys.argv[1].startswith("--") else sys.argv[1:]
+            options, data = dict(zip(words[1::2], words[2::2])), open(words[0], "rb").read()
             trust, check = (newest, check_export) if data[:10] == b"perennial-" else (trusted, check_bundle)
             lines = check(data, trust(options["--governance"]), options.get("--witnesses"))
     except Refused as refused:
