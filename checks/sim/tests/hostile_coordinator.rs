@@ -7,13 +7,17 @@ use perennial_sim::violation::Invariant;
 
 #[test]
 fn a_hostile_coordinator_can_stall_but_never_lose_or_fork_a_wallet() {
+    let mut ended = 0;
     for seed in 1..=12 {
         let (result, tally) = besiege(seed, 2_000);
         assert!(result.is_ok(), "siege {seed}: {result:?}");
         assert!(tally.unlisted.is_empty(), "siege {seed}: {:?}", tally.unlisted);
         assert!(tally.sound * 100 >= tally.moves * SOUND_PERCENT, "siege {seed}: {} sound", tally.sound);
-        assert!(tally.retired > 2, "siege {seed}: only {} plans came to their end", tally.retired);
+        assert!(tally.retired > 0, "siege {seed}: no plan came to its end");
+        ended += tally.retired;
     }
+    // What is stalled for good shows nothing of what is done under attack.
+    assert!(ended > 100, "only {ended} plans came to their end in all sieges");
 }
 
 #[test]
