@@ -90,7 +90,8 @@ pub fn facts_of(bundle: &Bundle, trust: &Trust, rng: &mut dyn CryptoRng) -> Resu
         timeline: std::mem::take(&mut story.timeline),
         gaps: Vec::new(),
     };
-    facts.gaps = facts.find_gaps(&wallets.orphans());
+    let orphans: Vec<_> = wallets.orphans().map(|known| (&known.set.wallet.id, known.set.epoch)).collect();
+    facts.gaps = facts.find_gaps(&orphans);
     Ok(facts)
 }
 

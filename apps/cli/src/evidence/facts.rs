@@ -236,7 +236,7 @@ impl Facts {
     }
 
     /// What is missing. `orphans` are epochs whose parent is not here, as only a window of time may have them.
-    pub fn find_gaps(&self, orphans: &[(WalletId, Epoch)]) -> Vec<String> {
+    pub fn find_gaps(&self, orphans: &[(&WalletId, Epoch)]) -> Vec<String> {
         let mut gaps = Vec::new();
         for ceremony in &self.ceremonies {
             let plan = ceremony.plan.short();
@@ -279,7 +279,7 @@ impl Facts {
         }
     }
 
-    fn add_missing_epochs(&self, orphans: &[(WalletId, Epoch)], gaps: &mut Vec<String>) {
+    fn add_missing_epochs(&self, orphans: &[(&WalletId, Epoch)], gaps: &mut Vec<String>) {
         if let About::Wallet { wallet, .. } = &self.about
             && self.epochs.iter().all(|epoch| epoch.activated.is_none())
         {
@@ -287,7 +287,7 @@ impl Facts {
         }
         let wallets: BTreeMap<&WalletId, Vec<Epoch>> =
             orphans.iter().fold(BTreeMap::new(), |mut all, (id, epoch)| {
-                all.entry(id).or_insert_with(Vec::new).push(*epoch);
+                all.entry(*id).or_insert_with(Vec::new).push(*epoch);
                 all
             });
         for (wallet, epochs) in wallets {

@@ -105,13 +105,10 @@ impl Wallets {
         self.find(wallet, chunk.epoch).filter(|known| known.made == Some(*chunk))
     }
 
-    /// Share sets whose parent is neither in the bundle nor nothing, the first of each wallet.
-    pub fn orphans(&self) -> Vec<(WalletId, Epoch)> {
-        let is_here = |digest: &Digest| self.by_digest.contains_key(digest);
-        let orphan =
-            |known: &&Known| known.made.is_some() && known.set.parent.is_some_and(|parent| !is_here(&parent));
-        let orphans = self.epochs.values().filter(orphan);
-        orphans.map(|known| (known.set.wallet.id.clone(), known.set.epoch)).collect()
+    /// Share sets that were made here of a parent that is not here.
+    pub fn orphans(&self) -> impl Iterator<Item = &Known> {
+        let made = self.epochs.values().filter(|known| known.made.is_some());
+        made.filter(|known| known.set.parent.is_some_and(|parent| !self.by_digest.contains_key(&parent)))
     }
 
     /// When an epoch was ended: the first Retirement of a later one of the same wallet.
@@ -191,19 +188,19 @@ impl Wallets {
     /// is here: a leaf names the digest of the parent, and nothing else that was voted for names chain code, tenant,
     /// tier and chain. What a window begins with has no parent here.
     fn check_continuity(&self, about: &About) -> Result<(), Flaw> {
-        let is_window = matches!(about, About::Wallet { from_ms: Some(_), .. });
+        let refused = |known: &Known, reason: &str| {
+            Err(Flaw::new(Check::ShareSet, document_member(&known.digest), reason))
+        };
         let mut last: Option<&Known> = None;
         for known in self.epochs.values() {
-            let refused =
-                |reason: &str| Err(Flaw::new(Check::ShareSet, document_member(&known.digest), reason));
             let before = last.replace(known).filter(|last| last.set.wallet.id == known.set.wallet.id);
             if before.is_some_and(|before| {
                 before.set.wallet != known.set.wallet || before.set.key != known.set.key
             }) {
-                return refused("the wallet or its key is another one than in its first epoch here");
+                return refused(known, "the wallet or its key is another one than in its first epoch here");
             }
             if before.is_some() && known.set.parent.is_none() {
-                return refused("a key was made where the wallet had one");
+                return refused(known, "a key was made where the wallet had one");
             }
             let parent = known.set.parent.and_then(|digest| self.epochs.get(self.by_digest.get(&digest)?));
             if parent.is_some_and(|other| {
@@ -211,13 +208,15 @@ impl Wallets {
                     || other.set.epoch >= known.set.epoch
                     || other.set.highest_seat > known.set.highest_seat
             }) {
-                return refused("its parent is of another wallet, or not before it");
-            }
-            if known.made.is_some() && known.set.parent.is_some() && parent.is_none() && !is_window {
-                return refused("its parent is not here");
+                return refused(known, "its parent is of another wallet, or not before it");
             }
         }
-        Ok(())
+        match self.orphans().next() {
+            Some(orphan) if !matches!(about, About::Wallet { from_ms: Some(_), .. }) => {
+                refused(orphan, "its parent is not here")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
