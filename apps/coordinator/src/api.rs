@@ -27,6 +27,7 @@ pub mod standing;
 pub mod tenancy;
 pub mod thefts;
 pub mod tls;
+pub mod unread;
 pub mod wallets;
 
 use crate::access::Access;

@@ -5,6 +5,7 @@
 
 use super::greeting::Greeted;
 use super::tls::pin_of;
+use super::unread;
 use crate::config;
 use axum::Router;
 use axum::extract::Request;
@@ -116,7 +117,8 @@ impl Door {
         let routes = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            routes.call(request)
+            let routes = routes.clone();
+            unread::answer(request, async move |request| routes.call(request).await)
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.patience);
@@ -145,7 +147,7 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     /// So long that who is not given up by then is not given up.
     const LONG_ENOUGH: Duration = Duration::from_secs(10);
@@ -156,16 +158,21 @@ mod tests {
         Door { patience: Duration::from_millis(100), ..door }
     }
 
+    /// A connection to it, kept for as long as what is with it.
+    fn connected() -> (DuplexStream, watch::Sender<()>) {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (open, closing) = watch::channel(());
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), pin: None };
+        tokio::spawn(async move { door().speak(far, peer, closing).await });
+        (near, open)
+    }
+
     /// What a connection gets that says this and then nothing, if it is ended in time.
     async fn answered(said: &[u8]) -> Option<Vec<u8>> {
-        let (mut near, far) = tokio::io::duplex(1 << 16);
-        let (_open, closing) = watch::channel(());
-        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), pin: None };
-        let served = tokio::spawn(async move { door().speak(far, peer, closing).await });
+        let (mut near, _open) = connected();
         near.write_all(said).await.expect("room");
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(LONG_ENOUGH, near.read_to_end(&mut answer)).await;
-        served.abort();
         ended.ok().map(|read| read.map_or(Vec::new(), |_| answer))
     }
 
@@ -185,5 +192,48 @@ mod tests {
         let settings = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
         let answer = answered(&settings).await.expect("ended when it was idle");
         assert_eq!(answer.get(3), Some(&4), "its own settings come first: {answer:?}");
+    }
+
+    /// What is answered to a request whose body nobody reads, and to what comes after its head.
+    async fn answered_in_turn(header: &str, rest: &str) -> String {
+        let (mut near, _open) = connected();
+        let head = format!("POST / HTTP/1.1\r\nhost: here\r\n{header}\r\n\r\n");
+        near.write_all(head.as_bytes()).await.expect("room");
+        // The answer is ready before the body is here.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // A connection that was ended takes no more.
+        let _ = near.write_all(rest.as_bytes()).await;
+        let mut answers = Vec::new();
+        let ended = tokio::time::timeout(LONG_ENOUGH, near.read_to_end(&mut answers)).await;
+        ended.expect("ended").expect("read");
+        String::from_utf8(answers).expect("text")
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_of_a_request_is_not_in_the_way_of_the_next_one() {
+        let bodies =
+            [("content-length: 5", "hello"), ("transfer-encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")];
+        for (header, body) in bodies {
+            let answers =
+                answered_in_turn(header, &format!("{body}GET / HTTP/1.1\r\nhost: here\r\n\r\n")).await;
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "{header}: {answers}");
+            assert!(answers.contains(" 405 ") && answers.ends_with("hello"), "{header}: {answers}");
+            assert!(!answers.contains("connection: close"), "{header}: {answers}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_ended_for_what_nobody_reads_says_so() {
+        let long = "x".repeat(600_000);
+        let waiting = "expect: 100-continue\r\ncontent-length: 9";
+        for (header, body) in [("content-length: 600000", &*long), ("content-length: 9", "x"), (waiting, "")]
+        {
+            let answers = answered_in_turn(header, body).await;
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{header}: {answers}");
+            assert!(
+                answers.contains(" 405 ") && answers.contains("connection: close"),
+                "{header}: {answers}"
+            );
+        }
     }
 }

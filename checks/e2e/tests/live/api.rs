@@ -51,10 +51,6 @@ impl Answer {
 impl Api {
     pub fn new(address: SocketAddr, token: Option<String>) -> Self {
         let agent = Agent::config_builder()
-            // The API ends a connection after an answer for which it has not read the body; who sends the next request
-            // on it at that moment gets no answer.
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0)
             .http_status_as_error(false)
             .proxy(None)
             .timeout_global(Some(ANSWER_WITHIN))
