@@ -108,8 +108,8 @@ impl Document for Agreement {
 }
 
 impl Terms {
-    /// The digest of everything here that all signers must agree on: all but the own seat. It is in every
-    /// message and in whatever the engine hashes.
+    /// The digest of everything here that all signers must agree on: all but the own seat, and the threshold, which
+    /// `T` binds in the name of the session. It is in every message and in whatever the engine hashes.
     pub fn agreement(&self) -> Digest {
         encoding::digest(&Agreement {
             scheme: self.scheme,

@@ -4,7 +4,7 @@
 //! later round, or of a session that this signer was not yet asked to begin, waits a moment within limits.
 //! Each round is answered once: a step consumes the engines.
 //!
-//! ECDSA's messages are for one pair of eyes: they are locked under a key of the pair, session, round and
+//! ECDSA's messages are for one pair of eyes: they are locked under a key of the pair, request, round and
 //! direction that follows from the pair's base, so they stay closed when the base is erased. The other engines'
 //! messages are public (RFC 9591, section 5).
 
@@ -64,6 +64,8 @@ type Waiting = BTreeMap<(u8, SignerId), Vec<Bytes>>;
 
 struct Running {
     request: SessionRequest,
+    /// What the engines bind of the request.
+    binding: Digest,
     began_at_ms: u64,
     seats: BTreeMap<Seat, SignerId>,
     me: SignerId,
@@ -127,6 +129,7 @@ impl Sessions {
         }
         let waiting = self.early.remove(&session).map(|(_, waiting)| waiting).unwrap_or_default();
         let running = Running {
+            binding: request.binding(),
             request,
             began_at_ms: now_ms,
             seats,
@@ -232,7 +235,9 @@ impl Sessions {
                     break;
                 }
                 Err(Unusable::Locked(other)) => {
-                    let reason = format!("{other} uses another pair base; retry in a new session");
+                    let reason = format!(
+                        "{other} uses another pair base, or was asked for something else; retry in a new session"
+                    );
                     stepped.append(failed(session, Blame::Stale, reason));
                     break;
                 }
@@ -344,12 +349,13 @@ impl Running {
     }
 
     /// The key of this session's messages with a counterparty in one round and direction; none where messages
-    /// are public.
+    /// are public. It is of the whole request, not of the session's name alone: who asks chooses the name, and may
+    /// choose one again for something else.
     fn mail_key(&self, counterparty: Seat, author: &SignerId, round: u8) -> Option<Zeroizing<[u8; 32]>> {
         let secret = self.mail_secrets.get(&counterparty)?;
         let mut key = Zeroizing::new([0; 32]);
-        let parts: [&[u8]; 3] = [&self.request.session.0, &[round], author.as_str().as_bytes()];
-        Hkdf::<sha2::Sha256>::new(Some(b"perennial/session-mail/v1"), &**secret)
+        let parts: [&[u8]; 3] = [&self.binding.0, &[round], author.as_str().as_bytes()];
+        Hkdf::<sha2::Sha256>::new(Some(b"perennial/session-mail/v2"), &**secret)
             .expand_multi_info(&parts, &mut *key)
             .expect("one block is within the limit of HKDF");
         Some(key)
@@ -384,7 +390,8 @@ impl Stepped {
     }
 }
 
-/// Locks one item's message. Each key meets each item once, so the item's place keeps the texts apart.
+/// Locks one item's message. A request is begun once, so each key meets each item once, and the item's place keeps the
+/// texts apart.
 fn locked(key: Option<&[u8; 32]>, at: usize, message: Vec<u8>) -> Bytes {
     match key {
         Some(key) => Bytes(lock(&item_key(key, at), &[], &message)),

@@ -1,4 +1,4 @@
-//! Signing sessions: what a fixed group of `t` signers is asked to sign, and what they tell one another.
+//! Signing sessions: what a fixed group of signers is asked to sign, and what they tell one another.
 //!
 //! A session names `(wallet, epoch, T)` and carries the whole content, never a digest: each signer parses it
 //! and makes the digest itself. Session mail is never saved and never repeated; a retry is a new session.
@@ -73,7 +73,8 @@ pub struct SessionRequest {
     /// than [`SESSION_SKEW_MS_MAX`], so it need not remember for ever which it has begun.
     #[n(1)]
     pub asked_at_ms: u64,
-    /// Exactly `t` signers by rising seat. The first combines and posts the result.
+    /// The signers by rising seat, exactly `t` for a transaction; a FROST wallet's probe may have more. The first combines
+    /// and posts the result.
     #[n(2)]
     pub signers: Vec<SignerId>,
     /// What is signed.

@@ -2,8 +2,9 @@
 //! BIP-340 ("TR").
 //!
 //! Two rounds: commitments to nonces, each to each; then a signature share from each to the combiner. Keys
-//! arrive here derived and tweaked; the ciphersuite negates for even y where BIP-340 asks for it. A wrong share
-//! is found out by the combiner and its seat is named.
+//! arrive here derived and tweaked; the ciphersuite negates for even y where BIP-340 asks for it. A share that does not
+//! fit what the combiner was told is found out by it and its seat is named. That is a wrong share, or the right one of a
+//! signer to whom a third one has told other commitments: the messages are signed, and show which.
 
 use super::{Common, EngineError, Outgoing, Step, bip340, envelope};
 use crate::share::Share;

@@ -5,6 +5,12 @@ use super::*;
 use crate::pairing::synthetic::bases;
 use crate::pairing::tests::{pair_use, set_up};
 use crate::pairing::{Base, PairUse};
+use crate::sessions::{Item, Sessions};
+use perennial_model::committee::SignerId;
+use perennial_model::encoding::Bytes;
+use perennial_model::epoch::Epoch;
+use perennial_model::identity::Said;
+use perennial_model::session::{Blame, Purpose, SessionMessage, SessionOutcome, SessionRequest};
 
 /// A base for every pair of seats.
 struct Bases(BTreeMap<(Seat, Seat), (Base, Base)>);
@@ -200,4 +206,49 @@ proptest! {
             other => prop_assert!(false, "{:?}", other),
         }
     }
+}
+
+/// One of two signers, asked at that time for a session of always the same name, and what it says first.
+fn asked(number: u8, asked_at_ms: u64) -> (Sessions, Said<SessionMessage>) {
+    let signing = seats(&[1, 2]);
+    let mut wallet = Wallet::shamir(Scheme::Ecdsa, 2, &signing, 1);
+    let [first, second] = ["a", "b"].map(|name| name.parse::<SignerId>().expect("a name"));
+    let me = if number == 1 { first.clone() } else { second.clone() };
+    let request = SessionRequest {
+        session: Digest([4; 32]),
+        asked_at_ms,
+        signers: vec![first, second],
+        purpose: Purpose::Transaction {
+            wallet: "treasury".parse().expect("a name"),
+            epoch: Epoch { rank: 1, count: 1 },
+            transcript: Digest([5; 32]),
+            transaction: Bytes(vec![6]),
+            path: "m".parse().expect("a path"),
+            activation: None,
+        },
+    };
+    let terms = wallet.terms(&signing, seat(number), KeyUse::Root);
+    let pairs = Bases::synthetic(&signing, 1).of(seat(number), &signing, &pair_use("treasury", 1, 1));
+    let item = Item { terms, share: wallet.take_share(seat(number)), pairs };
+    let mut sessions = Sessions::default();
+    let mut begun = sessions.begin(asked_at_ms, &mut rng(3), request, &me, vec![item], vec![]);
+    (
+        sessions,
+        Said { signer: me, body: begun.mail.pop().expect("it says something"), digest: Digest::default() },
+    )
+}
+
+#[test]
+fn a_name_of_a_session_that_is_used_again_for_another_request_locks_with_another_key() {
+    let (_, said) = asked(1, 1_000);
+    let (mut same, _) = asked(2, 1_000);
+    let stepped = same.mail(1_000, &mut rng(4), said.clone());
+    assert!(stepped.report.is_none() && stepped.mail.len() == 1, "{stepped:?}");
+    let (mut other, _) = asked(2, 200_000);
+    let stepped = other.mail(200_000, &mut rng(4), said);
+    let Some(SessionOutcome::Failed { blame: Blame::Stale, reason }) = stepped.report.map(|it| it.outcome)
+    else {
+        panic!("the message opened: {:?}", stepped.mail)
+    };
+    assert!(reason.contains("asked for something else"), "{reason}");
 }

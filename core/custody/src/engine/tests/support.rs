@@ -63,6 +63,11 @@ impl Wallet {
         &self.shares[&seat]
     }
 
+    /// The share itself, for whoever keeps it.
+    pub(crate) fn take_share(&mut self, seat: Seat) -> Share {
+        self.shares.remove(&seat).expect("not taken before")
+    }
+
     /// Gives a seat a share that does not fit.
     pub(crate) fn spoil_share(&mut self, seat: Seat) {
         let other = Self::shamir(self.scheme, self.threshold, &[seat], 4_000);
