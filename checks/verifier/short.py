@@ -190,14 +190,14 @@ def certificate(c, e, kind, inputs, root, votes, probes=()):
     need(kind or plan[9] - CLOCKS <= e.time <= plan[11] + CLOCKS, "an Activation when the plan allows it")
     c.active, c.inputs, c.root, c.retired = c.active or e, inputs, root, e if kind else None
 def share_set(b, digest, wallet, key, epoch, committee, points, t, parent, highest):
-    """Section 7, check 11: a share set that an Activation made, or a parent that a plan names."""
+    """Section 7, check 11: a share set that an Activation made, or the parent in an approved plan."""
     leaf = sha(write("leaf", [wallet[0], parent, key[0], committee, points, highest]))
     made = [c for c in b.chunks.values() if c.id[1] == epoch and leaf in c.leaves
             and committee == c.plan.fields[6] and t == sha(parts(b"perennial/transcript/v1", c.root, leaf))
             and [wallet[0], digest] in (c.created or [[wallet[0], digest]])
             and c.plan.fields[3][c.id[2] + c.leaves.index(leaf)] in ([1, [wallet[0], parent]], [0, [wallet]])]
-    need(made or [1, [wallet[0], digest]] in [w for p in b.plans.values() for w in p.fields[3]], "a name")
-    need(not made or parent in (None, *b.docs) or b.about.get("from_ms") is not None, "its parent to be here")
+    need(made or [1, [wallet[0], digest]] in [w for p in b.plans.values() if p.gov for w in p.fields[3]], "a name")
+    need(not made or parent in {None, *b.docs} - b.named or b.about.get("from_ms") is not None, "its parent to be here")
     need(b.wallets.setdefault(wallet[0], [wallet, key]) == [wallet, key], "one key in all epochs of a wallet")
     same(b.about, b.about.get("plan"), [wallet[0]])
     need(b.sets.setdefault((wallet[0], *epoch), (t, made, committee[1]))[1] is made, "one an epoch")

@@ -326,8 +326,9 @@ class Bundle:
                  and getattr(item, "wallet", here.wallet) == here.wallet and plan.committee == here.committee,
                  "wallet, parent and committee of the plan")
             here.made.sets[place] = here
-        need(here.made or here.digest in {getattr(item, "parent", None) for plan in self.plans.values()
-                                          for item in plan.wallets}, "a maker, or a plan that names it")
+        need(here.made or here.digest in {getattr(item, "parent", None) for plan in self.people
+                                          for item in self.plans[plan].wallets},
+             "a maker, or an approved plan that names it")
         edwards, seats = here.wallet.chain == 4, [member.seat for member in here.committee.members]
         need(len(here.shares) == len(seats), "a verification share of each member")
         need(all(total(edwards, (1, share)) == share for share in here.shares), "points of the group")

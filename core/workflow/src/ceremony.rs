@@ -119,7 +119,8 @@ pub enum Reason {
         #[n(1)]
         what: String,
     },
-    /// One signer blames another, without proof: one of the two is faulty.
+    /// One signer blames another, without proof: one of the two is faulty, or a third one of a session that has told them
+    /// different things.
     #[n(2)]
     Accused {
         /// Who says so.

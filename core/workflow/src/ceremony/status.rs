@@ -410,7 +410,8 @@ impl fmt::Display for Reason {
             }
             Self::Misbehaved { culprit, what } => write!(f, "{culprit} misbehaved: {what}"),
             Self::Accused { by, culprit, what } => {
-                write!(f, "{by} blames {culprit}: {what}; one of the two is faulty")
+                write!(f, "{by} blames {culprit}: {what}; one of the two is faulty, or who told them ")?;
+                f.write_str("different things")
             }
             Self::Declined { by, what } => write!(f, "{by} declined: {what}"),
             Self::Silent(signers) => {
