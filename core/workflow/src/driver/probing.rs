@@ -27,6 +27,9 @@ const PROBES_MAX: usize = 256;
 const RETRY_MS: u64 = 50;
 /// The longest such time, in milliseconds.
 const RETRY_MS_MAX: u64 = 5_000;
+/// A session that has timed out is known for so much longer, in milliseconds: signers end it a moment later than the
+/// coordinator, and their reports say who was there.
+const LINGER_MS: u64 = 2_000;
 
 /// The sessions under way.
 #[derive(Debug, Default)]
@@ -58,6 +61,8 @@ struct Trouble {
     retry_at_ms: u64,
     failures: u32,
     last: Option<Vec<SignerId>>,
+    /// Who has reported a failure, and so is not silent.
+    reported: BTreeSet<SignerId>,
 }
 
 impl Trouble {
@@ -66,6 +71,14 @@ impl Trouble {
         self.failures = self.failures.saturating_add(1);
         self.retry_at_ms = now_ms.saturating_add(wait_ms);
         self.last = Some(signers);
+    }
+
+    /// The signers of the last session that have reported nothing; all of them if everybody has.
+    fn silent(&self) -> Option<Vec<SignerId>> {
+        let last = self.last.clone()?;
+        let silent: Vec<SignerId> =
+            last.iter().filter(|signer| !self.reported.contains(*signer)).cloned().collect();
+        Some(if silent.is_empty() { last } else { silent })
     }
 }
 
@@ -98,7 +111,7 @@ impl<J, W: World> Driver<J, W> {
         let trouble = self.bench.waiting.get(chunk)?;
         let begun_ms = trouble.begun_ms?;
         let over = self.now_ms > begun_ms.saturating_add(self.tuning.patience_ms);
-        trouble.last.clone().filter(|_| over).map(Reason::Silent)
+        trouble.silent().filter(|_| over).map(Reason::Silent)
     }
 
     /// Ends sessions whose time is over.
@@ -111,8 +124,13 @@ impl<J, W: World> Driver<J, W> {
             .map(|(name, _)| *name)
             .collect();
         for name in over {
-            self.session_failed(&name);
-            self.bench.sessions.remove(&name);
+            match self.bench.sessions.get_mut(&name) {
+                Some(session) if session.hope == Hope::Waited => {
+                    session.until_ms = self.now_ms.saturating_add(LINGER_MS);
+                    self.session_failed(&name);
+                }
+                _ => drop(self.bench.sessions.remove(&name)),
+            }
         }
     }
 
@@ -153,6 +171,9 @@ impl<J, W: World> Driver<J, W> {
                 Ok(())
             }
             SessionOutcome::Failed { blame: Blame::Stale | Blame::Bug, .. } => {
+                if let Some(trouble) = self.bench.waiting.get_mut(&chunk) {
+                    trouble.reported.insert(from.clone());
+                }
                 self.session_failed(&report.session);
                 Ok(())
             }

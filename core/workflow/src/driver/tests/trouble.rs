@@ -328,6 +328,23 @@ fn a_failed_probe_session_is_replaced_and_a_false_signature_names_who_posted_it(
     );
 }
 
+#[test]
+fn of_a_probe_that_does_not_come_those_are_named_who_have_said_nothing() {
+    let mut play = play(2, 3);
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let ceremony = play.begin(&plan);
+    let mut dead = |signer: &SignerId, request: &Request| match request {
+        Request::Session(_) if signer.as_str() == "c" => Fate::Lost,
+        Request::Session(asked) => {
+            let reason = "it lasted too long".into();
+            report(asked.session, SessionOutcome::Failed { blame: Blame::Stale, reason })
+        }
+        _ => Fate::Answered,
+    };
+    play.run_until(100_000, &mut dead, &|_| false);
+    assert_eq!(play.status(&ceremony).attempts[0].left, Some(Reason::Silent(vec![name("c")])));
+}
+
 fn report(session: Digest, outcome: SessionOutcome) -> Fate {
     Fate::Replied(Reply::Session(SessionReport { session, outcome }))
 }
