@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 /// The seeds of each kind of run. ECDSA runs are few: each pair base costs a second of the processor.
 const SEEDS: [(Kind, RangeInclusive<u64>); 3] =
-    [(Kind::Transparent, 1..=1_028), (Kind::Real, 1..=80), (Kind::Ecdsa, 1..=20)];
+    [(Kind::Transparent, 1..=1_020), (Kind::Real, 1..=80), (Kind::Ecdsa, 1..=20)];
 /// How many refreshes there are at least.
 pub const REFRESHES: u64 = 20_000;
 /// How many of them use real cryptography, at least.

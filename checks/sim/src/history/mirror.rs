@@ -37,6 +37,8 @@ pub struct Mirror {
     pub sessions: BTreeSet<Digest>,
     /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
     pub bases: BTreeMap<Vec<u8>, (SlotIndex, Attempt)>,
+    /// How many changes there were of records that refer to slots.
+    pub referring: u64,
 }
 
 /// A wallet's record before and after.
@@ -96,6 +98,7 @@ impl Mirror {
         let touched: BTreeSet<(Table, Vec<u8>)> = touched.into_iter().collect();
         for (table, key) in touched {
             let value = disk.record(table, &key);
+            self.referring += u64::from(matches!(table, Table::Wallet | Table::Chunk | Table::Base));
             self.put(table, &key, value, &mut changed)?;
         }
         Ok(changed)
