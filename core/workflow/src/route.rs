@@ -308,13 +308,13 @@ impl Route {
         lately.or_else(ever).or(self.served.first()).copied().unwrap_or_default()
     }
 
-    /// What is tried after a failure under a target: of the others that are served now the one that was tried least,
-    /// the newest of these. So what has failed does not come again before something that a ceremony has put in place
-    /// meanwhile, even if it took away the target as well.
+    /// What is tried after a failure under a target: of the others that are served now one that was not tried, the
+    /// newest of these; else the one that was tried longest ago. So what has failed does not come again before something
+    /// that a ceremony has put in place meanwhile, and the one that all holders keep has its turn among any three.
     fn after(&self, target: usize) -> usize {
-        let times = |place: &&usize| self.tries.iter().filter(|tried| tried.target == **place).count();
+        let last = |place: &&usize| self.tries.iter().rposition(|tried| tried.target == **place);
         let others = self.served.iter().filter(|place| **place != target);
-        others.min_by_key(times).or(self.served.first()).copied().unwrap_or(target)
+        others.min_by_key(last).or(self.served.first()).copied().unwrap_or(target)
     }
 
     fn begin_session(

@@ -251,3 +251,36 @@ fn an_epoch_that_failed_does_not_come_again_before_one_that_was_retired_meanwhil
         [(3, 1), (1, 1), (2, 1)].map(|(r, c)| Epoch::new(r, c))
     );
 }
+
+/// As when some holders have dropped two epochs that stand on one another, and a fault hits the first try.
+#[test]
+fn the_epoch_that_all_keep_has_its_turn_among_any_three_also_if_it_failed_first() {
+    let mut play = Play::new(Cast::new(2, 3), Tuning::default());
+    let plan = play.cast.create(&[Chain::Bitcoin]);
+    play.complete(&plan);
+    let mut rng = rng();
+    let (mut route, first) = begin(&play, &[], &mut rng);
+    for rank in [2, 3] {
+        let ground = play.driver.heads().get(&name("w0")).expect("a wallet").ground().digest;
+        let plan = play.cast.refresh(&[(name("w0"), ground)], rank);
+        play.begin(&plan);
+        play.run(&mut |signer, request| match request {
+            Request::Activate(certificate) if signer.as_str() != "c" => {
+                Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1))
+            }
+            Request::Activate(_) | Request::Keep(_) => Fate::Lost,
+            _ => Fate::Answered,
+        });
+    }
+    route.catch_up(&play.driver.heads().get(&name("w0")).expect("a wallet"));
+    let mut asked = vec![first];
+    let mut failure = Failure::TimedOut;
+    while asked.len() < 5 {
+        let (next, request) = retry(route.failed(&asked[asked.len() - 1].session, failure, &[], 6, &mut rng));
+        failure = reported(&request.signers[0], Blame::Stale);
+        route = next;
+        asked.push(request);
+    }
+    let ranks: Vec<u32> = asked.iter().map(|request| epoch_of(request).rank).collect();
+    assert_eq!(ranks, [1, 3, 2, 1, 3]);
+}
