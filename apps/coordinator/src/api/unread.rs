@@ -43,7 +43,7 @@ where
     let waits = request.headers().contains_key(EXPECT);
     let (request, rest) = lend(request);
     let mut response = answer(request).await?;
-    if is_serial && !rest.is_over(waits).await {
+    if is_serial && !rest.read_out(waits).await {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -56,7 +56,7 @@ fn lend<B: Body>(request: Request<B>) -> (Request<Lent<B>>, Rest<B>) {
 
 impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
     /// Reads what is left, and whether that was all. Who `waits` to be asked for a body has not sent it.
-    async fn is_over(mut self, waits: bool) -> bool {
+    async fn read_out(mut self, waits: bool) -> bool {
         let mut body = match self.0.try_recv() {
             Ok(body) => body,
             // Read to its end.

@@ -91,7 +91,7 @@ pub const SORTS: &[Sort] = &[
     sort("mail again", mail::replayed, Sound, &[Taken, Answered, Refused, Ignored], &[]).often(16),
     sort("mail for another", mail::misdirected, Sound, &[Taken, Answered, Refused, Ignored], &[]).often(12),
     sort("mail overtakes", mail::reordered, Sound, &[Taken, Answered, Refused], &[]).often(12).disturbing(),
-    sort("mail tampered with", mail::tampered, Sound, &[Taken, Refused], &[]).often(36),
+    sort("mail tampered with", mail::tampered, Sound, &[Taken, Refused], &[]).often(48),
     sort("mail damaged", mail::damaged, Broken, &[Refused], &[]).often(8),
     sort("statement renamed", mail::renamed, Broken, &[Refused], &[]),
     sort("an approval too few", approvals::fewer, Sound, &[Refused], &[Taken]).often(1),
@@ -137,7 +137,7 @@ pub const SORTS: &[Sort] = &[
     sort("probes that are due", sessions::due_probes, Sound, &[Taken, Refused], &[]).often(4),
     sort("probes of another", sessions::foreign_probes, Sound, &[Refused], &[]).often(4),
     sort("probes without end", sessions::endless_probes, Sound, &[Taken, Refused], &[]).often(2).disturbing(),
-    sort("probes told apart", sessions::split_probes, Sound, &[Taken, Refused], &[]).often(20),
+    sort("probes told apart", sessions::split_probes, Sound, &[Taken, Refused], &[]).often(32),
     sort("session mail astray", sessions::mail_astray, Sound, &[Refused, Ignored], &[]).often(12),
     sort("session again", sessions::begun_again, Sound, &[Refused], &[]).often(6),
     sort("signing request", transactions::wanted, Sound, &[Taken, Refused], &[]).often(6),
@@ -148,8 +148,8 @@ pub const SORTS: &[Sort] = &[
     sort("request with certificate", transactions::with_certificate, Sound, &[Answered, Refused], &[])
         .often(4),
     sort("corrupt: vote", corrupt::vote, Sound, &[Refused], &[]).often(8),
-    sort("corrupt: opening", corrupt::opening, Sound, &[Refused], &[]).often(16).disturbing(),
-    sort("corrupt: dealing", corrupt::dealing, Sound, &[Answered, Refused], &[]).often(48).disturbing(),
+    sort("corrupt: opening", corrupt::opening, Sound, &[Refused], &[]).often(30).disturbing(),
+    sort("corrupt: dealing", corrupt::dealing, Sound, &[Answered, Refused], &[]).often(72).disturbing(),
     sort("corrupt: session words", sessions::false_words, Sound, &[Refused, Ignored], &[]).often(12),
     sort("corrupt: pairing mail", corrupt::pairing, Sound, &[Refused], &[]).often(3),
     sort("ledger grows", ledger::growth, Sound, &[Taken, Refused], &[]).often(4),
@@ -161,7 +161,7 @@ pub const SORTS: &[Sort] = &[
     sort("mandate: pushed on", unattended::pushed, Sound, &[Taken, Answered, Refused], &[])
         .often(4)
         .disturbing(),
-    sort("mandate: retired at once", unattended::retired, Sound, &[Taken, Answered, Refused], &[]).often(4),
+    sort("mandate: retired at once", unattended::retired, Sound, &[Taken, Answered, Refused], &[]).often(6),
     sort("mandate: too early", mandates::too_early, Sound, &[Taken, Refused], &[]).often(2),
     sort("mandate: other rank", mandates::of_other_rank, Sound, &[Taken, Refused], &[]).often(1),
     sort("mandate: other numbers", mandates::of_other_numbers, Sound, &[Taken, Refused], &[]).often(1),

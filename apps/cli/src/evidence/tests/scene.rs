@@ -101,6 +101,15 @@ impl Scene {
             plan.wallets.remove(0);
             scene.enter("plan-submitted", &plan.digest().to_string(), encode(&plan));
         }
+        if twist == Twist::ParentOfNoApprovedPlan {
+            let mut plan = scene.plan(Action::Refresh, Some(&made));
+            let mut forged = made.sets[0].clone();
+            (forged.epoch, forged.parent) = (Epoch::new(1, 2), Some(encoding::digest(&made.sets[0])));
+            (plan.rank, plan.wallets[0]) =
+                (3, PlannedWallet::Held(name(WALLETS[0]), encoding::digest(&forged)));
+            scene.enter("plan-submitted", &plan.digest().to_string(), encode(&plan));
+            scene.documents.push(encode(&forged));
+        }
         if twist == Twist::Fork {
             scene.enter("given-up", &Digest([9; 32]).to_string(), vec![1]);
         }

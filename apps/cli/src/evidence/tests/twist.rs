@@ -38,6 +38,7 @@ pub enum Twist {
     NotSubmitted,
     ApprovalOfNobody,
     PlanOfOthers,
+    ParentOfNoApprovedPlan,
     PinnedVersionZero,
     PinnedWithOtherApprovals,
     ApprovedTwice,
