@@ -29,6 +29,17 @@ fn cluster(threshold: u8, count: usize, overlap: bool) -> Play {
     play
 }
 
+/// All but c come to an Activation, and nobody keeps it.
+fn activated_but_by_c(signer: &SignerId, request: &Request) -> Fate {
+    match request {
+        Request::Activate(certificate) if signer.as_str() != "c" => {
+            Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1))
+        }
+        Request::Activate(_) | Request::Keep(_) => Fate::Lost,
+        _ => Fate::Answered,
+    }
+}
+
 fn begin(play: &Play, seen: &[SignerId], rng: &mut dyn CryptoRng) -> (Route, SessionRequest) {
     let head = play.driver.heads().get(&name("w0")).expect("a wallet");
     let order = Order { transaction: Bytes(vec![1, 2, 3]), path: Path::primary(Chain::Bitcoin) };
@@ -164,13 +175,7 @@ fn the_activation_rides_along_until_every_holder_is_known_to_serve() {
     let parent = play.driver.heads().get(&name("w0")).expect("a wallet").present.digest;
     let plan = play.cast.refresh(&[(name("w0"), parent)], 2);
     play.begin(&plan);
-    play.run(&mut |signer, request| match request {
-        Request::Activate(certificate) if signer.as_str() != "c" => {
-            Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1))
-        }
-        Request::Activate(_) | Request::Keep(_) => Fate::Lost,
-        _ => Fate::Answered,
-    });
+    play.run(&mut activated_but_by_c);
     let brings = |play: &Play| {
         let (_, request) = begin(play, &[], &mut rng());
         matches!(request.purpose, Purpose::Transaction { activation: Some(_), .. })
@@ -264,13 +269,7 @@ fn the_epoch_that_all_keep_has_its_turn_among_any_three_also_if_it_failed_first(
         let ground = play.driver.heads().get(&name("w0")).expect("a wallet").ground().digest;
         let plan = play.cast.refresh(&[(name("w0"), ground)], rank);
         play.begin(&plan);
-        play.run(&mut |signer, request| match request {
-            Request::Activate(certificate) if signer.as_str() != "c" => {
-                Fate::Replied(Reply::Activated(certificate.inputs.chunk, 1))
-            }
-            Request::Activate(_) | Request::Keep(_) => Fate::Lost,
-            _ => Fate::Answered,
-        });
+        play.run(&mut activated_but_by_c);
     }
     route.catch_up(&play.driver.heads().get(&name("w0")).expect("a wallet"));
     let mut asked = vec![first];
