@@ -98,7 +98,7 @@ def signers(committee):
 
 def encode(kind, body):
     """A document (section 2)."""
-    version = 2 if kind in ("approved-plan", "governance") else 1
+    version = 2 if kind in ("approved-plan", "governance", "leaf") else 1
     return cbor2.dumps(["perennial", kind, version, body], canonical=True)
 
 def document(data, kind):

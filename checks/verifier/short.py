@@ -191,7 +191,7 @@ def certificate(c, e, kind, inputs, root, votes, probes=()):
     c.active, c.inputs, c.root, c.retired = c.active or e, inputs, root, e if kind else None
 def share_set(b, digest, wallet, key, epoch, committee, points, t, parent, highest):
     """Section 7, check 11: a share set that an Activation made, or the parent in an approved plan."""
-    leaf = sha(write("leaf", [wallet[0], parent, key[0], committee, points, highest]))
+    leaf = sha(write("leaf", [wallet, parent, key, committee, points, highest], 2))
     made = [c for c in b.chunks.values() if c.id[1] == epoch and leaf in c.leaves
             and committee == c.plan.fields[6] and t == sha(parts(b"perennial/transcript/v1", c.root, leaf))
             and [wallet[0], digest] in (c.created or [[wallet[0], digest]])

@@ -314,7 +314,7 @@ class Bundle:
 
     def take_share_set(self, here):
         """[3, 11] What nothing else speaks of is a share set that opens, made here or a parent."""
-        leaf = sha(encode("leaf", [here.wallet.id, here.parent, here.key.public, here.committee.raw,
+        leaf = sha(encode("leaf", [here.wallet.raw, here.parent, here.key.raw, here.committee.raw,
                                    here.shares, here.highest_seat]))
         here.made = next((made for made in self.firsts("activation") if made.chunk.epoch == here.epoch
                           and leaf in made.leaves and here.transcript == sha(framed(

@@ -55,7 +55,7 @@ impl Keeper {
         let mut items = Vec::with_capacity(tasks.len());
         let mut epochs = Vec::with_capacity(tasks.len());
         for (at, task) in tasks.iter().enumerate() {
-            let wallet = &transcript.leaves[task.wallet as usize].wallet;
+            let wallet = &transcript.leaves[task.wallet as usize].wallet.id;
             let held = self.held(wallet, &chunk).ok_or_else(|| self.incomplete(&chunk))?;
             items.push(self.probe_item(held, &transcript, &request, task, at)?);
             epochs.push((wallet.clone(), chunk.epoch));
@@ -82,7 +82,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_in_force(&approved)?;
-        let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet, chunk));
+        let first = transcript.leaves.first().and_then(|leaf| self.held(&leaf.wallet.id, chunk));
         let scheme = first.map(|held| held.share_set.scheme());
         let scheme = scheme.ok_or_else(|| self.incomplete(chunk))?;
         let groups = ProbeGroups::due(scheme, approved.plan(), &transcript.root, &transcript.inputs);

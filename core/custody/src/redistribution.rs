@@ -186,7 +186,7 @@ pub fn receive<G: Group>(
     me: &SignerId,
     seat: Seat,
     seed: &OneTimeSeed,
-    dealings: &[(Said<Dealing>, CheckedDealing<G>)],
+    dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
     rng: &mut dyn CryptoRng,
 ) -> Result<Zeroizing<Vec<G::Scalar>>, Refused> {
     let mut sums: Zeroizing<Vec<G::Scalar>> = Zeroizing::new(Vec::new());

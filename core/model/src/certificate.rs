@@ -138,7 +138,7 @@ pub fn check_probes(
     let chunk = &transcript.inputs.chunk;
     let groups = ProbeGroups::due(scheme, plan.plan(), &transcript.root, &transcript.inputs);
     let denied = |task: &ProbeTask| {
-        let wallet = &transcript.leaves[task.wallet as usize].wallet;
+        let wallet = &transcript.leaves[task.wallet as usize].wallet.id;
         Error::denied(format!("{chunk}: probe {} of {wallet} is missing or does not verify", task.counter))
     };
     let brought: BTreeMap<&ProbeTask, &ProbeSignature> =
@@ -148,8 +148,8 @@ pub fn check_probes(
         let found = *brought.get(&task).ok_or_else(|| denied(&task))?;
         let leaf = &transcript.leaves[task.wallet as usize];
         let bound = transcript.of_wallet(task.wallet as usize);
-        let message = probe_digest(&leaf.wallet, chunk.epoch, &bound, task.counter);
-        probed.push((found, Probed { key: leaf.public_key, message, signature: &found.signature }));
+        let message = probe_digest(&leaf.wallet.id, chunk.epoch, &bound, task.counter);
+        probed.push((found, Probed { key: leaf.key.public_key, message, signature: &found.signature }));
     }
     let (found, probed): (Vec<_>, Vec<_>) = probed.into_iter().unzip();
     verify_all(scheme, &probed, rng).map_err(|at| denied(&found[at].task))

@@ -3,27 +3,29 @@
 //! Everybody computes the same from the same dealings; votes sign the root, and `T` binds root and leaf.
 
 use crate::committee::{Committee, Seat};
-use crate::dealing::{CheckedDealing, Inputs, digest_of_all};
+use crate::dealing::{CheckedDealing, Dealing, Inputs, digest_of_all};
 use crate::encoding::{self, Digest, Document};
 use crate::error::Error;
 use crate::group::{Group, Point};
+use crate::identity::Said;
 use crate::plan::PlannedWallet;
 use crate::share_set::{ShareSet, evaluate_in_exponent};
-use crate::wallet::{Wallet, WalletId, WalletKey};
+use crate::wallet::{Wallet, WalletKey};
 use minicbor::{Decode, Encode};
 
-/// What one wallet's share set will be, without the names that depend on the whole chunk.
+/// What one wallet's share set will be, without the names that depend on the whole chunk. All that a share set says
+/// is in it or follows: so whoever votes for a root votes for the wallets' addresses.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Leaf {
     /// The wallet.
     #[n(0)]
-    pub wallet: WalletId,
+    pub wallet: Wallet,
     /// The digest of the parent share set; none where a key was made.
     #[n(1)]
     pub parent: Option<Digest>,
-    /// The wallet's public key.
+    /// The wallet's key.
     #[n(2)]
-    pub public_key: Point,
+    pub key: WalletKey,
     /// The new holders.
     #[n(3)]
     pub committee: Committee,
@@ -37,6 +39,7 @@ pub struct Leaf {
 
 impl Document for Leaf {
     const KIND: &'static str = "leaf";
+    const VERSION: u16 = 2;
 }
 
 /// What the chunk root is the digest of.
@@ -93,10 +96,14 @@ impl ChunkRoot {
     pub fn new(inputs: &Inputs, dealings: &[Digest], leaves: &[Digest]) -> Self {
         Self {
             inputs: inputs.digest(),
-            dealings: digest_of_all("dealings", dealings.iter()),
+            dealings: all_dealings(dealings),
             leaves: digest_of_all(LEAVES, leaves.iter()),
         }
     }
+}
+
+fn all_dealings(dealings: &[Digest]) -> Digest {
+    digest_of_all("dealings", dealings.iter())
 }
 
 /// `T` of the wallet with this leaf in the chunk of this root.
@@ -118,11 +125,11 @@ impl Transcript {
     }
 
     /// The share set of the wallet at place `at` in the chunk.
-    pub fn share_set(&self, at: usize, wallet: Wallet, chain_code: Digest) -> ShareSet {
+    pub fn share_set(&self, at: usize) -> ShareSet {
         let leaf = &self.leaves[at];
         ShareSet {
-            wallet,
-            key: WalletKey { public_key: leaf.public_key, chain_code },
+            wallet: leaf.wallet.clone(),
+            key: leaf.key.clone(),
             epoch: self.inputs.chunk.epoch,
             committee: leaf.committee.clone(),
             verification_shares: leaf.verification_shares.clone(),
@@ -147,9 +154,9 @@ impl Leaf {
     /// The leaf that a share set came of.
     pub fn of(share_set: &ShareSet) -> Self {
         Self {
-            wallet: share_set.wallet.id.clone(),
+            wallet: share_set.wallet.clone(),
             parent: share_set.parent,
-            public_key: share_set.key.public_key,
+            key: share_set.key.clone(),
             committee: share_set.committee.clone(),
             verification_shares: share_set.verification_shares.clone(),
             highest_seat: share_set.highest_seat,
@@ -158,31 +165,73 @@ impl Leaf {
 }
 
 /// What is known of a wallet before an attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Before<'a> {
     /// The wallet in the plan.
     pub planned: &'a PlannedWallet,
-    /// Its public key; none where the key is being made.
-    pub public_key: Option<Point>,
-    /// The highest seat ever used; none where the key is being made.
-    pub highest_seat: Option<Seat>,
+    /// The share set that is redistributed; none where the key is being made.
+    pub parent: Option<&'a ShareSet>,
 }
 
-/// Computes all leaves from checked dealings.
-///
-/// # Errors
-/// `Bug` when the sum of the constants is not the wallet's key although each constant was checked (the stored
-/// parent share set does not open to the key); `Stale` when fresh contributions cancel out to the identity.
-pub fn leaves<G: Group>(
+impl Transcript {
+    /// What dealings come to, each with its checked public part, one per dealer and in their order: all leaves, and
+    /// the root over them. `before` is in the order of the chunk.
+    ///
+    /// # Errors
+    /// `Bug` when the sum of the constants is not the wallet's key although each constant was checked (the stored
+    /// parent share set does not open to the key); `Stale` when fresh contributions cancel out to the identity, or a
+    /// parent is unknown; `Misbehaved` names a dealer without a contribution to a new key.
+    pub fn of_dealings<G: Group>(
+        inputs: Inputs,
+        committee: &Committee,
+        before: &[Before<'_>],
+        dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
+    ) -> Result<Self, Error> {
+        let digests: Vec<Digest> = dealings.iter().map(|(said, _)| said.digest).collect();
+        let points = new_points(committee, before, dealings)?;
+        let made_of = [inputs.digest(), all_dealings(&digests)];
+        let highest_seat = committee.seats().last().expect("a committee has members");
+        let mut leaves = Vec::with_capacity(before.len());
+        for (at, points) in points.chunks(committee.members().len() + 1).enumerate() {
+            let Before { planned, parent } = before[at];
+            let (wallet, chain_code) = match (planned, parent) {
+                (PlannedWallet::Held(id, _), Some(parent)) if parent.wallet.id == *id => {
+                    (&parent.wallet, parent.key.chain_code)
+                }
+                (PlannedWallet::Held(id, _), _) => {
+                    return Err(Error::stale(format!("the parent share set of {id} is not known")));
+                }
+                (PlannedWallet::New(wallet), _) => {
+                    (wallet, new_chain_code(&entropies(dealings, at)?, &made_of, wallet, &points[0]))
+                }
+            };
+            if parent.is_some_and(|parent| parent.key.public_key != points[0]) {
+                return Err(Error::Bug(format!("the parent of {} does not open to its key", wallet.id)));
+            }
+            leaves.push(Leaf {
+                wallet: wallet.clone(),
+                parent: planned.parent(),
+                key: WalletKey { public_key: points[0], chain_code },
+                committee: committee.clone(),
+                verification_shares: points[1..].to_vec(),
+                highest_seat: parent.map_or(highest_seat, |parent| parent.highest_seat.max(highest_seat)),
+            });
+        }
+        Ok(Self::new(inputs, &digests, leaves))
+    }
+}
+
+/// Of each wallet in turn the public key, and the verification shares in the order of the committee.
+fn new_points<G: Group>(
     committee: &Committee,
     before: &[Before<'_>],
-    dealings: &[CheckedDealing<G>],
-) -> Result<Vec<Leaf>, Error> {
+    dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
+) -> Result<Vec<Point>, Error> {
     let seats: Vec<Seat> = committee.seats().collect();
     let mut elements = Vec::with_capacity(before.len() * (seats.len() + 1));
     for (at, wallet) in before.iter().enumerate() {
         let mut sums = vec![G::identity(); usize::from(committee.threshold())];
-        for dealing in dealings {
+        for (_, dealing) in dealings {
             for (sum, coefficient) in sums.iter_mut().zip(&dealing.coefficients[at]) {
                 *sum = *sum + *coefficient;
             }
@@ -198,31 +247,28 @@ pub fn leaves<G: Group>(
             "a verification share came out as the identity; the next attempt deals anew",
         ));
     }
-    let points = G::encode_all(&elements);
-    let mut leaves = Vec::with_capacity(before.len());
-    for (wallet, points) in before.iter().zip(points.chunks(seats.len() + 1)) {
-        if wallet.public_key.is_some_and(|key| key != points[0]) {
-            return Err(Error::Bug(format!(
-                "the parent of {} does not open to its key",
-                wallet.planned.id()
-            )));
-        }
-        let highest = seats.last().copied().max(wallet.highest_seat).expect("a committee has members");
-        leaves.push(Leaf {
-            wallet: wallet.planned.id().clone(),
-            parent: wallet.planned.parent(),
-            public_key: points[0],
-            committee: committee.clone(),
-            verification_shares: points[1..].to_vec(),
-            highest_seat: highest,
-        });
-    }
-    Ok(leaves)
+    Ok(G::encode_all(&elements))
 }
 
-/// The chain code of a new wallet: from all dealers' entropy in seat order and `T`.
-pub fn new_chain_code(entropies: &[[u8; 32]], transcript: &Digest) -> Digest {
-    let mut parts: Vec<&[u8]> = entropies.iter().map(<[u8; 32]>::as_slice).collect();
-    parts.push(&transcript.0);
-    Digest::of_parts("perennial/chain-code/v1", &parts)
+/// What all dealers give to the chain code of the new wallet at place `at`.
+fn entropies<'d, G: Group>(
+    dealings: &[(&'d Said<Dealing>, CheckedDealing<G>)],
+    at: usize,
+) -> Result<Vec<&'d [u8]>, Error> {
+    let entropy = |(said, _): &(&'d Said<Dealing>, CheckedDealing<G>)| {
+        let contribution = said.body.wallets.get(at).and_then(|wallet| wallet.contribution.as_ref());
+        let entropy = contribution.map(|contribution| contribution.entropy.as_slice());
+        entropy.ok_or_else(|| Error::misbehaved(&said.signer, "dealt for a new key without entropy"))
+    };
+    dealings.iter().map(entropy).collect()
+}
+
+/// The chain code of a new wallet: from what it is made of (inputs, all dealings), its name and public key, and all
+/// dealers' entropy in seat order. `T` cannot be in it, since the leaf that `T` is the digest of has the chain code.
+fn new_chain_code(entropies: &[&[u8]], made_of: &[Digest; 2], wallet: &Wallet, public_key: &Point) -> Digest {
+    let [inputs, dealings] = made_of;
+    let mut parts: Vec<&[u8]> =
+        vec![&inputs.0, &dealings.0, wallet.id.as_str().as_bytes(), public_key.as_bytes()];
+    parts.extend(entropies);
+    Digest::of_parts("perennial/chain-code/v2", &parts)
 }

@@ -21,9 +21,9 @@ use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::refusal::Refusal;
 use perennial_model::share_set::ShareSet;
-use perennial_model::transcript::{Before, Transcript, leaves, new_chain_code};
+use perennial_model::transcript::{Before, Transcript};
 use perennial_model::vote::{Vote, VoteKind};
-use perennial_model::wallet::{Scheme, Wallet};
+use perennial_model::wallet::Scheme;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
@@ -133,26 +133,20 @@ impl Keeper {
         let me = self.own.pinned.me();
         let seat = plan.committee.seat_of(me);
         let seat = seat.ok_or_else(|| Error::denied("this signer is not in the new committee"))?;
-        let mut checked: Vec<(Said<Dealing>, CheckedDealing<G>)> = Vec::with_capacity(dealings.len());
+        let mut checked: Vec<(&Said<Dealing>, CheckedDealing<G>)> = Vec::with_capacity(dealings.len());
         for dealing in dealings {
             let public = check_public::<G>(rng, dealing, inputs, plan, parents)?;
-            checked.push((dealing.clone(), public));
+            checked.push((dealing, public));
         }
         let scalars = receive::<G>(inputs, me, seat, seed, &checked, rng).map_err(Failed::Refused)?;
         let before: Vec<Before<'_>> = wallets
             .iter()
             .zip(parents)
-            .map(|(planned, parent)| Before {
-                planned,
-                public_key: parent.as_ref().map(|parent| parent.key.public_key),
-                highest_seat: parent.as_ref().map(|parent| parent.highest_seat),
-            })
+            .map(|(planned, parent)| Before { planned, parent: parent.as_deref() })
             .collect();
-        let digests: Vec<Digest> = dealings.iter().map(|dealing| dealing.digest).collect();
-        let public: Vec<CheckedDealing<G>> = checked.into_iter().map(|(_, public)| public).collect();
-        let transcript =
-            Transcript::new(inputs.clone(), &digests, leaves::<G>(&plan.committee, &before, &public)?);
-        let share_sets = share_sets(&transcript, wallets, parents, dealings)?;
+        let transcript = Transcript::of_dealings(inputs.clone(), &plan.committee, &before, &checked)?;
+        let share_sets: Vec<Arc<ShareSet>> =
+            (0..wallets.len()).map(|at| Arc::new(transcript.share_set(at))).collect();
         let root = transcript.root;
         let possession = prove_possession::<G>(&inputs.digest(), &root, me, &scalars, rng);
         let shares = into_shares::<G>(&scalars, share_sets.first().map(|set| set.scheme()))?;
@@ -332,37 +326,6 @@ fn check_public<G: Group>(
         shares.push(share);
     }
     check_dealing::<G>(dealing, inputs, plan, &Expected::Redealt { weights: &weights, shares: &shares }, rng)
-}
-
-fn share_sets(
-    transcript: &Transcript,
-    wallets: &[PlannedWallet],
-    parents: &[Option<Arc<ShareSet>>],
-    dealings: &[Said<Dealing>],
-) -> Result<Vec<Arc<ShareSet>>, Error> {
-    let mut share_sets = Vec::with_capacity(wallets.len());
-    for (at, (planned, parent)) in wallets.iter().zip(parents).enumerate() {
-        let (wallet, chain_code): (Wallet, Digest) = match (planned, parent) {
-            (_, Some(parent)) => (parent.wallet.clone(), parent.key.chain_code),
-            (PlannedWallet::New(wallet), None) => {
-                let entropies = entropies(dealings, at)?;
-                (wallet.clone(), new_chain_code(&entropies, &transcript.of_wallet(at)))
-            }
-            (PlannedWallet::Held(id, _), None) => return Err(Error::Bug(format!("{id} has no parent here"))),
-        };
-        share_sets.push(Arc::new(transcript.share_set(at, wallet, chain_code)));
-    }
-    Ok(share_sets)
-}
-
-fn entropies(dealings: &[Said<Dealing>], at: usize) -> Result<Vec<[u8; 32]>, Error> {
-    let entropy = |dealing: &Said<Dealing>| {
-        let contribution = dealing.body.wallets.get(at).and_then(|wallet| wallet.contribution.as_ref());
-        contribution
-            .map(|contribution| contribution.entropy)
-            .ok_or_else(|| Error::misbehaved(&dealing.signer, "dealt for a new key without entropy"))
-    };
-    dealings.iter().map(entropy).collect()
 }
 
 fn into_shares<G: Group>(scalars: &[G::Scalar], scheme: Option<Scheme>) -> Result<Vec<Share>, Error> {

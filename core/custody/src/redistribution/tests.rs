@@ -179,6 +179,8 @@ fn redistribute<G: Group>(
         let checked = check_dealing::<G>(&said, &inputs, &plan, &expected, rng).map_err(|e| e.to_string())?;
         published.push((said, checked));
     }
+    let (said, checked): (Vec<_>, Vec<_>) = published.into_iter().unzip();
+    let published: Vec<_> = said.iter().zip(checked).collect();
     let mut shares = BTreeMap::new();
     for member in new.members() {
         let seed = &holders.seeds[&member.signer];

@@ -12,7 +12,7 @@ use perennial_model::encoding::{self, Digest};
 use perennial_model::group::{Group, lagrange_at_zero};
 use perennial_model::plan::{Action, PlannedWallet};
 use perennial_model::share_set::ShareSet;
-use perennial_model::transcript::{Before, Leaf, Transcript, leaves, new_chain_code};
+use perennial_model::transcript::{Before, Transcript};
 use perennial_model::wallet::Wallet;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
@@ -86,30 +86,15 @@ pub fn transcribe(
     for dealing in dealings {
         check_shape(terms, inputs, dealing)?;
     }
-    let leaves = with_group!(terms.scheme, G => compute::<G>(terms, dealings, planned, parents));
-    let leaves = match leaves {
+    let transcript = with_group!(terms.scheme, G => compute::<G>(terms, inputs, dealings, planned, parents));
+    let transcript = match transcript {
         Err(Error::Bug(_)) => {
             with_group!(terms.scheme, G => blame::<G>(terms, inputs, dealings, parents, rng))?;
             return Err(Error::stale(format!("{}: a parent does not open to its key", terms.chunk)));
         }
         other => other?,
     };
-    let digests: Vec<Digest> = dealings.iter().map(|dealing| dealing.digest()).collect();
-    let transcript = Transcript::new(inputs.clone(), &digests, leaves);
-    let share_sets = (0..planned.len())
-        .map(|at| {
-            let (wallet, chain_code) = match (&planned[at], parents.get(at)) {
-                (PlannedWallet::New(wallet), _) => {
-                    (wallet.clone(), chain_code(dealings, at, &transcript.of_wallet(at)))
-                }
-                (PlannedWallet::Held(..), Some(parent)) => (parent.wallet.clone(), parent.key.chain_code),
-                (PlannedWallet::Held(id, _), None) => {
-                    return Err(Error::stale(format!("the parent share set of {id} is not known")));
-                }
-            };
-            Ok(transcript.share_set(at, wallet, chain_code))
-        })
-        .collect::<Result<Vec<ShareSet>, Error>>()?;
+    let share_sets = (0..planned.len()).map(|at| transcript.share_set(at)).collect();
     Ok(Generation::new(transcript.inputs, transcript.root, share_sets))
 }
 
@@ -123,22 +108,21 @@ pub fn new_wallet(planned: &PlannedWallet) -> Option<&Wallet> {
 
 fn compute<G: Group>(
     terms: &Terms,
+    inputs: &Inputs,
     dealings: &[&Heard<Dealing>],
     planned: &[PlannedWallet],
     parents: &[&ShareSet],
-) -> Result<Vec<Leaf>, Error> {
-    let checked =
-        dealings.iter().map(|dealing| decode::<G>(terms, dealing)).collect::<Result<Vec<_>, _>>()?;
+) -> Result<Transcript, Error> {
+    let dealings = dealings
+        .iter()
+        .map(|dealing| Ok((dealing.said(), decode::<G>(terms, dealing)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let before: Vec<Before<'_>> = planned
         .iter()
         .enumerate()
-        .map(|(at, planned)| Before {
-            planned,
-            public_key: parents.get(at).map(|parent| parent.key.public_key),
-            highest_seat: parents.get(at).map(|parent| parent.highest_seat),
-        })
+        .map(|(at, planned)| Before { planned, parent: parents.get(at).copied() })
         .collect();
-    leaves::<G>(&terms.plan().committee, &before, &checked)
+    Transcript::of_dealings(inputs.clone(), &terms.plan().committee, &before, &dealings)
 }
 
 /// Reads the points of a dealing. The holders check them in full.
@@ -201,13 +185,4 @@ fn blame<G: Group>(
         check_dealing::<G>(dealing.said(), inputs, terms.plan(), &expected, rng)?;
     }
     Ok(())
-}
-
-fn chain_code(dealings: &[&Heard<Dealing>], at: usize, transcript: &Digest) -> Digest {
-    let entropies: Vec<[u8; 32]> = dealings
-        .iter()
-        .filter_map(|dealing| dealing.body().wallets[at].contribution.as_ref())
-        .map(|contribution| contribution.entropy)
-        .collect();
-    new_chain_code(&entropies, transcript)
 }

@@ -1,6 +1,7 @@
 //! Every state against every fact, and facts in any order.
 
 use super::cutting::{Ground, cut};
+use super::generation::Generation;
 use super::statement::Statement;
 use super::states::Terms;
 use super::*;
@@ -9,9 +10,11 @@ use perennial_model::Error;
 use perennial_model::encoding::{self, Digest};
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
+use perennial_model::share_set::ShareSet;
 use perennial_model::signature::RawSignature;
+use perennial_model::transcript::Transcript;
 use perennial_model::vote::VoteKind;
-use perennial_model::wallet::{Chain, Scheme};
+use perennial_model::wallet::{Chain, Scheme, Tier};
 use proptest::prelude::*;
 
 /// One attempt from its beginning to its end, each fact in its place.
@@ -147,13 +150,22 @@ fn what_comes_of_an_attempt_convinces_whoever_checks_it() {
     let State::Activating(state) = &at_phase(&states, Phase::Activating).state else { panic!("activating") };
     let confirmed = (*state.activation).clone().check(&plan, &cast.governance).expect("a sound Activation");
     assert_eq!(confirmed.possessions.len(), 3);
-    let sets: Vec<_> = state.generation.share_sets.iter().collect();
-    let transcript = perennial_model::transcript::Transcript::restored(
-        state.generation.inputs.clone(),
-        state.generation.root,
-        &sets,
-    );
-    let transcript = transcript.expect("the same transcript");
+    let Generation { inputs, root, share_sets, .. } = &*state.generation;
+    let restored =
+        |sets: &[ShareSet]| Transcript::restored(inputs.clone(), *root, &sets.iter().collect::<Vec<_>>());
+    let transcript = restored(share_sets).expect("the same transcript");
+    // Whoever votes for the root votes for all that a share set says: for the wallet's addresses, above all.
+    let changes: [fn(&mut ShareSet); 4] = [
+        |set| set.key.chain_code.0[0] ^= 1,
+        |set| set.wallet.tier = Tier::Low,
+        |set| set.wallet.tenant = name("others"),
+        |set| set.wallet.chain = Chain::Solana,
+    ];
+    for change in changes {
+        let mut changed = share_sets.clone();
+        change(&mut changed[1]);
+        assert!(changed != *share_sets && restored(&changed).is_none());
+    }
     let scheme = Chain::Bitcoin.scheme();
     perennial_model::certificate::check_probes(
         scheme,

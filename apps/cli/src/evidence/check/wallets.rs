@@ -185,8 +185,7 @@ impl Wallets {
     }
 
     /// The wallet, its key and its chain code are the same in every epoch, and each epoch comes of one before it that
-    /// is here: a leaf names the digest of the parent, and nothing else that was voted for names chain code, tenant,
-    /// tier and chain. What a window begins with has no parent here.
+    /// is here, so that the key before stands beside the one after. What a window begins with has no parent here.
     fn check_continuity(&self, about: &About) -> Result<(), Flaw> {
         let refused = |known: &Known, reason: &str| {
             Err(Flaw::new(Check::ShareSet, document_member(&known.digest), reason))

@@ -33,7 +33,7 @@ use perennial_model::receipt::{ErasedShare, ErasureLevel, Receipt};
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{ChunkRoot, Leaf, Transcript, leaf_list};
 use perennial_model::vote::{Vote, VoteKind, possession_challenge};
-use perennial_model::wallet::Tier;
+use perennial_model::wallet::{Tier, WalletKey};
 use rand_core::UnwrapErr;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -258,7 +258,7 @@ impl Scene {
         };
         let mut secrets = Vec::new();
         let mut leaves = Vec::new();
-        for (at, wallet) in WALLETS.iter().enumerate() {
+        for at in 0..WALLETS.len() {
             let changes = self.is(Twist::KeyChanges) && before.is_some();
             let secret = scalar("secret", &[at as u64, u64::from(changes)]);
             let slope = scalar("slope", &[at as u64, rank]);
@@ -273,9 +273,12 @@ impl Scene {
             }
             let wrong = self.is(Twist::ParentChanges).then_some(Digest([8; 32]));
             leaves.push(Leaf {
-                wallet: name(wallet),
+                wallet: wallet(at),
                 parent: before.map(|before| wrong.unwrap_or(encoding::digest(&before.sets[at]))),
-                public_key: G::encode(&G::generate(&secret)),
+                key: WalletKey {
+                    public_key: G::encode(&G::generate(&secret)),
+                    chain_code: Digest([at as u8; 32]),
+                },
                 committee: committee(),
                 verification_shares,
                 highest_seat: committee().seats().last().expect("three"),
@@ -284,9 +287,10 @@ impl Scene {
         }
         let dealings = [Digest([1; 32]), Digest([2; 32])];
         let transcript = Transcript::new(inputs, &dealings, leaves);
-        let sets = (0..WALLETS.len())
-            .map(|at| transcript.share_set(at, wallet(at), Digest([at as u8; 32])))
-            .collect();
+        let mut sets: Vec<ShareSet> = (0..WALLETS.len()).map(|at| transcript.share_set(at)).collect();
+        if self.is(Twist::ChainCodeOfNobody) {
+            sets.iter_mut().for_each(|set| set.key.chain_code = Digest([9; 32]));
+        }
         Epochs { chunk, transcript, dealings, sets, secrets }
     }
 

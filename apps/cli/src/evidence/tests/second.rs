@@ -79,7 +79,7 @@ fn both_refuse_a_window_that_is_no_time() {
     }
 }
 
-/// Chain code, tenant, tier and chain are in no leaf: it is the parent, which a leaf names, that has them.
+/// That a key never changed shows where the one before stands beside the one after.
 #[test]
 fn both_refuse_a_share_set_whose_parent_was_taken_out() {
     let scene = Scene::of(Twist::Nothing);

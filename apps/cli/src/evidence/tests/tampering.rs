@@ -238,7 +238,7 @@ fn members_changed_behind_a_manifest_that_fits_are_noticed() {
 }
 
 /// Every rule that is broken once, the check that says so, and in what words.
-pub const BROKEN: [(Twist, Check, &str); 50] = [
+pub const BROKEN: [(Twist, Check, &str); 51] = [
     (Fork, Check::Witnesses, "0 of 3 signers have cosigned, 2 are wanted"),
     (NobodyApproves, Check::Plan, "has 0 of the 1 approvals"),
     (InitiatorApproves, Check::Plan, "erin started this and cannot approve it"),
@@ -251,6 +251,7 @@ pub const BROKEN: [(Twist, Check, &str); 50] = [
     (RootOfOtherInputs, Check::Root, "over other inputs than those of the certificate"),
     (LeafMissing, Check::Root, "the list of its leaves is not here"),
     (KeyChanges, Check::ShareSet, "the wallet or its key is another one"),
+    (ChainCodeOfNobody, Check::ShareSet, "it is of no epoch that is in the bundle"),
     (ParentChanges, Check::ShareSet, "another parent at its place"),
     (ShareOffThePolynomial, Check::ShareSet, "do not open to its key"),
     (ProbeIsWrong, Check::Possession, "is missing or does not verify"),

@@ -21,6 +21,7 @@ pub enum Twist {
     RootOfOtherInputs,
     LeafMissing,
     KeyChanges,
+    ChainCodeOfNobody,
     ParentChanges,
     ShareOffThePolynomial,
     ProbeIsWrong,
