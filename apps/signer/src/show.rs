@@ -7,12 +7,14 @@ use crate::private_file::check_directory;
 use crate::process::DirectoryLock;
 use crate::run::StartError;
 use crate::store::{self, Look, StoreRefused};
+use perennial_chain::address;
 use perennial_custody::exposure::{self, Undead};
 use perennial_custody::keeper::LoadFailed;
 use perennial_custody::keyslots::SlotBytes;
-use perennial_custody::record::{ChunkRecord, ChunkState, WalletRecord};
+use perennial_custody::record::{ChunkRecord, ChunkState, HeldEpoch, WalletRecord};
 use perennial_custody::store::Table;
 use perennial_custody::witness::{self, Clear, Standing};
+use perennial_model::derivation::Path as KeyPath;
 use perennial_model::encoding::{self, Bytes};
 use perennial_model::epoch::Epoch;
 use perennial_model::error::Error;
@@ -98,6 +100,15 @@ impl Holdings {
     fn state(&self, chunk: &Chunk) -> Option<ChunkState> {
         self.chunks.get(chunk).map(|record| record.state)
     }
+
+    /// The wallet's address if this is an epoch that all holders keep, as this signer has seen. Before its first one a
+    /// wallet has none.
+    fn address(&self, held: &HeldEpoch) -> Option<String> {
+        let set = &held.share_set;
+        let is_kept_by_all = matches!(self.state(&held.chunk), Some(ChunkState::Retired(_)));
+        let path = is_kept_by_all.then(|| KeyPath::primary(set.wallet.chain))?;
+        address(&set.wallet, &set.key, &path).ok()
+    }
 }
 
 fn name_of(state: Option<ChunkState>) -> &'static str {
@@ -154,6 +165,7 @@ fn as_json(look: &Look, holdings: &Holdings) -> Value {
                 "id": id,
                 "chain": last.map(|set| set.wallet.chain.name()),
                 "scheme": last.map(|set| set.scheme().name()),
+                "address": record.held.iter().find_map(|held| holdings.address(held)),
                 "floor": numbers(record.floor),
                 "held": held(record),
             })
@@ -205,15 +217,18 @@ fn as_text(look: &Look, holdings: &Holdings) -> String {
         look.slots.len(),
         holdings.sessions,
     );
-    let mut line = |row: [&str; 6]| {
-        let [wallet, chain, epoch, state, served, committee] = row;
+    let mut line = |row: [&str; 7]| {
+        let [wallet, chain, epoch, state, served, committee, address] = row;
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{wallet:<40}  {chain:<15}  {epoch:<8}  {state:<9}  {served:<6}  {committee}");
+        let _ = writeln!(
+            text,
+            "{wallet:<40}  {chain:<15}  {epoch:<8}  {state:<9}  {served:<6}  {committee:<12}  {address}"
+        );
     };
-    line(["wallet", "chain", "epoch", "state", "signs", "committee"]);
+    line(["wallet", "chain", "epoch", "state", "signs", "committee", "address"]);
     for (id, record) in &holdings.wallets {
         if record.held.is_empty() {
-            line([id, "-", &format!("> {}", record.floor), "none held", "no", "-"]);
+            line([id, "-", &format!("> {}", record.floor), "none held", "no", "-", "-"]);
         }
         for held in &record.held {
             let set = &held.share_set;
@@ -221,7 +236,9 @@ fn as_text(look: &Look, holdings: &Holdings) -> String {
             let signers: Vec<&str> = set.committee.signers().map(|signer| signer.as_str()).collect();
             let committee = format!("{} of {}", set.committee.threshold(), signers.join(" "));
             let served = if is_served(state) { "yes" } else { "no" };
-            line([id, set.wallet.chain.name(), &set.epoch.to_string(), name_of(state), served, &committee]);
+            let (chain, epoch) = (set.wallet.chain.name(), set.epoch.to_string());
+            let address = holdings.address(held).unwrap_or_else(|| "-".to_owned());
+            line([id, chain, &epoch, name_of(state), served, &committee, &address]);
         }
     }
     if let Some(Undead { wallet, epoch, since_ms }) = holdings.oldest_undead() {

@@ -59,7 +59,10 @@ fn an_old_epoch_is_told_as_not_dead_until_every_signer_has_given_its_receipt() {
     let figures = cluster.api.get("/metrics").expect("it is up").text;
     assert!(figures.contains("perennial_receipts_awaited_seconds 0"), "{figures}");
     cluster.stop("c");
-    assert_eq!(cluster.show("c")["oldest_undead"], Value::Null);
+    let shown = cluster.show("c");
+    assert_eq!(shown["oldest_undead"], Value::Null);
+    let own = &shown["wallets"][0]["address"];
+    assert!(own.is_string() && *own == done["address"], "{shown}");
 }
 
 /// Runs the operator's tool in the cluster's directory.
