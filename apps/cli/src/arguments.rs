@@ -194,6 +194,9 @@ pub enum Wallet {
         /// How many signers have to sign together [default: what the cluster's settings say]
         #[arg(long)]
         threshold: Option<u8>,
+        /// Who is to hold shares, all of whom have to be there [default: every signer that governance names]
+        #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+        signers: Vec<SignerId>,
         /// What the plan says besides
         #[command(flatten)]
         terms: Terms,

@@ -6,7 +6,7 @@
 use perennial_model::committee::{Committee, Member};
 use perennial_model::encoding::{self, Digest};
 use perennial_model::epoch::Epoch;
-use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate};
+use perennial_model::plan::{Action, BackupRule, Plan, PlannedWallet, ProbeRate};
 use perennial_model::wallet::{Chain, Tier};
 use std::collections::BTreeMap;
 
@@ -172,13 +172,13 @@ fn rank(plan: &Plan) -> String {
 fn liars(plan: &Plan) -> String {
     let (members, safe) = (plan.committee.members().len(), plan.committee.safe_activation_size());
     let least = plan.activation_size();
-    match plan.liar_tolerance {
-        LiarTolerance::Required => format!(
+    match least >= safe {
+        true => format!(
             "{least} of {members} have to hold their new share before it is used; up to {} of them may lie or \
              lose their disk",
             least - usize::from(plan.committee.threshold())
         ),
-        LiarTolerance::WaivedUnsafe => format!(
+        false => format!(
             "UNSAFE AGAINST LIARS: {least} of {members} are enough to go over to the new shares, where {safe} \
              would be safe. One signer that lies or loses its disk can lose the wallets for good"
         ),
@@ -237,6 +237,7 @@ fn wrapped(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use perennial_model::committee::{Committee, SignerId};
+    use perennial_model::plan::LiarTolerance;
     use perennial_model::plan::Profile;
 
     fn plan() -> Plan {
@@ -294,6 +295,9 @@ mod tests {
         let waived = Plan { liar_tolerance: LiarTolerance::WaivedUnsafe, ..plan() };
         let read = ReadPlan::from_bytes(encoding::encode(&waived)).expect("a plan");
         assert!(read.text().contains("UNSAFE AGAINST LIARS"));
+        let makes = Plan { action: Action::Create, ..waived };
+        let read = ReadPlan::from_bytes(encoding::encode(&makes)).expect("a plan");
+        assert!(read.text().contains("3 of 3 have to hold"), "a wallet is made by its whole committee");
         assert!(ReadPlan::from_bytes(b"no plan".to_vec()).is_err());
     }
 

@@ -9,14 +9,15 @@ use crate::plans::{propose, with_terms};
 use crate::rendering::seconds;
 use crate::table::{Side, Table};
 use crate::theft;
+use perennial_model::committee::SignerId;
 use perennial_model::wallet::{Chain, WalletId};
 use serde_json::{Value, json};
 
 /// Carries out the command.
 pub fn run(operator: &Operator, command: &arguments::Wallet) -> Result<(), Failure> {
     match command {
-        arguments::Wallet::Create { names, chain, threshold, terms } => {
-            create(operator, names, *chain, *threshold, terms)
+        arguments::Wallet::Create { names, chain, threshold, signers, terms } => {
+            create(operator, names, *chain, (*threshold, signers), terms)
         }
         arguments::Wallet::List => {
             let wallets = operator.client.wallets()?;
@@ -36,18 +37,21 @@ fn create(
     operator: &Operator,
     names: &[WalletId],
     chain: Chain,
-    threshold: Option<u8>,
+    (threshold, signers): (Option<u8>, &[SignerId]),
     terms: &Terms,
 ) -> Result<(), Failure> {
     let settings = operator.cluster.settings()?;
     let wallets: Vec<Value> =
         names.iter().map(|name| json!({"id": name.as_str(), "chain": chain.name()})).collect();
-    let draft = json!({
+    let mut draft = json!({
         "action": "create",
         "tenant": settings.tenant,
         "wallets": wallets,
         "threshold": threshold.unwrap_or(settings.threshold),
     });
+    if !signers.is_empty() {
+        draft["signers"] = signers.iter().map(SignerId::as_str).collect();
+    }
     if propose(operator, &with_terms(operator, draft, terms), terms)?.is_some() {
         let made = names
             .iter()

@@ -183,19 +183,18 @@ impl Kind {
         }
     }
 
-    /// Whether a step can only be hit by more than this fault alone: an opening writes one slot between two syncs, so
-    /// that nothing of it is reordered unless a process died over another one first.
+    /// Whether a step is hit too seldom to ask for it. An opening writes one slot between two syncs, so that nothing of it
+    /// is reordered unless a process died over another one first. Publishing a dealing writes where keys are made, and
+    /// nothing where they are renewed.
     pub fn is_seldom(self, step: Step) -> bool {
-        (self, step) == (Self::WriteReordered, Step::Open)
+        matches!((self, step), (Self::WriteReordered, Step::Open) | (Self::SignerCut, Step::Deal))
     }
 
-    /// Whether this kind can hit this step at all. Publishing a dealing has no effect on a disk, so no turn of it
-    /// can be cut; and slots are written, and so can be unsynced, in three steps only.
+    /// Whether this kind can hit this step at all. Slots are written, and so can be unsynced, in three steps only.
     pub fn can_hit(self, step: Step) -> bool {
         match self {
             Self::DealerLied => step == Step::Commit,
             Self::CoordinatorForgot => step == Step::Prepare,
-            Self::SignerCut => step != Step::Deal,
             Self::WriteLost | Self::WriteReordered | Self::WriteTorn => {
                 matches!(step, Step::Open | Step::Prepare | Step::Retire)
             }

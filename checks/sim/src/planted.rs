@@ -85,6 +85,9 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::EraseWhileHalted => "erases although it has halted",
         Mutant::ServeUnprobed => "serves what was not probed",
         Mutant::ProbeNoPairs => "leaves pairs out of ECDSA probes",
+        Mutant::KeepSeveralKeys => "keeps several keys of a wallet",
+        Mutant::MakeWithoutAll => "makes wallets without all members",
+        Mutant::PromisesForgotten => "lets dealers promise twice",
         Mutant::CosignAnything => "cosigns what continues nothing",
     }
 }

@@ -4,6 +4,7 @@
 mod activate;
 mod deal;
 mod mandated;
+mod one_key;
 mod open;
 pub(crate) mod pairs;
 mod verify;

@@ -7,7 +7,7 @@ use crate::pinned::Pinned;
 use perennial_ledger::ConsistencyProof;
 use perennial_model::approval::{Approved, ApprovedPlan};
 use perennial_model::certificate::Confirmed;
-use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
+use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening, digest_of_all};
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::error::Error;
 use perennial_model::governance::history::ApprovedGovernance;
@@ -68,6 +68,8 @@ pub struct ToVerify {
     pub inputs: Inputs,
     /// The openings that the inputs name.
     pub openings: Vec<Said<Opening>>,
+    /// What [`promises_digest`] makes of the promises.
+    pub promises: Digest,
     /// One dealing per dealer, each as promised.
     pub dealings: Vec<Said<Dealing>>,
 }
@@ -149,7 +151,8 @@ fn check(request: Request, pinned: &Pinned, plans: &dyn FindPlan) -> Result<Chec
             check_commitments(&inputs, &commitments)?;
             let dealings = check_all(&dealings, pinned)?;
             check_promised(&commitments, &dealings)?;
-            Checked::Verify(Box::new(ToVerify { inputs, openings, dealings }))
+            let promises = promises_digest(&commitments);
+            Checked::Verify(Box::new(ToVerify { inputs, openings, promises, dealings }))
         }
         Request::Activate(certificate) if certificate.kind == VoteKind::Prepared => {
             let plan = known(plans, &certificate.inputs.chunk)?;
@@ -214,6 +217,11 @@ fn check_commitments(inputs: &Inputs, commitments: &[Said<Commitment>]) -> Resul
         }
     }
     Ok(())
+}
+
+/// One digest of what all dealers have promised, in their order.
+pub(crate) fn promises_digest(commitments: &[Said<Commitment>]) -> Digest {
+    digest_of_all("perennial/promises/v1", commitments.iter().map(|commitment| &commitment.digest))
 }
 
 fn check_promised(commitments: &[Said<Commitment>], dealings: &[Said<Dealing>]) -> Result<(), Error> {

@@ -138,6 +138,9 @@ pub struct ChunkRecord {
     /// The refusal sent, if a dealer's sub-shares were bad.
     #[n(13)]
     pub refusal: Option<Signed<Refusal>>,
+    /// One digest of all dealers' promises, on which this signer published its dealing of a new key.
+    #[n(14)]
+    pub promises: Option<Digest>,
 }
 
 impl Document for ChunkRecord {
@@ -162,6 +165,7 @@ impl ChunkRecord {
             retirement: None,
             receipt: None,
             refusal: None,
+            promises: None,
         }
     }
 }

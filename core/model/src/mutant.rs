@@ -70,6 +70,9 @@ pub enum Mutant {
     EraseWhileHalted,
     ServeUnprobed,
     ProbeNoPairs,
+    KeepSeveralKeys,
+    MakeWithoutAll,
+    PromisesForgotten,
 }
 
 #[cfg(feature = "simulation")]
@@ -100,7 +103,7 @@ impl Mutant {
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
-    pub const HOSTILE: [Self; 46] = [
+    pub const HOSTILE: [Self; 49] = [
         Self::ActivateBelowA,
         Self::CountVotesWithoutTranscript,
         Self::CountOneVoterTwice,
@@ -147,6 +150,9 @@ impl Mutant {
         Self::ReadmitFromAnyHalt,
         Self::EraseWhileHalted,
         Self::ServeUnprobed,
+        Self::KeepSeveralKeys,
+        Self::MakeWithoutAll,
+        Self::PromisesForgotten,
     ];
 }
 

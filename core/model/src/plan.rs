@@ -273,10 +273,14 @@ impl Plan {
         first..=first.saturating_add(self.attempts.saturating_sub(1))
     }
 
-    /// How many holders have to prepare. A mandate leaves nobody out.
+    /// How many holders have to prepare. A mandate leaves nobody out. Nor does a plan that makes wallets: each of its
+    /// attempts comes to another key, and whoever has promised to keep one has no part in another.
     pub fn activation_size(&self) -> usize {
+        let makes = self.action == Action::Create && !planted!(MakeWithoutAll);
         match self.liar_tolerance {
-            _ if self.mandate.is_some() && !planted!(MandateLeavesOut) => self.committee.members().len(),
+            _ if makes || self.mandate.is_some() && !planted!(MandateLeavesOut) => {
+                self.committee.members().len()
+            }
             LiarTolerance::Required => self.committee.safe_activation_size(),
             LiarTolerance::WaivedUnsafe => usize::from(self.committee.threshold()),
         }

@@ -4,7 +4,7 @@
 //! digest, because nobody has to believe a coordinator.
 
 use super::wallets::tier_name;
-use perennial_model::plan::{Action, BackupRule, LiarTolerance, Plan, PlannedWallet, ProbeRate, Profile};
+use perennial_model::plan::{Action, BackupRule, Plan, PlannedWallet, ProbeRate, Profile};
 use std::fmt::Write;
 
 /// The most wallets that are written out.
@@ -30,14 +30,12 @@ pub fn render(plan: &Plan) -> String {
     }
     line("epochs", format!("{}.1 to {}.{}", plan.rank, plan.rank, plan.attempts));
     line("committee", format!("any {} of {}", committee.threshold(), members.join(", ")));
-    match plan.liar_tolerance {
-        LiarTolerance::Required => {
-            line("activation", format!("by at least {} of them", committee.safe_activation_size()));
+    let least = plan.activation_size();
+    match least >= committee.safe_activation_size() {
+        true => line("activation", format!("by at least {least} of them")),
+        false => {
+            line("activation", format!("UNSAFE: {least} will do, and one liar among them can lose the epoch"))
         }
-        LiarTolerance::WaivedUnsafe => line(
-            "activation",
-            format!("UNSAFE: {} will do, and one liar among them can lose the epoch", committee.threshold()),
-        ),
     }
     let Profile::Planned { overlap_ms } = plan.profile;
     line("profile", format!("planned; old and new are both served for at least {overlap_ms} ms"));

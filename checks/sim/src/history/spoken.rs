@@ -31,6 +31,8 @@ pub struct Spoken {
     pub opened: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
     /// Dealers' promises: the inputs that each names, and its dealing.
     pub promised: BTreeMap<Chunk, BTreeMap<SignerId, (Digest, Digest)>>,
+    /// The dealings of all that were promised when a signer handed out its own of a new key.
+    pub shown_on: BTreeMap<(usize, Chunk), Vec<Digest>>,
     /// Prepared votes, with the root that each names.
     pub prepared: BTreeMap<Chunk, BTreeMap<SignerId, Digest>>,
     /// Keep votes, with the root that each names.

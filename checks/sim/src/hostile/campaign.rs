@@ -125,7 +125,7 @@ impl Siege {
         self.stage.history.look_at_everything(&self.stage.signers)
     }
 
-    /// Wallets are made before the attack begins: what is not there cannot be attacked.
+    /// The first wallets are made before the attack begins: what is not there cannot be attacked.
     fn found(&mut self) -> Result<(), Violation> {
         for group in 0..self.stage.people.groups.len() {
             let stage = &mut self.stage;
@@ -178,8 +178,12 @@ impl Siege {
         } else if self.watched.len() < 2 {
             let stage = &mut self.stage;
             let group = stage.below(stage.people.groups.len());
+            let makes = stage.one_in(7);
             let (heads, now_ms) = (&stage.coordinator.heads, stage.now_ms);
-            let plan = stage.people.refresh(&stage.cast, heads, group, now_ms, &mut stage.rng);
+            let plan = match makes {
+                true => stage.people.create_more(&stage.cast, group, now_ms, &mut stage.rng),
+                false => stage.people.refresh(&stage.cast, heads, group, now_ms, &mut stage.rng),
+            };
             if let Some(plan) = plan {
                 self.hand_in(plan)?;
             }

@@ -112,17 +112,18 @@ pub const SORTS: &[Sort] = &[
     sort("next number, again", ceremony::next_number, Sound, &[Taken, Answered, Refused], &[]).disturbing(),
     sort("number outside the plan", ceremony::outside, Sound, &[Refused], &[Taken]),
     sort("other cut of a number", ceremony::other_cut, Sound, &[Refused], &[]).disturbing(),
+    sort("wallet made again", ceremony::made_again, Sound, &[Taken, Answered, Refused], &[]).often(8),
     sort("older number", ceremony::older_number, Sound, &[Answered, Refused], &[]).often(6),
     sort("split inputs", ceremony::split_inputs, Sound, &[Taken, Answered, Refused], &[])
         .often(3)
         .disturbing(),
     sort("unsound inputs", ceremony::unsound_inputs, Sound, &[Refused], &[Taken]),
     sort("openings of another", ceremony::other_openings, Sound, &[Refused], &[]).often(6).disturbing(),
-    sort("dealing too early", ceremony::early_deal, Sound, &[Answered, Refused], &[Taken]).often(3),
-    sort("split dealings", ceremony::split_dealings, Sound, &[Answered, Refused], &[]).often(6),
+    sort("dealing too early", ceremony::early_deal, Sound, &[Answered, Refused], &[]).often(3),
+    sort("split dealings", ceremony::split_dealings, Sound, &[Answered, Refused], &[]).often(14),
     sort("other parents", ceremony::other_parents, Sound, &[Refused], &[]).often(3).disturbing(),
     sort("run by the attacker", ceremony::by_hand, Sound, &[Taken, Answered, Refused], &[])
-        .often(6)
+        .often(14)
         .disturbing(),
     sort("activation too early", certificates::premature_activation, Sound, &[Refused], &[]).often(8),
     sort("retirement too early", certificates::premature_retirement, Sound, &[Refused], &[]).often(8),
@@ -150,6 +151,7 @@ pub const SORTS: &[Sort] = &[
     sort("corrupt: vote", corrupt::vote, Sound, &[Refused], &[]).often(8),
     sort("corrupt: opening", corrupt::opening, Sound, &[Refused], &[]).often(30).disturbing(),
     sort("corrupt: dealing", corrupt::dealing, Sound, &[Answered, Refused], &[]).often(72).disturbing(),
+    sort("corrupt dealing, chosen last", corrupt::dealing_chosen_last, Sound, &[Refused], &[]).often(6),
     sort("corrupt: session words", sessions::false_words, Sound, &[Refused, Ignored], &[]).often(12),
     sort("corrupt: pairing mail", corrupt::pairing, Sound, &[Refused], &[]).often(3),
     sort("ledger grows", ledger::growth, Sound, &[Taken, Refused], &[]).often(4),

@@ -20,6 +20,8 @@ pub const COMPLIANCE: usize = 3;
 /// The operator who answers for the second tenant alone.
 pub const LIMITED: usize = 4;
 
+/// The most wallets that are planned while the attack goes on.
+const LATE_WALLETS_MAX: u32 = 12;
 const NAMES: [&str; 5] = ["ana", "ben", "cem", "dov", "eli"];
 
 /// Wallets that are planned for together: one tenant's, of one tier.
@@ -40,6 +42,8 @@ pub struct People {
     /// The committee of every plan.
     pub committee: Committee,
     rank: u32,
+    /// How many wallets were planned after the first ones.
+    late: u32,
 }
 
 /// A cast of `count` signers under these people's governance.
@@ -91,7 +95,33 @@ impl People {
             Group { tenant: name(tenant), tier, wallets: (0..count).map(wallet).collect() }
         };
         let groups = vec![group("acme", Tier::Standard), group("beta", Tier::High)];
-        Self { groups, committee, rank: 0 }
+        Self { groups, committee, rank: 0, late: 0 }
+    }
+
+    /// A plan that makes one or two more wallets for a tenant, while the attack goes on. None if it has enough.
+    pub fn create_more(
+        &mut self,
+        cast: &Cast,
+        group: usize,
+        now_ms: u64,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Plan> {
+        if self.late >= LATE_WALLETS_MAX {
+            return None;
+        }
+        let Group { tenant, tier, .. } = &self.groups[group];
+        let first = self.late;
+        self.late += 1 + rng.next_u32() % 2;
+        let late = |number| Wallet {
+            id: name(&format!("{tenant}-late-{number}")),
+            tenant: tenant.clone(),
+            tier: *tier,
+            chain: Chain::Nowhere,
+        };
+        let wallets = (first..self.late).map(|number| PlannedWallet::New(late(number))).collect();
+        let mut plan = self.plan(cast, group, Action::Create, wallets, now_ms, rng);
+        plan.attempts = 6;
+        Some(plan)
     }
 
     /// A plan that makes the wallets of a group.

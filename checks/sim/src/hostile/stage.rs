@@ -11,7 +11,7 @@ use super::people::{self, People};
 use crate::cast::Cast;
 use crate::coordinator::{Came, Coordinator};
 use crate::history::{History, Turn};
-use crate::invariants::{authority, sessions, witness};
+use crate::invariants::{authority, sessions, transcripts, witness};
 use crate::network::Lane;
 use crate::signer::{Mail, Signer};
 use crate::violation::{Invariant, Violation};
@@ -183,7 +183,10 @@ impl Stage {
         }
         let at = self.rng.next_u64() as usize;
         self.archive.deliver(number, lane, request, at);
-        self.deliver_bytes(number, lane, &encoding::encode(&**request))
+        let answer = self.deliver_bytes(number, lane, &encoding::encode(&**request))?;
+        let Answer { replies, changed } = &answer;
+        transcripts::i2_nobody_chooses_last(&mut self.history, number, request, replies, *changed)?;
+        Ok(answer)
     }
 
     /// A signer takes bytes.

@@ -85,12 +85,20 @@ pub fn i1_key_continuity(
         let had = |held: &HeldEpoch| change.old.iter().any(|old| old.held.contains(held));
         let new = change.new.iter().flat_map(|record| &record.held);
         for held in new.filter(|held| !had(held)) {
+            check_key(&history.keys, signer, &held.share_set)?;
             check(&mut history.keys, mirror, signer, number, held)?;
         }
         let old = change.old.iter().flat_map(|record| &record.held);
         let has = |held: &HeldEpoch| change.new.iter().any(|new| new.held.contains(held));
         for held in old.filter(|held| !has(held)) {
             history.keys.forget(number, held);
+        }
+    }
+    for change in &changed.chunks {
+        let Some(new) = change.new.as_ref().filter(|new| new.state.is_served()) else { continue };
+        let records = new.wallets.iter().filter_map(|wallet| mirror.wallets.get(wallet));
+        for held in records.flat_map(|record| &record.held).filter(|held| held.chunk == change.chunk) {
+            check_key(&history.keys, signer, &held.share_set)?;
         }
     }
     Ok(())
@@ -100,9 +108,24 @@ pub fn i1_key_continuity(
 pub fn i1_all_shares_of(history: &mut History, signer: &Signer, number: usize) -> Result<(), Violation> {
     let mirror = &history.mirrors[number];
     for held in mirror.wallets.values().flat_map(|record| &record.held) {
+        if mirror.chunks.get(&held.chunk).is_some_and(|record| record.state.is_served()) {
+            check_key(&history.keys, signer, &held.share_set)?;
+        }
         check(&mut history.keys, mirror, signer, number, held)?;
     }
     Ok(())
+}
+
+/// From when on a key is fixed, no share of another one is taken any more or served. A candidate from before waits for
+/// its date.
+fn check_key(keys: &Keys, signer: &Signer, set: &ShareSet) -> Result<(), Violation> {
+    match keys.fixed.get(&set.wallet.id) {
+        Some((first, key, _)) if set.epoch >= *first && *key != set.key => {
+            let who = signer.own.pinned.me();
+            Err(broken(format!("{who} holds {} {} under another key", set.wallet.id, set.epoch)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check(
@@ -115,12 +138,6 @@ fn check(
     let set = &held.share_set;
     let name = generation(set);
     let who = signer.own.pinned.me();
-    if let Some((first, key, _)) = keys.fixed.get(&set.wallet.id)
-        && set.epoch >= *first
-        && *key != set.key
-    {
-        return Err(broken(format!("{who} holds {} {} under another key", set.wallet.id, set.epoch)));
-    }
     if !keys.sound.contains(&name) {
         if set.opens_to() != Some(set.key.public_key) {
             return Err(broken(format!("{} {} does not open to its key", set.wallet.id, set.epoch)));

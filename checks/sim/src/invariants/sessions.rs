@@ -253,9 +253,12 @@ pub fn i4_signature_is_of_what_was_asked(
     };
     let mirror = &history.mirrors[number];
     match &asked.purpose {
-        Purpose::Transaction { wallet, transaction, path, .. } => {
-            let held = mirror.wallets.get(wallet).and_then(|record| record.held.last());
-            let Some(set) = held.map(|held| &held.share_set) else {
+        Purpose::Transaction { wallet, transaction, path, transcript, .. } => {
+            let held = mirror.wallets.get(wallet).map(|record| record.held.as_slice()).unwrap_or_default();
+            let sets = || held.iter().map(|held| &held.share_set);
+            // What was erased since has the key of what is held. Only attempts to make a wallet differ.
+            let Some(set) = sets().find(|set| set.transcript == *transcript).or_else(|| sets().next_back())
+            else {
                 return wrong("a signature of a wallet of which nothing is held");
             };
             let Ok(read) = perennial_chain::parse(set.wallet.chain, &transaction.0) else {

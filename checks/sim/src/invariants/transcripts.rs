@@ -2,6 +2,7 @@
 //! only on the promises of its whole activation set for that `T`, and no number has two of them.
 
 use crate::history::{Changed, History, Spoken};
+use crate::network::Lane;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::record::ChunkState;
@@ -9,7 +10,8 @@ use perennial_model::certificate::Certificate;
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Commitment, Dealing, Inputs};
 use perennial_model::encoding::Digest;
-use perennial_model::plan::{Chunk, LiarTolerance, Plan};
+use perennial_model::mail::{Reply, Request};
+use perennial_model::plan::{Action, Chunk, LiarTolerance, Plan};
 use perennial_model::refusal::Refusal;
 use perennial_model::vote::{Vote, VoteKind};
 use std::collections::BTreeSet;
@@ -122,6 +124,44 @@ pub fn i2_dealt_when_all_have_promised(
     }
 }
 
+/// Who hands out its dealing of a new key on promises of all the others goes on with these: a dealer that has seen what
+/// is handed out chooses no more.
+pub fn i2_nobody_chooses_last(
+    history: &mut History,
+    number: usize,
+    request: &Request,
+    replies: &[(Lane, Reply)],
+    changed: bool,
+) -> Result<(), Violation> {
+    let hands_out = || replies.iter().any(|(_, reply)| matches!(reply, Reply::Dealt(_)));
+    let votes = || changed && replies.iter().any(|(_, reply)| matches!(reply, Reply::Voted(_)));
+    let (chunk, dealings): (Chunk, Vec<Digest>) = match request {
+        Request::Deal { inputs, commitments } if hands_out() => {
+            let promised = commitments.iter().filter_map(|said| Some(said.read_unchecked().ok()?.dealing));
+            (inputs.chunk, promised.collect())
+        }
+        Request::Verify { inputs, dealings, .. } if votes() => {
+            (inputs.chunk, dealings.iter().map(|said| said.body_digest()).collect())
+        }
+        _ => return Ok(()),
+    };
+    if history.plans.get(&chunk.plan).is_none_or(|plan| plan.action != Action::Create) {
+        return Ok(());
+    }
+    let name = (number, chunk);
+    let known = match request {
+        Request::Deal { .. } => history.spoken.shown_on.entry(name).or_insert_with(|| dealings.clone()),
+        _ => match history.spoken.shown_on.get(&name) {
+            Some(known) => known,
+            None => return Ok(()),
+        },
+    };
+    match *known == dealings {
+        true => Ok(()),
+        false => Err(broken(format!("s{:02} goes on with {chunk} on other promises", number + 1))),
+    }
+}
+
 /// An honest dealer is never refused by an honest holder, whoever carries the mail between them.
 pub fn i12_nobody_is_refused_wrongly(
     history: &History,
@@ -139,6 +179,7 @@ pub fn i12_nobody_is_refused_wrongly(
 fn is_whole(plan: &Plan, inputs: &Inputs) -> bool {
     let threshold = usize::from(plan.committee.threshold());
     let least = match plan.liar_tolerance {
+        _ if plan.action == Action::Create => plan.committee.members().len(),
         LiarTolerance::Required => 2 * threshold - 1,
         LiarTolerance::WaivedUnsafe => threshold,
     };

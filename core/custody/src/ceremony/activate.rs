@@ -62,6 +62,7 @@ impl Keeper {
                 "{chunk}: this signer prepared another transcript under this number"
             )));
         }
+        self.check_one_key_each(approved.plan(), &chunk)?;
         let wallets = approved.plan().wallets_of(&chunk)?;
         let parents: Vec<_> = wallets.iter().filter_map(|w| self.held(w.id(), &chunk)).collect();
         let scheme = parents.first().map(|held| held.share_set.scheme());
@@ -184,6 +185,7 @@ impl Keeper {
         // The only backup rule today is "the committee is the backup": it is met by the votes themselves.
         if now_ms >= since.saturating_add(self.known_plan(&chunk.plan)?.plan().overlap_ms()) {
             self.check_needed(chunk)?;
+            self.check_promise(chunk)?;
             self.vote_keep(since, chunk, draft);
         }
         Ok(())
@@ -246,6 +248,7 @@ impl Keeper {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_part(&approved, &chunk)?;
         self.check_concerns(&approved, &chunk)?;
+        self.check_one_key_each(approved.plan(), &chunk)?;
         self.check_gap(now_ms, &approved, &chunk)?;
         let wallets: Vec<WalletId> =
             approved.plan().wallets_of(&chunk)?.iter().map(|w| w.id().clone()).collect();

@@ -1,5 +1,6 @@
 //! A dealer makes its dealing once, promises it, and publishes it when all promises are in.
 
+use crate::inbox::promises_digest;
 use crate::keeper::Keeper;
 use crate::record::{ChunkRecord, ChunkState, DealingRecord, chunk_key, put};
 use crate::redistribution::{Constants, DealTerms, deal};
@@ -7,6 +8,7 @@ use crate::serving::unlock_share;
 use crate::store::Table;
 use crate::turn::{Draft, Effect};
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
+use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::group::{Group, lagrange_at_zero};
 use perennial_model::identity::{Said, Signed};
@@ -46,7 +48,7 @@ impl Keeper {
         let plan = approved.plan();
         let wallets = plan.wallets_of(&chunk)?;
         let handed = self.chunks.get(&chunk).map(|record| record.parents.clone()).unwrap_or_default();
-        let parents = self.parents(wallets, &handed)?;
+        let parents = self.parents(&chunk, wallets, &handed)?;
         inputs.check(plan, parents.first().and_then(|p| p.as_ref()).map(|parent| &parent.committee))?;
         inputs.check_openings(openings)?;
         if !inputs.dealers.contains(self.own.pinned.me()) {
@@ -143,7 +145,7 @@ impl Keeper {
         let stale = |reason: &str| Error::stale(format!("{chunk}: {reason}"));
         let record = self.chunks.get(&chunk).ok_or_else(|| stale("this signer has promised no dealing"))?;
         // A dealing that went out gives its holders full power: its plan has to be in force to the last.
-        self.plan_in_time(now_ms, &chunk)?;
+        let approved = self.plan_in_time(now_ms, &chunk)?;
         if record.inputs.as_ref() != Some(inputs) {
             return Err(stale("this signer promised a dealing for other inputs"));
         }
@@ -153,8 +155,34 @@ impl Keeper {
         if promised.is_none_or(|promised| promised.body.dealing != dealing.body_digest()) {
             return Err(stale("the promise shown is not this signer's"));
         }
-        draft.mail.push(Reply::Dealt(dealing.clone()));
+        let dealing = dealing.clone();
+        if approved.plan().action == Action::Create {
+            self.remember_promises(&chunk, promises_digest(commitments), draft)?;
+        }
+        draft.mail.push(Reply::Dealt(dealing));
         Ok(())
+    }
+
+    /// Key and chain code of a new wallet follow from all dealings together. Whoever shows its own does so on promises
+    /// of all the others, and goes on with these alone: else a dealer could see what is shown and promise once more.
+    fn remember_promises(&mut self, chunk: &Chunk, promises: Digest, draft: &mut Draft) -> Result<(), Error> {
+        self.check_promises(chunk, &promises)?;
+        if let Some(record) = self.chunks.get_mut(chunk)
+            && record.promises.is_none()
+        {
+            record.promises = Some(promises);
+            draft.effects.push(Effect::Commit(vec![put(Table::Chunk, chunk_key(chunk), record)]));
+        }
+        Ok(())
+    }
+
+    /// Refuses other promises than those on which this signer published its dealing.
+    pub(super) fn check_promises(&self, chunk: &Chunk, promises: &Digest) -> Result<(), Error> {
+        let known = self.chunks.get(chunk).and_then(|record| record.promises.as_ref());
+        match known.is_some_and(|known| known != promises) && !planted!(PromisesForgotten) {
+            true => Err(Error::denied(format!("{chunk}: a dealer has promised something else since"))),
+            false => Ok(()),
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Keeper {
         self.check_concerns(&approved, &chunk)?;
         self.check_rank(plan.rank)?;
         let parents = self.needed_parents(wallets, parents)?;
-        let standing = self.parents(wallets, &parents)?;
+        let standing = self.parents(&chunk, wallets, &parents)?;
         let scheme = self.check_chunk(&approved, &chunk, wallets, &standing)?;
         self.check_mandate(now_ms, &approved, &chunk, &standing)?;
         for wallet in wallets {
@@ -225,23 +225,38 @@ impl Keeper {
     }
 
     /// The parent share sets of a chunk's wallets, in order; none for wallets being made.
+    ///
+    /// # Errors
+    /// `Stale` where one is not known here; `Denied` where this signer keeps the wallet under another key.
     pub(crate) fn parents(
         &self,
+        chunk: &Chunk,
         wallets: &[PlannedWallet],
         handed: &[ShareSet],
     ) -> Result<Vec<Option<Arc<ShareSet>>>, Error> {
         let find = |wallet: &PlannedWallet| {
-            let Some(digest) = wallet.parent() else { return Ok(None) };
-            if let Some(held) = self.held_parent(wallet.id(), &digest) {
-                return Ok(Some(held.clone()));
-            }
-            let handed =
-                handed.iter().find(|set| set.wallet.id == *wallet.id() && encoding::digest(*set) == digest);
-            handed.map(|set| Some(Arc::new(set.clone()))).ok_or_else(|| {
-                Error::stale(format!("unknown parent of {}: it is no longer held here", wallet.id()))
-            })
+            let parent = match wallet.parent() {
+                Some(digest) => Some(self.parent(wallet.id(), &digest, handed)?),
+                None => None,
+            };
+            self.check_one_key(chunk, wallet.id(), parent.as_ref().map(|parent| &parent.key))?;
+            Ok(parent)
         };
         wallets.iter().map(find).collect()
+    }
+
+    fn parent(
+        &self,
+        wallet: &WalletId,
+        digest: &encoding::Digest,
+        handed: &[ShareSet],
+    ) -> Result<Arc<ShareSet>, Error> {
+        if let Some(held) = self.held_parent(wallet, digest) {
+            return Ok(held.clone());
+        }
+        let handed = handed.iter().find(|set| set.wallet.id == *wallet && encoding::digest(*set) == *digest);
+        let unknown = || Error::stale(format!("unknown parent of {wallet}: it is no longer held here"));
+        handed.map(|set| Arc::new(set.clone())).ok_or_else(unknown)
     }
 
     /// Checks that the wallets of a chunk go together: one scheme, which it gives back, one parent committee, the

@@ -80,12 +80,13 @@ impl Keeper {
         let approved = self.plan_in_time(now_ms, &chunk)?;
         let plan = approved.plan();
         let wallets = plan.wallets_of(&chunk)?;
-        let parents = self.parents(wallets, &record.parents)?;
+        let parents = self.parents(&chunk, wallets, &record.parents)?;
         let parent_committee =
             parents.first().and_then(|parent| parent.as_ref()).map(|parent| &parent.committee);
         dealings.inputs.check(plan, parent_committee)?;
         dealings.inputs.check_openings(&dealings.openings)?;
         self.check_own_opening(record, &dealings)?;
+        self.check_promises(&chunk, &dealings.promises)?;
         for wallet in wallets {
             self.check_floor(wallet.id(), chunk.epoch)?;
         }

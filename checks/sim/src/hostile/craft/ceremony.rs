@@ -13,7 +13,13 @@ use perennial_model::plan::{Action, Chunk, Plan};
 
 /// The next number of a plan is opened, and all that was only opened before is left: again and again.
 pub fn next_number(stage: &mut Stage) -> Blows {
-    let Some(approved) = a_plan(stage) else { return Vec::new() };
+    match a_plan(stage) {
+        Some(approved) => open_next(stage, &approved),
+        None => Vec::new(),
+    }
+}
+
+fn open_next(stage: &mut Stage, approved: &ApprovedPlan) -> Blows {
     let plan = &approved.plan;
     let digest = plan.digest();
     let mut highest = plan.counts().start() - 1;
@@ -284,18 +290,44 @@ pub fn other_parents(stage: &mut Stage) -> Blows {
 
 /// What comes next in an attempt, as an honest coordinator would ask it, to everybody.
 pub fn by_hand(stage: &mut Stage) -> Blows {
-    let Some((chunk, attempt)) = stage.an_attempt(|attempt| !attempt.openings.is_empty()) else {
-        return Vec::new();
-    };
+    match stage.an_attempt(|attempt| !attempt.openings.is_empty()) {
+        Some((chunk, attempt)) => advance(stage, chunk, &attempt),
+        None => Vec::new(),
+    }
+}
+
+/// A wallet is made under several numbers at once: the next one is opened, or one of them goes on.
+pub fn made_again(stage: &mut Stage) -> Blows {
+    let makes = |plan: &ApprovedPlan| plan.plan.action == Action::Create;
+    let plans = stage.archive.plans.iter().rev().map(|(_, plan)| plan);
+    let plans: Vec<ApprovedPlan> = plans.filter(|plan| makes(plan)).take(2).cloned().collect();
+    let Some(approved) = stage.one_of(&plans) else { return Vec::new() };
+    let digest = approved.plan.digest();
+    let attempts = stage.archive.attempts.iter();
+    let attempts = attempts.filter(|(chunk, attempt)| chunk.plan == digest && !attempt.openings.is_empty());
+    let attempts: Vec<(Chunk, Attempt)> =
+        attempts.map(|(chunk, attempt)| (*chunk, attempt.clone())).collect();
+    // What is opened before the one below it is served may go on beside it.
+    let is_due = attempts.iter().any(|(_, one)| !one.prepared.is_empty() && one.activation.is_none());
+    if stage.one_in(if is_due { 2 } else { 8 }) {
+        return open_next(stage, &approved);
+    }
+    match stage.one_of(&attempts) {
+        Some((chunk, attempt)) => advance(stage, chunk, &attempt),
+        None => open_next(stage, &approved),
+    }
+}
+
+fn advance(stage: &mut Stage, chunk: Chunk, attempt: &Attempt) -> Blows {
     if attempt.inputs.is_empty() {
         let plan = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone());
-        let made = plan.and_then(|plan| some_inputs(stage, &chunk, &attempt, &plan));
+        let made = plan.and_then(|plan| some_inputs(stage, &chunk, attempt, &plan));
         let Some((inputs, openings)) = made else { return Vec::new() };
         return (0..stage.members())
             .map(|number| ask(number, Request::Commit { inputs: inputs.clone(), openings: openings.clone() }))
             .collect();
     }
-    let Some(request) = step(stage, &attempt) else { return Vec::new() };
+    let Some(request) = step(stage, attempt) else { return Vec::new() };
     (0..stage.members()).map(|number| ask(number, request.clone())).collect()
 }
 

@@ -12,6 +12,7 @@ use perennial_model::encoding::{Bytes, Digest};
 use perennial_model::group::{Group, Transparent, lagrange_at_zero};
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Request};
+use perennial_model::plan::{Action, Chunk};
 use perennial_model::vote::VoteKind;
 use perennial_model::wallet::Scheme;
 
@@ -94,15 +95,42 @@ pub fn dealing(stage: &mut Stage) -> Blows {
     };
     let found = stage.an_attempt(|attempt| attempt.prepared.is_empty() && deals(attempt));
     let found = found.or_else(|| stage.an_attempt(deals));
-    let Some((chunk, attempt)) = found else { return Vec::new() };
+    let Some((_, attempt)) = found else { return Vec::new() };
+    deal_again(stage, corrupt, &attempt, true)
+}
+
+/// A second dealing of a new key, as sound as the first, of a dealer that has seen those of all others by then.
+pub fn dealing_chosen_last(stage: &mut Stage) -> Blows {
+    let Some(corrupt) = stage.corrupt else { return Vec::new() };
+    let makes = |chunk: &Chunk| {
+        stage.archive.plan(&chunk.plan).is_some_and(|plan| plan.plan.action == Action::Create)
+    };
+    let is_dealt = |attempt: &Attempt| {
+        let all = |inputs: &Inputs| inputs.dealers.iter().all(|dealer| attempt.dealings.contains_key(dealer));
+        attempt.prepared.is_empty() && attempt.inputs.iter().any(all)
+    };
+    let newest = stage.archive.newest().filter(|(chunk, attempt)| makes(chunk) && is_dealt(attempt));
+    let attempts: Vec<Attempt> = newest.take(3).map(|(_, attempt)| attempt.clone()).collect();
+    match stage.one_of(&attempts) {
+        Some(attempt) => deal_again(stage, corrupt, &attempt, false),
+        None => Vec::new(),
+    }
+}
+
+fn deal_again(stage: &mut Stage, corrupt: usize, attempt: &Attempt, spoils: bool) -> Blows {
+    let identity = stage.cast.owns[corrupt].identity.clone();
+    let name = identity.signer().clone();
     let Some(inputs) = attempt.inputs.iter().rev().find(|inputs| inputs.dealers.contains(&name)).cloned()
     else {
         return Vec::new();
     };
-    let sound = second_dealing(stage, corrupt, &attempt, &inputs);
+    let chunk = inputs.chunk;
+    let sound = second_dealing(stage, corrupt, attempt, &inputs);
     let own = attempt.dealings.get(&name).and_then(|said| said.read_unchecked().ok());
     let Some(mut body) = sound.or(own) else { return Vec::new() };
-    spoil(stage, &mut body);
+    if spoils {
+        spoil(stage, &mut body);
+    }
     let dealing = Signed::new(&*identity, &body);
     let promise = Commitment { chunk, inputs: inputs.digest(), dealing: dealing.body_digest() };
     let promise = Signed::new(&*identity, &promise);

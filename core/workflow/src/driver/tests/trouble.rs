@@ -24,20 +24,29 @@ fn a_silent_signer_is_asked_again_and_again_but_not_flooded() {
     assert_eq!(times, [1_000, 3_000, 7_000, 15_000, 25_000, 35_000, 45_000, 55_000]);
 }
 
+/// A committee with one wallet.
+fn made(threshold: u8, signers: usize) -> Play {
+    let mut play = play(threshold, signers);
+    play.complete(&play.cast.create(&[Chain::Bitcoin]));
+    play
+}
+
 fn honest_but(silent: &'static str) -> impl FnMut(&SignerId, &Request) -> Fate {
     move |signer, _| if signer.as_str() == silent { Fate::Lost } else { Fate::Answered }
 }
 
 #[test]
 fn an_attempt_goes_on_without_a_silent_member_if_the_plan_allows() {
-    let mut play = play(2, 4);
-    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let mut play = made(2, 4);
+    let plan = play.cast.refresh(&parents(&play), 2);
     let ceremony = play.begin(&plan);
     let until_ms = play.driver.world.now_ms + 8_000;
     play.run_until(until_ms, &mut honest_but("d"), &|_| false);
     let status = play.status(&ceremony);
     assert_eq!((status.attempts[0].counts.opened.have, status.attempts[0].counts.opened.of), (3, 4));
-    assert_eq!(status.stage, Stage::Done, "three of four are 2t-1, and only those who opened owe receipts");
+    assert_eq!(status.wallets_retired, 1, "three of four are 2t-1");
+    let erased = status.attempts[0].counts.erased;
+    assert_eq!((erased.have, erased.of), (3, 4), "whoever is silent still holds the parent");
 }
 
 #[test]
@@ -408,8 +417,8 @@ fn a_signer_that_lost_plan_or_parents_gets_them_again() {
 
 #[test]
 fn whoever_opened_an_attempt_that_was_left_owes_a_receipt() {
-    let mut play = play(2, 4);
-    let plan = play.cast.create(&[Chain::Bitcoin]);
+    let mut play = made(2, 4);
+    let plan = play.cast.refresh(&parents(&play), 2);
     let ceremony = play.begin(&plan);
     let mut fading = |signer: &SignerId, request: &Request| {
         let first = |chunk: &Chunk| chunk.epoch.count == 1;
@@ -435,9 +444,13 @@ fn whoever_opened_an_attempt_that_was_left_owes_a_receipt() {
 
 #[test]
 fn a_member_that_will_not_take_part_is_not_waited_for_and_too_many_end_the_attempt() {
-    for (unwilling, goes_on) in [("d", true), ("cd", false)] {
-        let mut play = play(2, 4);
-        let plan = play.cast.create(&[Chain::Bitcoin]);
+    for (unwilling, makes, goes_on) in [("d", false, true), ("cd", false, false), ("d", true, false)] {
+        // Whoever makes a wallet leaves nobody out.
+        let mut play = if makes { play(2, 4) } else { made(2, 4) };
+        let plan = match makes {
+            true => play.cast.create(&[Chain::Bitcoin]),
+            false => play.cast.refresh(&parents(&play), 2),
+        };
         let ceremony = play.begin(&plan);
         play.run(&mut |signer, request| match request {
             Request::Open { chunk, .. } if unwilling.contains(signer.as_str()) => {
