@@ -18,8 +18,7 @@ says = lambda statement, keys: signed(keys[statement[0]], b"perennial statement 
     len(statement[0]), statement[0].encode(), statement[1]), statement[2])  # section 3
 same = lambda about, plan, names: need(  # check 7: it is of the plan or wallet that the bundle is about
     about.get("plan", plan) == plan and about.get("wallet", names[0]) in names, "the bundle's plan or wallet")
-class Refused(Exception):
-    """Its text is `check: place: expected what`."""
+class Refused(Exception): """Its text is `check: place: expected what`."""
 def need(holds, what):
     """Expect `what`; the `at` around it says of which check and where."""
     if not holds:
@@ -149,12 +148,12 @@ def on_plan(b, name, e):
     p.names = [w[0][0] if kind == 0 else w[0] for kind, w in p.fields[3]]
     same(b.about, digest.hex(), p.names)
     if e.kind == "plan-approved":
-        plan, approvals = read(b.docs[e.body], "approved-plan", 2)
+        (plan, approvals), t = read(b.docs[e.body], "approved-plan", 2), p.fields[6][0]
         version, (gov, _) = b.history[b.pinned - 1]
         need(not p.gov and e.time >= p.time - CLOCKS and len(plan) == 18, "one, later, without a mandate")
         need(plan == p.fields and b.pinned and plan[15] == version, "it, under the last version")
         quorum(gov, plan[0], plan[2], plan[1], plan[16], digest, approvals)
-        p.gov, p.time, p.least = gov, e.time, plan[6][0] if plan[7] else 2 * plan[6][0] - 1
+        p.gov, p.time, p.least = gov, e.time, len(plan[6][1]) if not plan[0] else t if plan[7] else 2 * t - 1
 def on_chunk(b, name, e):
     """Section 3, checks 7 to 9, 13 and 15: an entry about a chunk of an approved plan."""
     plan, *numbers = re.fullmatch(CHUNK, e.subject).groups()
@@ -196,11 +195,11 @@ def share_set(b, digest, wallet, key, epoch, committee, points, t, parent, highe
             and committee == c.plan.fields[6] and t == sha(parts(b"perennial/transcript/v1", c.root, leaf))
             and [wallet[0], digest] in (c.created or [[wallet[0], digest]])
             and c.plan.fields[3][c.id[2] + c.leaves.index(leaf)] in ([1, [wallet[0], parent]], [0, [wallet]])]
-    need(made or [1, [wallet[0], digest]] in [w for p in b.plans.values() if p.gov for w in p.fields[3]], "a name")
     need(not made or parent in {None, *b.docs} - b.named or b.about.get("from_ms") is not None, "its parent to be here")
     need(b.wallets.setdefault(wallet[0], [wallet, key]) == [wallet, key], "one key in all epochs of a wallet")
     same(b.about, b.about.get("plan"), [wallet[0]])
-    need(b.sets.setdefault((wallet[0], *epoch), (t, made, committee[1]))[1] is made, "one an epoch")
+    known = b.sets.setdefault((wallet[0], *epoch), (t, made, committee[1], digest, parent))
+    need(known[3] == digest, "one an epoch")
 def check_documents(b):
     """Section 7, checks 10 and 11: chunk roots and leaves; every other document is a share set."""
     for c in b.chunks.values():
@@ -216,6 +215,8 @@ def check_documents(b):
     for c in b.chunks.values():
         with at("share-set", f"documents/{c.root.hex()}", "the share sets that were made there"):
             need(all(b.sets[w, *c.id[1]][1] == [c] for w in c.names if b.about.get("wallet", w) == w), "them")
+    for digest in {s[3] for s in b.sets.values() if not s[1]} - {s[4] for s in b.sets.values() if s[1]}:
+        raise Refused(f"share-set: documents/{digest.hex()}: expected one made here, or its parent")
 def on_signature(b, name, e):
     """Section 8, checks 14 and 15: a signature under an epoch that is here and was not ended before."""
     (wallet, epoch, t, plan, *_), (made, (c,), *_) = e.used, b.sets[*e.used[:1], *e.used[1]]
@@ -258,7 +259,7 @@ def check_bundle(data, known, witnesses=None):
         with at("signature", name, "a signature under a share set that is here"):
             on_signature(b, name, e)
     lines = [f"holds: {len(b.plans)} plans, {len(b.chunks)} Activations, {len(signatures)} signatures"]
-    for (wallet, *epoch), (t, made, members) in sorted(b.sets.items(), key=lambda s: s[0]):
+    for (wallet, *epoch), (t, made, members, *_) in sorted(b.sets.items(), key=lambda s: s[0]):
         have = [signer for signer, *share in b.receipts if share == [wallet, epoch, t]]
         lack = [h for h in (made[0].inputs[2] if made else [m[0] for m in members]) if h not in have]
         old = any(c.retired and wallet in c.names and c.id[1] > epoch for c in b.chunks.values())
@@ -295,5 +296,4 @@ def main():
     except Refused as refused:
         sys.exit(print(f"refused: {refused}") or 1)
     print(*lines, sep="\n")
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__": main()

@@ -274,7 +274,7 @@ class Bundle:
         need(certificate.stage == (entry.kind == "retirement") and inputs.chunk == entry.chunk,
              "the kind and the chunk of its subject")
         need(inputs.holders == [name for name in names if name in inputs.holders], "holders by their seats")
-        least = len(names) if plan.mandate else t if plan.waived else 2 * t - 1
+        least = len(names) if plan.mandate or not plan.action else t if plan.waived else 2 * t - 1
         need(len(inputs.holders) >= least, f"{least} holders")
         need(sorted(vote.signer for vote in certificate.votes) == sorted(inputs.holders), "a vote of each")
         keys = {signer.name: signer.key.bytes for version in self.history
@@ -326,9 +326,6 @@ class Bundle:
                  and getattr(item, "wallet", here.wallet) == here.wallet and plan.committee == here.committee,
                  "wallet, parent and committee of the plan")
             here.made.sets[place] = here
-        need(here.made or here.digest in {getattr(item, "parent", None) for plan in self.people
-                                          for item in self.plans[plan].wallets},
-             "a maker, or an approved plan that names it")
         edwards, seats = here.wallet.chain == 4, [member.seat for member in here.committee.members]
         need(len(here.shares) == len(seats), "a verification share of each member")
         need(all(total(edwards, (1, share)) == share for share in here.shares), "points of the group")
@@ -343,6 +340,7 @@ class Bundle:
     def check_chain(self):
         """[11] The share sets of each wallet, by rising epoch, keep its key and have parents."""
         by_digest, before = {here.digest: here for here in self.sets.values()}, None
+        parents = {here.parent for here in self.sets.values() if here.made}
         for _, here in sorted(self.sets.items()):
             with checking("share-set", f"documents/{here.digest.hex()}"):
                 need(not before or before.wallet.id != here.wallet.id or here.parent
@@ -350,6 +348,7 @@ class Bundle:
                 parent = by_digest.get(here.parent)
                 need(not parent or parent.wallet.id == here.wallet.id and parent.epoch < here.epoch
                      and parent.highest_seat <= here.highest_seat, "an older parent")
+                need(here.made or here.digest in parents, "a maker, or a share set made here that came of it")
                 need(parent or not (here.made and here.parent) or self.window[0] is not None, "its parent here")
                 before = here
 

@@ -18,7 +18,8 @@ use perennial_model::approval::ApprovedPlan;
 use perennial_model::certificate::Certificate;
 use perennial_model::encoding::{self, Bytes, Digest};
 use perennial_model::evidence::{ProvedEntry, read_subject};
-use perennial_model::plan::{Plan, PlannedWallet};
+use perennial_model::plan::Plan;
+use perennial_model::share_set::ShareSet;
 use perennial_model::theft::TheftReport;
 use perennial_model::wallet::WalletId;
 use rand_core::UnwrapErr;
@@ -189,19 +190,21 @@ impl<'c> Collector<'c> {
                 "`perennial ceremony list` shows those that there are",
             ));
         }
-        let approved = found.iter().find_map(approved_plan);
         found.into_iter().for_each(|found| self.add(found));
+        let mut parents = BTreeMap::new();
         for made in self.chunks(plan, None)? {
-            self.add_made(made);
+            for share_set in self.add_made(made) {
+                // What cannot be read is refused when the whole is checked.
+                let Ok(set) = encoding::decode::<ShareSet>(&share_set) else { continue };
+                parents.extend(set.parent.map(|parent| (parent, set.wallet.id)));
+            }
         }
-        approved.map_or(Ok(()), |approved| self.parents(plan, &approved))
+        self.parents(plan, parents)
     }
 
-    /// The share sets that a plan names as parents. Those of many wallets come of one plan, so it is asked about one
-    /// wallet after the other only until all are found.
-    fn parents(&mut self, plan: &Digest, approved: &Plan) -> Result<(), Failure> {
-        let held = |planned: &PlannedWallet| planned.parent().map(|parent| (parent, planned.id().clone()));
-        let mut missing: BTreeMap<Digest, WalletId> = approved.wallets.iter().filter_map(held).collect();
+    /// The share sets that others came of. Those of many wallets come of one plan, so it is asked about one wallet after
+    /// the other only until all are found.
+    fn parents(&mut self, plan: &Digest, mut missing: BTreeMap<Digest, WalletId>) -> Result<(), Failure> {
         let mut asked = BTreeSet::from([*plan]);
         while let Some((parent, wallet)) = missing.pop_first() {
             let activations = self.entries(&format!("epochs:{wallet}"), None)?;
@@ -244,12 +247,14 @@ impl<'c> Collector<'c> {
         self.bundle.add_document(body);
     }
 
-    /// Adds what an attempt made, if it was activated.
-    fn add_made(&mut self, made: Made) {
-        if self.roots.contains(&Digest::of(&made.root)) {
-            let documents = [made.root, made.leaves].into_iter().chain(made.share_sets);
-            documents.for_each(|document| _ = self.bundle.add_document(document));
+    /// Adds what an attempt made, if it was activated. Gives the share sets.
+    fn add_made(&mut self, made: Made) -> Vec<Vec<u8>> {
+        if !self.roots.contains(&Digest::of(&made.root)) {
+            return Vec::new();
         }
+        let documents = [made.root, made.leaves].into_iter().chain(made.share_sets.iter().cloned());
+        documents.for_each(|document| _ = self.bundle.add_document(document));
+        made.share_sets
     }
 
     fn entries(&self, about: &str, window: Option<(u64, u64)>) -> Result<Vec<Found>, Failure> {

@@ -124,7 +124,7 @@ pub struct EpochFact {
     pub wallet: Wallet,
     /// Its key, the same in every epoch.
     pub public_key: String,
-    /// Where it receives first.
+    /// Where it receives first; none before an epoch that is here is kept by all holders.
     pub address: Option<String>,
     /// The number.
     pub epoch: Epoch,

@@ -132,7 +132,7 @@ fn wallets(page: &mut Page, facts: &Facts) {
     for epoch in &facts.epochs {
         let id = epoch.wallet.id.to_string();
         if rows.last().is_none_or(|last| last[0] != id) {
-            let address = epoch.address.clone().unwrap_or_else(|| "(its key is damaged)".into());
+            let address = epoch.address.clone().unwrap_or_else(|| "none before all holders keep it".into());
             let tenant = epoch.wallet.tenant.to_string();
             rows.push([id, tenant, epoch.wallet.chain.to_string(), address, epoch.public_key.clone()]);
         }

@@ -2,6 +2,7 @@
 
 mod archives;
 mod cast;
+mod forged;
 mod formats;
 mod scene;
 mod second;

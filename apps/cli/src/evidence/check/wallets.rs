@@ -29,7 +29,7 @@ pub struct Known {
     pub set: ShareSet,
     /// Its digest.
     pub digest: Digest,
-    /// The chunk that made it; none if a plan names it as a parent and what made it is not here.
+    /// The chunk that made it; none if another one here came of it and what made it is not here.
     pub made: Option<Chunk>,
 }
 
@@ -49,9 +49,6 @@ impl Wallets {
                 places.entry(*leaf).or_default().push((*chunk, at));
             }
         }
-        let approved = story.ceremonies.values().filter_map(|ceremony| ceremony.approved.as_ref());
-        let planned = approved.flat_map(|known| &known.plan.plan().wallets);
-        let parents: HashSet<Digest> = planned.filter_map(PlannedWallet::parent).collect();
         let mut wallets = Self::default();
         for (digest, bytes) in documents.unnamed() {
             let member = document_member(&digest);
@@ -65,10 +62,8 @@ impl Wallets {
             let leaf = encoding::digest(&Leaf::of(&set));
             let made =
                 places.get(&leaf).into_iter().flatten().find(|(chunk, _)| is_of(story, chunk, &leaf, &set));
-            match made {
-                Some((chunk, at)) => check_planned(story, chunk, *at, &set).map_err(refused)?,
-                None if parents.contains(&digest) => {}
-                None => return Err(refused("it is of no epoch that is in the bundle".into())),
+            if let Some((chunk, at)) = made {
+                check_planned(story, chunk, *at, &set).map_err(refused)?;
             }
             check_itself(&set).map_err(refused)?;
             documents.named(&digest);
@@ -79,6 +74,7 @@ impl Wallets {
                 return Err(refused("there are two share sets of that epoch".into()));
             }
         }
+        wallets.check_origin()?;
         wallets.check_complete(story)?;
         wallets.check_continuity(story.about())?;
         Ok(wallets)
@@ -124,8 +120,16 @@ impl Wallets {
 
     /// What is known of every epoch.
     pub fn facts(&self, story: &Story<'_>, erased: &Erased, history: &History) -> Vec<EpochFact> {
+        // A first epoch that is not kept by all may be left for another one, with another key.
+        let is_kept = |known: &&Known| {
+            let attempt = known.made.as_ref().and_then(|chunk| attempt_of(story, chunk));
+            attempt.is_some_and(|attempt| attempt.retired.is_some())
+        };
+        let kept = self.epochs.values().filter(is_kept).map(|known| &known.set.wallet.id);
+        let kept: HashSet<&WalletId> = kept.collect();
         let fact = |((wallet, epoch), known): (&(WalletId, Epoch), &Known)| {
             let set = &known.set;
+            let path = kept.contains(wallet).then(|| Path::primary(set.wallet.chain));
             let attempt = known.made.as_ref().and_then(|chunk| attempt_of(story, chunk));
             let ended = self.ended(story, wallet, *epoch);
             let has_receipt = |signer: &&perennial_model::committee::SignerId| {
@@ -137,7 +141,7 @@ impl Wallets {
             EpochFact {
                 wallet: set.wallet.clone(),
                 public_key: set.key.public_key.to_string(),
-                address: address(&set.wallet, &set.key, &Path::primary(set.wallet.chain)).ok(),
+                address: path.and_then(|path| address(&set.wallet, &set.key, &path).ok()),
                 epoch: *epoch,
                 plan: known.made.map(|chunk| chunk.plan),
                 transcript: set.transcript,
@@ -152,6 +156,21 @@ impl Wallets {
             }
         };
         self.epochs.iter().map(fact).collect()
+    }
+
+    /// Every share set was made here, or one that was made here came of it: its holders have dealt from it, and voted for
+    /// what came of that. A plan that names a share set shows nothing of it, whoever approved the plan.
+    fn check_origin(&self) -> Result<(), Flaw> {
+        let made = self.epochs.values().filter(|known| known.made.is_some());
+        let parents: HashSet<Digest> = made.filter_map(|known| known.set.parent).collect();
+        let is_strange = |known: &&Known| known.made.is_none() && !parents.contains(&known.digest);
+        match self.epochs.values().find(is_strange) {
+            Some(known) => {
+                let reason = "it is of no epoch that is in the bundle";
+                Err(Flaw::new(Check::ShareSet, document_member(&known.digest), reason))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Every epoch that was activated has the share sets of the wallets that the bundle is about; those that are here are

@@ -42,11 +42,11 @@ use std::collections::BTreeMap;
 const BEGUN_MS: u64 = 1_795_254_500_000;
 
 /// One epoch of all wallets: share sets and shares.
-struct Epochs {
+pub(super) struct Epochs {
     chunk: Chunk,
     transcript: Transcript,
     dealings: [Digest; 2],
-    sets: Vec<ShareSet>,
+    pub(super) sets: Vec<ShareSet>,
     /// The secret of each wallet, and its shares by seat.
     secrets: Vec<(S, Vec<S>)>,
 }
@@ -55,7 +55,7 @@ struct Epochs {
 pub struct Scene {
     twist: Twist,
     entries: Vec<(Entry, Vec<u8>)>,
-    documents: Vec<Vec<u8>>,
+    pub(super) documents: Vec<Vec<u8>>,
     versions: Versions,
     plan: Digest,
 }
@@ -101,22 +101,14 @@ impl Scene {
             plan.wallets.remove(0);
             scene.enter("plan-submitted", &plan.digest().to_string(), encode(&plan));
         }
-        if twist == Twist::ParentOfNoApprovedPlan {
-            let mut plan = scene.plan(Action::Refresh, Some(&made));
-            let mut forged = made.sets[0].clone();
-            (forged.epoch, forged.parent) = (Epoch::new(1, 2), Some(encoding::digest(&made.sets[0])));
-            (plan.rank, plan.wallets[0]) =
-                (3, PlannedWallet::Held(name(WALLETS[0]), encoding::digest(&forged)));
-            scene.enter("plan-submitted", &plan.digest().to_string(), encode(&plan));
-            scene.documents.push(encode(&forged));
-        }
+        scene.plan_from_forged_parent(&made);
         if twist == Twist::Fork {
             scene.enter("given-up", &Digest([9; 32]).to_string(), vec![1]);
         }
         scene
     }
 
-    fn is(&self, twist: Twist) -> bool {
+    pub(super) fn is(&self, twist: Twist) -> bool {
         self.twist == twist
     }
 
@@ -124,7 +116,7 @@ impl Scene {
         BEGUN_MS + 1000 * self.entries.len() as u64
     }
 
-    fn enter(&mut self, kind: &str, subject: &str, body: Vec<u8>) {
+    pub(super) fn enter(&mut self, kind: &str, subject: &str, body: Vec<u8>) {
         let content = Content::Other(Kind::new(kind).expect("a kind"));
         self.enter_at(self.now_ms(), subject, body, content);
     }
@@ -150,7 +142,7 @@ impl Scene {
         self.enter("governance-pinned", &format!("version {number}"), encode(&version));
     }
 
-    fn plan(&self, action: Action, before: Option<&Epochs>) -> Plan {
+    pub(super) fn plan(&self, action: Action, before: Option<&Epochs>) -> Plan {
         let wallet = |at: usize| match before {
             None => PlannedWallet::New(wallet(at)),
             Some(before) => PlannedWallet::Held(name(WALLETS[at]), encoding::digest(&before.sets[at])),
@@ -188,7 +180,7 @@ impl Scene {
     }
 
     /// A plan with what people have decided.
-    fn approved(&self, plan: &Plan) -> ApprovedPlan {
+    pub(super) fn approved(&self, plan: &Plan) -> ApprovedPlan {
         let person = if self.is(Twist::InitiatorApproves) { "erin" } else { "dana" };
         if plan.mandate.is_some() {
             let mandate = mandate_for(plan);

@@ -238,7 +238,7 @@ fn members_changed_behind_a_manifest_that_fits_are_noticed() {
 }
 
 /// Every rule that is broken once, the check that says so, and in what words.
-pub const BROKEN: [(Twist, Check, &str); 51] = [
+pub const BROKEN: [(Twist, Check, &str); 52] = [
     (Fork, Check::Witnesses, "0 of 3 signers have cosigned, 2 are wanted"),
     (NobodyApproves, Check::Plan, "has 0 of the 1 approvals"),
     (InitiatorApproves, Check::Plan, "erin started this and cannot approve it"),
@@ -270,6 +270,7 @@ pub const BROKEN: [(Twist, Check, &str); 51] = [
     (ApprovalOfNobody, Check::Plan, "no approval of mallory is among those of the plan"),
     (PlanOfOthers, Check::Entry, "the bundle is about payroll, which is not in it"),
     (ParentOfNoApprovedPlan, Check::ShareSet, "it is of no epoch that is in the bundle"),
+    (ParentOfNobody, Check::ShareSet, "it is of no epoch that is in the bundle"),
     (PinnedVersionZero, Check::Governance, "not that version in governance.cbor"),
     (PinnedWithOtherApprovals, Check::Governance, "not that version in governance.cbor"),
     (ApprovedTwice, Check::Plan, "it was approved before"),

@@ -40,6 +40,7 @@ pub enum Twist {
     ApprovalOfNobody,
     PlanOfOthers,
     ParentOfNoApprovedPlan,
+    ParentOfNobody,
     PinnedVersionZero,
     PinnedWithOtherApprovals,
     ApprovedTwice,
