@@ -68,7 +68,7 @@ pub struct ToVerify {
     pub inputs: Inputs,
     /// The openings that the inputs name.
     pub openings: Vec<Said<Opening>>,
-    /// What [`promises_digest`] makes of the promises.
+    /// One digest of all promises, in the order of the dealers.
     pub promises: Digest,
     /// One dealing per dealer, each as promised.
     pub dealings: Vec<Said<Dealing>>,
