@@ -189,7 +189,7 @@ def certificate(c, e, kind, inputs, root, votes, probes=()):
     need(kind or plan[9] - CLOCKS <= e.time <= plan[11] + CLOCKS, "an Activation when the plan allows it")
     c.active, c.inputs, c.root, c.retired = c.active or e, inputs, root, e if kind else None
 def share_set(b, digest, wallet, key, epoch, committee, points, t, parent, highest):
-    """Section 7, check 11: a share set that an Activation made, or the parent in an approved plan."""
+    """Section 7, check 11: a share set that an Activation made, or the parent of one."""
     leaf = sha(write("leaf", [wallet, parent, key, committee, points, highest], 2))
     made = [c for c in b.chunks.values() if c.id[1] == epoch and leaf in c.leaves
             and committee == c.plan.fields[6] and t == sha(parts(b"perennial/transcript/v1", c.root, leaf))

@@ -2,8 +2,9 @@
 //! part in any other.
 //!
 //! A wallet is made by its whole committee ([`Plan::activation_size`]). So once a first epoch is retired, every honest
-//! member keeps it, none of them deals, prepares, serves or keeps shares of another key, and fewer than the threshold
-//! are left who would: the address that was shown then stays the wallet's.
+//! member keeps it, and while it holds that key it deals, prepares, serves and keeps shares of no other. What a signer
+//! keeps is read from what it holds: of a Retirement that it had no part in it does not know the key, and what that
+//! erases is kept no longer. `docs/decisions/0021-one-key.md` says which attack that leaves.
 
 use crate::keeper::Keeper;
 use crate::record::{ChunkRecord, ChunkState, HeldEpoch};
