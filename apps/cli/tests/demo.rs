@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One demo at a time: each keeps the processors busy.
+/// One demo at a time: each keeps the processors busy. Where tests are processes, `.config/nextest.toml` sees to it.
 static STAGE: Mutex<()> = Mutex::new(());
 
 fn stage() -> MutexGuard<'static, ()> {

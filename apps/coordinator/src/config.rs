@@ -99,8 +99,10 @@ pub struct Ceremonies {
     pub session_ms: u64,
     /// How long a silent member is waited for when enough others have opened.
     pub opening_patience_ms: u64,
-    /// How long a silent signer is waited for before an attempt is left.
+    /// How long a signer that gives no sign of life is waited for before an attempt is left.
     pub patience_ms: u64,
+    /// How long one is waited for that gives signs of life and does not answer.
+    pub busy_patience_ms: u64,
     /// After how long a silent signer is asked for the second time; it doubles from there.
     pub ask_again_ms: u64,
     /// The longest time between two asks.
@@ -164,6 +166,7 @@ impl Default for Ceremonies {
             session_ms: tuning.session_ms,
             opening_patience_ms: tuning.opening_patience_ms,
             patience_ms: tuning.patience_ms,
+            busy_patience_ms: tuning.busy_patience_ms,
             ask_again_ms: tuning.ask_again_ms,
             ask_again_max_ms: tuning.ask_again_max_ms,
             schedule_ms: tuning.schedule_ms,
@@ -239,6 +242,7 @@ impl Config {
             session_ms,
             opening_patience_ms,
             patience_ms,
+            busy_patience_ms,
             ask_again_ms,
             ask_again_max_ms,
             schedule_ms,
@@ -250,6 +254,7 @@ impl Config {
             session_ms,
             opening_patience_ms,
             patience_ms,
+            busy_patience_ms,
             ask_again_ms,
             ask_again_max_ms,
             schedule_ms,
@@ -293,6 +298,7 @@ impl Config {
         for (key, time_ms) in [
             ("ceremonies.opening_patience_ms", self.ceremonies.opening_patience_ms),
             ("ceremonies.patience_ms", self.ceremonies.patience_ms),
+            ("ceremonies.busy_patience_ms", self.ceremonies.busy_patience_ms),
             ("ceremonies.ask_again_ms", self.ceremonies.ask_again_ms),
             ("ceremonies.ask_again_max_ms", self.ceremonies.ask_again_max_ms),
             ("ceremonies.schedule_ms", self.ceremonies.schedule_ms),

@@ -8,6 +8,7 @@
 
 use crate::mailbox::{Incoming, ItemTooLarge, Lane, Mailbox, Posted};
 use crate::trusted::InForce;
+use crate::world::now_ms;
 use perennial_daemon::priority::lower_this_thread;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, DOCUMENT_BYTES_MAX};
@@ -87,12 +88,21 @@ impl Outbox {
 
     /// The signers that gave a sign of life just now.
     pub fn seen_lately(&self) -> Vec<SignerId> {
-        let seen = |signer: &&SignerId| {
-            self.last_seen(signer).is_some_and(|instant| instant.elapsed() <= SEEN_LATELY)
-        };
+        let all = self.silences().into_iter();
+        all.filter(|(_, silence)| *silence <= SEEN_LATELY).map(|(signer, _)| signer).collect()
+    }
+
+    /// When each signer last gave a sign of life, in milliseconds since 1970; without those that have given none.
+    pub fn signs_of_life(&self) -> Vec<(SignerId, u64)> {
+        let now_ms = now_ms();
+        let ago = |silence: Duration| now_ms.saturating_sub(silence.as_millis() as u64);
+        self.silences().into_iter().map(|(signer, silence)| (signer, ago(silence))).collect()
+    }
+
+    fn silences(&self) -> Vec<(SignerId, Duration)> {
         let trusted = self.in_force.get();
         let named = trusted.governance().signers.iter().map(|known| &known.signer);
-        named.filter(seen).cloned().collect()
+        named.filter_map(|signer| Some((signer.clone(), self.last_seen(signer)?.elapsed()))).collect()
     }
 
     /// Reads an item, or says in the log why it cannot be read.

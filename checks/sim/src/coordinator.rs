@@ -221,7 +221,10 @@ impl Coordinator {
         mutant::lie(self.contrary.is_some());
         match came {
             Came::Reply(from, reply) => driver.receive(&from, *reply),
-            Came::Alarm => driver.tick(),
+            Came::Alarm(seen) => {
+                seen.iter().for_each(|signer| driver.seen(signer, now_ms));
+                driver.tick();
+            }
             Came::Nothing => {}
         }
         let settled = driver.settle();
@@ -253,8 +256,8 @@ pub enum Decree {
 pub enum Came {
     /// A reply.
     Reply(SignerId, Box<Reply>),
-    /// The time that it asked for.
-    Alarm,
+    /// The time that it asked for, and the signers that gave a sign of life just now.
+    Alarm(Vec<SignerId>),
     /// Something else that was handed to it before.
     Nothing,
 }

@@ -120,6 +120,7 @@ impl Scenario {
                 session_ms: 1_500,
                 opening_patience_ms: 1_200,
                 patience_ms: pick(4_000, 9_000),
+                busy_patience_ms: 15_000,
                 ask_again_ms: pick(120, 400),
                 ask_again_max_ms: 2_000,
                 schedule_ms: 1_000,

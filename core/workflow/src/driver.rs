@@ -70,8 +70,10 @@ pub struct Tuning {
     pub session_ms: u64,
     /// How long a silent member is waited for when enough others have opened, in milliseconds.
     pub opening_patience_ms: u64,
-    /// How long a silent signer is waited for before an attempt is left, in milliseconds.
+    /// How long a signer that gives no sign of life is waited for before an attempt is left, in milliseconds.
     pub patience_ms: u64,
+    /// How long one is waited for that gives signs of life and does not answer, in milliseconds.
+    pub busy_patience_ms: u64,
     /// After how long a silent signer is asked for the second time, in milliseconds; it doubles from there.
     pub ask_again_ms: u64,
     /// The longest time between two asks, in milliseconds.
@@ -89,6 +91,7 @@ impl Default for Tuning {
             session_ms: SESSION_MS_MAX,
             opening_patience_ms: 5_000,
             patience_ms: 30_000,
+            busy_patience_ms: 300_000,
             ask_again_ms: 1_000,
             ask_again_max_ms: 10_000,
             schedule_ms: 10_000,
@@ -196,6 +199,12 @@ impl<J: Journal, W: World> Driver<J, W> {
     pub fn tick(&mut self) {
         self.governed.is_due = true;
         self.look_at_everything();
+    }
+
+    /// A signer gave a sign of life, whatever it said: it fetches its mail, say. Who works on something for long is
+    /// not taken for gone then.
+    pub fn seen(&mut self, signer: &SignerId, at_ms: u64) {
+        self.desk.seen(signer, at_ms);
     }
 
     /// Turns what was received into facts, appends them, and asks.

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::journal::SharedFactLog;
 use crate::mailbox::{Lane, SignersByPin};
+use crate::post::Outbox;
 use crate::store::StoreError;
 use crate::trusted::Trusted;
 use crate::view::Decrees;
@@ -35,7 +36,7 @@ pub(super) fn settle_until_stopped(
     let Booted { driver, log } = booted;
     let mut held = Held::new(driver);
     loop {
-        let ended = held.collect(driver, orders);
+        let ended = held.collect(&parts.outbox, driver, orders);
         held.govern(parts, driver, log);
         let done = match driver.settle() {
             Ok(settled) => held.take_in(log, settled).or_release(parts, driver, log, ended),
@@ -87,7 +88,7 @@ impl Held {
     }
 
     /// Waits for orders, or until the loop has to look at everything, and passes on what came.
-    fn collect(&mut self, driver: &mut Loop, orders: &Receiver<Order>) -> Ended {
+    fn collect(&mut self, outbox: &Outbox, driver: &mut Loop, orders: &Receiver<Order>) -> Ended {
         let look_at = self.look_at(driver);
         let until = self.commit_at.map_or(look_at, |commit_at| commit_at.min(look_at));
         let first = match orders.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -99,6 +100,9 @@ impl Held {
             self.looked_at = Instant::now();
             // What signers declined is no fact; it is shown with the next look.
             self.commit_at = Some(self.looked_at);
+            for (signer, at_ms) in outbox.signs_of_life() {
+                driver.seen(&signer, at_ms);
+            }
             driver.tick();
         }
         for order in first.into_iter().chain(orders.try_iter()).take(TOGETHER_MAX) {

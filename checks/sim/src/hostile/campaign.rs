@@ -167,7 +167,7 @@ impl Siege {
         self.stage.now_ms += 20 + self.stage.below(180) as u64;
         self.close_plans();
         if self.stage.twin.is_some() || !self.at_work {
-            return self.stage.turn(Came::Alarm);
+            return self.stage.turn(Came::Alarm(Vec::new()));
         }
         if self.stage.one_in(60) {
             self.govern()?;
@@ -188,7 +188,7 @@ impl Siege {
                 self.hand_in(plan)?;
             }
         }
-        self.stage.turn(Came::Alarm)
+        self.stage.turn(Came::Alarm(Vec::new()))
     }
 
     fn hand_in(&mut self, plan: perennial_model::plan::Plan) -> Result<(), Violation> {

@@ -80,7 +80,7 @@ impl World {
             let outcome = self.load.failed(&session, failure, heads, &seen, now_ms, &mut self.rng);
             self.follow(outcome)?;
         }
-        self.turn_coordinator(Came::Alarm, About::default(), false)
+        self.turn_coordinator(Came::Alarm(self.seen()), About::default(), false)
     }
 
     /// One turn of the loop, and what follows from it.
@@ -129,7 +129,7 @@ impl World {
                 self.begin_session(*request);
             }
         }
-        self.turn_coordinator(Came::Alarm, About::default(), false)
+        self.turn_coordinator(Came::Alarm(self.seen()), About::default(), false)
     }
 
     /// The coordinator's process dies, and the gateway with it; it will start again.

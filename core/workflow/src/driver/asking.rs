@@ -2,7 +2,8 @@
 //! asked once more, which is always harmless.
 //!
 //! A signer that goes on delivering is busy, not gone: the time until it is asked again, and the patience with
-//! it, count from the last thing it said.
+//! it, count from the last thing it said. One that gives signs of life and does not answer is waited for longer than
+//! one that gives none: what it works on would have to be done again in the next attempt.
 
 use super::{Driver, Tuning, World};
 use crate::ceremony::batch::{Ceremony, Next};
@@ -20,6 +21,7 @@ pub(super) struct Desk {
     chunks: BTreeMap<Chunk, Asked>,
     plans: BTreeMap<Digest, PlanAsked>,
     heard_ms: BTreeMap<SignerId, u64>,
+    seen_ms: BTreeMap<SignerId, u64>,
 }
 
 /// What was asked about one attempt in its present phase.
@@ -83,6 +85,14 @@ impl Desk {
         match self.heard_ms.get_mut(signer) {
             Some(heard_ms) => *heard_ms = now_ms,
             None => drop(self.heard_ms.insert(signer.clone(), now_ms)),
+        }
+    }
+
+    /// A signer gave a sign of life.
+    pub fn seen(&mut self, signer: &SignerId, at_ms: u64) {
+        match self.seen_ms.get_mut(signer) {
+            Some(seen_ms) => *seen_ms = at_ms.max(*seen_ms),
+            None => drop(self.seen_ms.insert(signer.clone(), at_ms)),
         }
     }
 
@@ -151,11 +161,27 @@ impl Desk {
         asked.declined.get(signer).filter(|declined| declined.for_good == ForGood::Yes)
     }
 
-    /// Since when a signer has been silent while this phase waits for it; none before it was asked.
-    pub fn silent_since_ms(&self, chunk: &Chunk, phase: Phase, signer: &SignerId) -> Option<u64> {
+    /// Until when a signer is waited for that this phase lacks; none before it was asked.
+    pub fn waited_for_until_ms(
+        &self,
+        chunk: &Chunk,
+        phase: Phase,
+        signer: &SignerId,
+        tuning: &Tuning,
+    ) -> Option<u64> {
         let asked = self.chunks.get(chunk).filter(|asked| asked.phase == phase)?;
         asked.reminders.get(signer)?;
-        Some(asked.since_ms.max(self.heard_ms(signer)))
+        let silent_ms = asked.since_ms.max(self.heard_ms(signer));
+        if phase == Phase::Opening {
+            return Some(silent_ms.saturating_add(tuning.opening_patience_ms));
+        }
+        let over_ms = silent_ms.saturating_add(tuning.patience_ms);
+        if asked.declined.contains_key(signer) {
+            return Some(over_ms);
+        }
+        let seen_ms = self.seen_ms.get(signer).copied().unwrap_or(0);
+        let gone_ms = seen_ms.saturating_add(tuning.patience_ms).max(over_ms);
+        Some(gone_ms.min(silent_ms.saturating_add(tuning.busy_patience_ms).max(over_ms)))
     }
 
     /// Shows what was declined.
@@ -305,21 +331,16 @@ impl<J, W: World> Driver<J, W> {
         if phase.is_before_activation() {
             wake_ms = plan.activation_deadline_ms.saturating_add(1);
         }
-        let patience_ms = match phase {
-            Phase::Opening => self.tuning.opening_patience_ms,
-            _ => self.tuning.patience_ms,
-        };
         if let Step::Ask(_, missing) = attempt.next() {
             for signer in missing {
                 if self.desk.refusal_of(chunk, phase, signer).is_some() {
                     continue;
                 }
                 wake_ms = wake_ms.min(self.desk.due_ms(attempt, signer, &self.tuning));
-                if let Some(since_ms) = self.desk.silent_since_ms(chunk, phase, signer) {
-                    let over_ms = since_ms.saturating_add(patience_ms).saturating_add(1);
-                    if over_ms > self.now_ms {
-                        wake_ms = wake_ms.min(over_ms);
-                    }
+                if let Some(until_ms) = self.desk.waited_for_until_ms(chunk, phase, signer, &self.tuning)
+                    && until_ms >= self.now_ms
+                {
+                    wake_ms = wake_ms.min(until_ms.saturating_add(1));
                 }
             }
         }

@@ -159,7 +159,7 @@ impl<J, W: World> Driver<J, W> {
             let (by, no) = missing.iter().find_map(|signer| Some((*signer, refused(signer)?)))?;
             return Some(Fact::Left(Reason::Declined { by: by.clone(), what: no.what.clone() }));
         }
-        let silent = |signer: &&SignerId| self.is_silent(attempt, signer, self.tuning.opening_patience_ms);
+        let silent = |signer: &&SignerId| self.is_silent(attempt, signer);
         let enough = state.openings.len() >= plan.activation_size();
         if enough && awaited.iter().all(silent) {
             let experience = &self.open.get(&chunk.plan)?.experience;
@@ -208,7 +208,7 @@ impl<J, W: World> Driver<J, W> {
         if attempt.is_last() {
             return None;
         }
-        let silent = |signer: &&&SignerId| self.is_silent(attempt, signer, self.tuning.patience_ms);
+        let silent = |signer: &&&SignerId| self.is_silent(attempt, signer);
         let silent: Vec<SignerId> = missing.iter().filter(silent).map(|signer| (*signer).clone()).collect();
         let said_no = |signer: &SignerId| {
             let (no, _) = self.desk.declined_since_ms(chunk, phase, signer)?;
@@ -218,9 +218,10 @@ impl<J, W: World> Driver<J, W> {
         reason.or_else(|| (!silent.is_empty()).then_some(Reason::Silent(silent)))
     }
 
-    fn is_silent(&self, attempt: &Attempt, signer: &SignerId, patience_ms: u64) -> bool {
-        let since_ms = self.desk.silent_since_ms(&attempt.terms.chunk, attempt.phase(), signer);
-        since_ms.is_some_and(|since_ms| self.now_ms > since_ms.saturating_add(patience_ms))
+    fn is_silent(&self, attempt: &Attempt, signer: &SignerId) -> bool {
+        let chunk = &attempt.terms.chunk;
+        let until_ms = self.desk.waited_for_until_ms(chunk, attempt.phase(), signer, &self.tuning);
+        until_ms.is_some_and(|until_ms| self.now_ms > until_ms)
     }
 
     /// Computes what the dealings come to; who dealt wrongly for all to see is named.

@@ -3,6 +3,7 @@
 mod decrees;
 mod exposure;
 mod governing;
+mod patience;
 mod thefts;
 mod trouble;
 
