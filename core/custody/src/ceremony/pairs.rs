@@ -31,8 +31,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// A run that has not ended by then is given up, in milliseconds.
-const RUN_MS_MAX: u64 = 15_000;
+/// A first run in which nothing has come for so long is given up, in milliseconds.
+const IDLE_MS: u64 = 15_000;
+
+/// How often that time doubles, once for each run before.
+const DOUBLINGS_MAX: u32 = 4;
 
 /// How many runs one attempt and counterparty may take before people have to look.
 const RUNS_MAX: u32 = 64;
@@ -46,7 +49,10 @@ struct Stored {
 /// One run of the set-up. Never saved.
 struct Run {
     name: Digest,
-    began_at_ms: u64,
+    /// Which run of its attempt and counterparty it is, from 1.
+    count: u32,
+    /// When it began, or the last message of the peer came.
+    moved_at_ms: u64,
     seed: OneTimeSeed,
     peer_key: Option<Digest>,
     setup: Option<Setup>,
@@ -153,6 +159,12 @@ impl Pairs {
     }
 }
 
+/// How long a run waits for the next message. What a peer lost is begun anew soon; one that only has much to do, being at
+/// work on the runs of others, is given more time with each run, for a run that is given up is work done in vain.
+fn idle_ms_max(count: u32) -> u64 {
+    IDLE_MS << count.saturating_sub(1).min(DOUBLINGS_MAX)
+}
+
 fn base_key(counterparty: &SignerId, attempt: &Attempt) -> Vec<u8> {
     let mut key = vec![b'b'];
     key.extend(minicbor::to_vec((counterparty, attempt)).expect("writing to memory does not fail"));
@@ -194,7 +206,7 @@ impl Keeper {
             }
             ready = false;
             let name = (other.clone(), attempt);
-            let running = |run: &Run| now_ms.saturating_sub(run.began_at_ms) < RUN_MS_MAX;
+            let running = |run: &Run| now_ms.saturating_sub(run.moved_at_ms) < idle_ms_max(run.count);
             if me > *other && !self.pairs.runs.get(&name).is_some_and(running) {
                 let mut run = [0; 32];
                 rng.fill_bytes(&mut run);
@@ -219,7 +231,8 @@ impl Keeper {
         *count += 1;
         let run = Run {
             name: run,
-            began_at_ms: now_ms,
+            count: *count,
+            moved_at_ms: now_ms,
             seed: OneTimeSeed::random(rng),
             peer_key: None,
             setup: None,
@@ -288,6 +301,7 @@ impl Keeper {
             return Ok(());
         }
         if let Some(run) = self.pairs.runs.get_mut(&name) {
+            run.moved_at_ms = now_ms;
             if let (0, Some(key), None) = (message.step, message.one_time_key, run.peer_key) {
                 run.peer_key = Some(key);
             }
@@ -416,5 +430,17 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUNS_MAX, idle_ms_max};
+
+    #[test]
+    fn each_run_is_given_more_time_and_none_has_hours() {
+        let times: Vec<u64> = (1..=6).map(idle_ms_max).collect();
+        assert_eq!(times, [15_000, 30_000, 60_000, 120_000, 240_000, 240_000]);
+        assert_eq!(idle_ms_max(RUNS_MAX), 240_000);
     }
 }
