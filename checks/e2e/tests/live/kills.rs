@@ -97,9 +97,9 @@ impl Killer {
     fn refresh(&mut self) {
         let ceremony = self.cluster.api.begin(&renewal(OVERLAP_MS), &self.cluster.dana);
         let begun = Instant::now();
-        let (mut since, mut kills) = (0, Vec::new());
+        let (mut since, mut kills, mut shown) = (0, Vec::new(), Value::Null);
         loop {
-            assert!(begun.elapsed() < PATIENCE, "the ceremony does not end");
+            assert!(begun.elapsed() < PATIENCE, "the ceremony does not end: {shown}");
             self.start_who_is_due();
             let path = format!("/v1/ceremonies/{ceremony}/events?since={since}&wait_ms=20");
             let Ok(answer) = self.cluster.api.get(&path) else {
@@ -107,6 +107,7 @@ impl Killer {
                 continue;
             };
             since = answer.body["number"].as_u64().unwrap_or(since);
+            shown.clone_from(&answer.body["ceremony"]);
             if answer.body["ceremony"]["stage"] == "done" {
                 break;
             }
