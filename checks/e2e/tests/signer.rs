@@ -13,6 +13,8 @@ mod governance;
 mod kills;
 #[path = "signer/office.rs"]
 mod office;
+#[path = "signer/pairs.rs"]
+mod pairs;
 #[path = "shared/payments.rs"]
 mod payments;
 #[path = "signer/plans.rs"]

@@ -128,7 +128,8 @@ pub struct PairingMessage {
     /// The author's one-time key of this run, in its first message.
     #[n(5)]
     pub one_time_key: Option<Digest>,
-    /// The engine's message, sealed to the receiver's one-time key; absent while none is known.
+    /// The engine's message, sealed to the receiver's one-time key; absent while none is known, and in the last message
+    /// of the side that was invited, which says that its half is stored.
     #[n(6)]
     pub sealed: Option<Sealed>,
 }

@@ -224,14 +224,15 @@ impl Office {
         ceremony
     }
 
-    /// Carries a plan out, however many signers die on the way.
-    pub fn complete(&mut self, plan: &Plan) {
+    /// Carries a plan out, however many signers die on the way, and names its ceremony.
+    pub fn complete(&mut self, plan: &Plan) -> Digest {
         let begun = Instant::now();
         let ceremony = self.begin(plan);
         while self.stage(&ceremony) != Stage::Done {
             assert!(begun.elapsed() < 30 * PATIENCE, "no end: {:?}", self.driver.status(&ceremony));
             self.turn();
         }
+        ceremony
     }
 
     pub fn stage(&self, ceremony: &Digest) -> Stage {
@@ -254,6 +255,7 @@ impl Office {
             next = self.incoming.try_recv().ok();
         }
         if Instant::now() >= self.next_tick {
+            self.signers.keys().for_each(|signer| self.driver.seen(signer, now_ms()));
             self.driver.tick();
             self.next_tick = Instant::now() + TICK;
         }

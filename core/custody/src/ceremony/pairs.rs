@@ -2,9 +2,11 @@
 //! epochs that it served.
 //!
 //! The signer whose name is the greater invites; all further messages are sealed to one-time keys of this run
-//! and never saved. A run cut short starts anew under a new name. A base never serves two epochs of one wallet:
-//! every attempt makes its own, and it is erased with the first of the epochs that it served. So a plan names all
-//! ECDSA wallets that were last renewed together, or none of them.
+//! and never saved. A run cut short starts anew under a new name. The inviting side keeps its half only when the other
+//! says that it has stored its own: who has a half that the other lacks is always the one that cannot invite, and
+//! its half is replaced. A base never serves two epochs of one wallet: every attempt makes its own, and it is erased
+//! with the first of the epochs that it served. So a plan names all ECDSA wallets that were last renewed together,
+//! or none of them.
 
 mod retire;
 
@@ -58,7 +60,11 @@ struct Run {
     setup: Option<Setup>,
     sent: u8,
     expected: u8,
-    early: BTreeMap<u8, Sealed>,
+    /// What came and is not yet taken; the first message of the inviting side and the last of the other carry nothing
+    /// sealed.
+    early: BTreeMap<u8, Option<Sealed>>,
+    /// The inviting side's half, until the other has stored its own.
+    made: Option<Base>,
 }
 
 /// The bases of this signer's pairs, and the runs that make new ones.
@@ -239,13 +245,14 @@ impl Keeper {
             sent: 0,
             expected: 0,
             early: BTreeMap::new(),
+            made: None,
         };
         self.pairs.runs.insert(name.clone(), run);
         Ok(())
     }
 
     /// Sends the next message of a run: the first carries this side's one-time key, and none is sealed before
-    /// the peer's is known.
+    /// the peer's is known. The last of the invited side carries nothing: its half is stored.
     fn say(
         &mut self,
         name: &(SignerId, Attempt),
@@ -305,11 +312,7 @@ impl Keeper {
             if let (0, Some(key), None) = (message.step, message.one_time_key, run.peer_key) {
                 run.peer_key = Some(key);
             }
-            match message.sealed {
-                Some(sealed) => drop(run.early.insert(message.step, sealed)),
-                None if message.step == run.expected => run.expected += 1,
-                None => {}
-            }
+            run.early.insert(message.step, message.sealed);
         }
         let outcome = self.advance_run(now_ms, rng, &name, draft);
         if outcome.is_err() {
@@ -345,8 +348,11 @@ impl Keeper {
     ) -> Result<(), Error> {
         let me = self.own.pinned.me().clone();
         let (peer, attempt) = name;
-        if self.pairs.runs.get(name).is_some_and(|run| run.peer_key.is_some() && run.setup.is_none()) {
-            let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
+        let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
+        if run.peer_key.is_none() {
+            return Ok(());
+        }
+        if run.setup.is_none() && run.made.is_none() {
             let terms = SetupTerms {
                 context: run_context([&me, peer], attempt, &run.name),
                 generation: (u64::from(attempt.epoch.rank) << 32) | u64::from(attempt.epoch.count),
@@ -358,10 +364,16 @@ impl Keeper {
         }
         loop {
             let Some(run) = self.pairs.runs.get_mut(name) else { return Ok(()) };
-            let Some(sealed) = run.early.remove(&run.expected) else { return Ok(()) };
-            let Some(setup) = run.setup.take() else { return Ok(()) };
+            let Some(arrived) = run.early.remove(&run.expected) else { return Ok(()) };
             let context = message_context(&run.name, peer, run.expected);
             run.expected += 1;
+            let Some(sealed) = arrived else {
+                let Some(base) = run.made.take() else { continue };
+                self.store_base(rng, name, base, draft);
+                self.pairs.runs.remove(name);
+                return self.go_on(now_ms, rng, attempt, draft);
+            };
+            let Some(setup) = run.setup.take() else { return Ok(()) };
             let opened = run.seed.open(peer, &context.0, &sealed);
             let message =
                 opened.ok_or_else(|| Error::misbehaved(peer, "sealed a pairing message to another key"))?;
@@ -370,9 +382,11 @@ impl Keeper {
                     run.setup = Some(setup);
                     self.say(name, Some(outgoing), rng, draft)?;
                 }
+                Ok(SetupProgress::Done(base)) if me > *peer => run.made = Some(base),
                 Ok(SetupProgress::Done(base)) => {
-                    self.pairs.runs.remove(name);
                     self.store_base(rng, name, base, draft);
+                    self.say(name, None, rng, draft)?;
+                    self.pairs.runs.remove(name);
                     return self.go_on(now_ms, rng, attempt, draft);
                 }
                 Err(PairingError::Stale(reason)) => return Err(Error::stale(reason)),
