@@ -201,6 +201,9 @@ impl History {
             Reply::Committed(said) => {
                 let said = said.read_unchecked().map_err(|e| sound(&e))?;
                 transcripts::i2_one_promise_per_number(&mut self.spoken, id, &said)?;
+                if !self.spoken.corrupt.contains(id) {
+                    keys::i1_deals_to_all_until_one_is_retired(self, number, &said.chunk)?;
+                }
             }
             Reply::Dealt(said) => {
                 let said = said.read_unchecked().map_err(|e| sound(&e))?;

@@ -87,6 +87,7 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::ProbeNoPairs => "leaves pairs out of ECDSA probes",
         Mutant::KeepSeveralKeys => "keeps several keys of a wallet",
         Mutant::MakeWithoutAll => "makes wallets without all members",
+        Mutant::DealFromUnretired => "deals on before all have kept",
         Mutant::PromisesForgotten => "lets dealers promise twice",
         Mutant::CosignAnything => "cosigns what continues nothing",
     }

@@ -71,7 +71,7 @@ mod tests {
                 let locked = LockedShare { ciphertext: Bytes(Vec::new()), slot: SlotIndex(rank) };
                 held.push(HeldEpoch { share_set: Arc::new(share_set(id, chunk.epoch)), chunk, locked });
             }
-            records.push(WalletRecord { floor: Epoch::new(1, 1), held });
+            records.push(WalletRecord { held, ..WalletRecord::new(Epoch::new(1, 1)) });
         }
         let oldest = oldest(&records, |chunk| chunks.get(chunk))?;
         Some((oldest.wallet.to_string(), oldest.epoch.rank, oldest.since_ms))

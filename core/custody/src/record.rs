@@ -15,7 +15,7 @@ use perennial_model::receipt::Receipt;
 use perennial_model::refusal::Refusal;
 use perennial_model::share_set::ShareSet;
 use perennial_model::vote::Vote;
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{WalletId, WalletKey};
 use std::sync::Arc;
 
 /// What a signer keeps of one wallet.
@@ -27,10 +27,20 @@ pub struct WalletRecord {
     /// The epochs whose shares it holds, rising.
     #[n(1)]
     pub held: Vec<HeldEpoch>,
+    /// The key that it has promised to keep: set with its first vote Keep for the wallet, and never changed.
+    #[n(2)]
+    pub key: Option<WalletKey>,
 }
 
 impl Document for WalletRecord {
     const KIND: &'static str = "wallet-record";
+}
+
+impl WalletRecord {
+    /// A wallet of which nothing is held.
+    pub fn new(floor: Epoch) -> Self {
+        Self { floor, held: Vec::new(), key: None }
+    }
 }
 
 /// One epoch of one wallet at one signer.

@@ -73,6 +73,7 @@ pub enum Mutant {
     KeepSeveralKeys,
     MakeWithoutAll,
     PromisesForgotten,
+    DealFromUnretired,
 }
 
 #[cfg(feature = "simulation")]
@@ -103,7 +104,7 @@ impl Mutant {
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
-    pub const HOSTILE: [Self; 49] = [
+    pub const HOSTILE: [Self; 50] = [
         Self::ActivateBelowA,
         Self::CountVotesWithoutTranscript,
         Self::CountOneVoterTwice,
@@ -153,6 +154,7 @@ impl Mutant {
         Self::KeepSeveralKeys,
         Self::MakeWithoutAll,
         Self::PromisesForgotten,
+        Self::DealFromUnretired,
     ];
 }
 

@@ -60,7 +60,7 @@ pub fn found(cast: &Cast, chain: Chain, count: u32, rng: &mut dyn CryptoRng) -> 
                 let ciphertext = Bytes(lock(&key, &context.0, &shares[number]));
                 let held =
                     HeldEpoch { share_set: set.clone(), chunk, locked: LockedShare { ciphertext, slot } };
-                let record = WalletRecord { floor: chunk.epoch, held: vec![held] };
+                let record = WalletRecord { held: vec![held], ..WalletRecord::new(chunk.epoch) };
                 let key = set.wallet.id.as_str().as_bytes().to_vec();
                 writes.push(Write { table: Table::Wallet, key, value: Some(encoding::encode(&record)) });
             }

@@ -92,6 +92,8 @@ pub struct Archive {
     order: VecDeque<Chunk>,
     /// Plans with a quorum, or under a mandate.
     pub plans: Vec<(Digest, ApprovedPlan)>,
+    /// Refreshes of wallets of which nothing was retired when people approved them.
+    pub early: BTreeSet<Digest>,
     /// Those of them that are under a mandate.
     pub under_mandate: BTreeSet<Digest>,
     /// Approvals of all that people ever signed, with what they signed.
@@ -100,6 +102,8 @@ pub struct Archive {
     pub governances: Vec<ApprovedGovernance>,
     /// Share sets that were activated, in order.
     pub sets: Vec<(Digest, ShareSet)>,
+    /// Share sets of attempts at making wallets, as they were prepared, in order.
+    pub candidates: Vec<(Digest, ShareSet)>,
     /// Sessions, the newest last.
     pub sessions: VecDeque<Session>,
     /// Pairing mail, if any passed.
@@ -190,6 +194,16 @@ impl Archive {
             let digest = encoding::digest(&set);
             if self.set(&digest).is_none() {
                 self.sets.push((digest, set));
+            }
+        }
+    }
+
+    /// Notes share sets of wallets that are being made.
+    pub fn prepare(&mut self, sets: impl Iterator<Item = ShareSet>) {
+        for set in sets {
+            let digest = encoding::digest(&set);
+            if self.candidates.iter().all(|(known, _)| *known != digest) {
+                self.candidates.push((digest, set));
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod approvals;
 pub mod ceremony;
 pub mod certificates;
 pub mod corrupt;
+pub mod early;
 pub mod ledger;
 pub mod mail;
 pub mod mandates;

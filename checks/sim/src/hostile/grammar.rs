@@ -3,8 +3,8 @@
 //! A new sort of move is a function in `craft` and a row here.
 
 use super::craft::{
-    Blows, approvals, ceremony, certificates, corrupt, ledger, mail, mandates, orders, plans, sessions,
-    transactions, unattended,
+    Blows, approvals, ceremony, certificates, corrupt, early, ledger, mail, mandates, orders, plans,
+    sessions, transactions, unattended,
 };
 use super::stage::Stage;
 
@@ -113,6 +113,9 @@ pub const SORTS: &[Sort] = &[
     sort("number outside the plan", ceremony::outside, Sound, &[Refused], &[Taken]),
     sort("other cut of a number", ceremony::other_cut, Sound, &[Refused], &[]).disturbing(),
     sort("wallet made again", ceremony::made_again, Sound, &[Taken, Answered, Refused], &[]).often(8),
+    sort("wallet renewed early", early::renewed, Sound, &[Taken, Answered, Refused], &[])
+        .often(8)
+        .disturbing(),
     sort("older number", ceremony::older_number, Sound, &[Answered, Refused], &[]).often(6),
     sort("split inputs", ceremony::split_inputs, Sound, &[Taken, Answered, Refused], &[])
         .often(3)

@@ -17,8 +17,11 @@ use crate::signer::{Mail, Signer};
 use crate::violation::{Invariant, Violation};
 use perennial_model::committee::{Committee, SignerId};
 use perennial_model::encoding::{self, Digest};
+use perennial_model::identity::Signed;
 use perennial_model::mail::{Reply, Request};
+use perennial_model::plan::Action;
 use perennial_model::session::SessionRequest;
+use perennial_model::vote::{Vote, VoteKind};
 use perennial_workflow::driver::{Settled, Tuning, relay};
 use perennial_workflow::wallets::HeadChange;
 use rand_chacha::ChaCha8Rng;
@@ -290,6 +293,18 @@ impl Stage {
         }
     }
 
+    /// What a wallet that is being made comes to can be computed from its dealings, which the attacker has.
+    fn look_at_candidates(&mut self, number: usize, vote: &Signed<Vote>) {
+        let Ok(vote) = vote.read_unchecked() else { return };
+        let makes =
+            self.history.plans.get(&vote.chunk.plan).is_some_and(|plan| plan.action == Action::Create);
+        if makes && vote.kind == VoteKind::Prepared {
+            let held = self.history.mirrors[number].wallets.values().flat_map(|one| &one.held);
+            let held = held.filter(|held| held.chunk == vote.chunk);
+            self.archive.prepare(held.map(|held| (*held.share_set).clone()));
+        }
+    }
+
     fn looked_at(&mut self, number: usize, mail: Mail, changed: bool) -> Result<Answer, Violation> {
         if changed {
             self.history.look(number, &mut self.signers, self.now_ms, Turn::Whole)?;
@@ -313,6 +328,10 @@ impl Stage {
                         let held = self.history.mirrors[number].wallets.values().flat_map(|one| &one.held);
                         let held = held.filter(|held| held.chunk == *chunk);
                         self.archive.serve(held.map(|held| (*held.share_set).clone()));
+                    }
+                    Reply::Voted(vote) => {
+                        self.archive.hear(reply);
+                        self.look_at_candidates(number, vote);
                     }
                     _ => self.archive.hear(reply),
                 }

@@ -7,12 +7,13 @@ use crate::history::{Changed, History, Mirror};
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::SlotBytes;
-use perennial_custody::record::{ChunkState, HeldEpoch};
+use perennial_custody::record::{ChunkRecord, ChunkState, HeldEpoch};
 use perennial_custody::simulation::danger_open_share;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent, lagrange_at_zero};
+use perennial_model::plan::{Action, Chunk};
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId, WalletKey};
 use perennial_model::with_group;
@@ -102,6 +103,34 @@ pub fn i1_key_continuity(
         }
     }
     Ok(())
+}
+
+/// Before a Retirement of a wallet was seen here its shares are dealt to all members or not at all: then the first one is
+/// promised by all, and with it the key.
+pub fn i1_deals_to_all_until_one_is_retired(
+    history: &History,
+    number: usize,
+    chunk: &Chunk,
+) -> Result<(), Violation> {
+    let mirror = &history.mirrors[number];
+    let (Some(plan), Some(record)) = (history.plans.get(&chunk.plan), mirror.chunks.get(chunk)) else {
+        return Ok(());
+    };
+    let holders = record.inputs.as_ref().map_or(0, |inputs| inputs.holders.len());
+    if plan.action == Action::Create || holders == plan.committee.members().len() {
+        return Ok(());
+    }
+    let seen = |wallet: &&WalletId| {
+        let is_retired = |record: &ChunkRecord| matches!(record.state, ChunkState::Retired(_));
+        mirror.chunks.values().any(|record| is_retired(record) && record.wallets.contains(wallet))
+    };
+    match record.wallets.iter().find(|wallet| !seen(wallet)) {
+        Some(wallet) => {
+            let who = number + 1;
+            Err(broken(format!("s{who:02} deals {wallet} to some in {chunk}, and nothing of it was retired")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The same for everything that a signer holds.

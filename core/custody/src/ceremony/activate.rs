@@ -62,7 +62,7 @@ impl Keeper {
                 "{chunk}: this signer prepared another transcript under this number"
             )));
         }
-        self.check_one_key_each(approved.plan(), &chunk)?;
+        self.check_one_key_each(&chunk)?;
         let wallets = approved.plan().wallets_of(&chunk)?;
         let parents: Vec<_> = wallets.iter().filter_map(|w| self.held(w.id(), &chunk)).collect();
         let scheme = parents.first().map(|held| held.share_set.scheme());
@@ -124,10 +124,8 @@ impl Keeper {
         let mut raised = Vec::new();
         for wallet in wallets {
             // A floor is needed even for a wallet that this signer has never held anything of.
-            let record = self
-                .wallets
-                .entry(wallet.clone())
-                .or_insert_with(|| WalletRecord { floor: Epoch::new(0, 0), held: Vec::new() });
+            let record =
+                self.wallets.entry(wallet.clone()).or_insert_with(|| WalletRecord::new(Epoch::new(0, 0)));
             if record.floor < epoch {
                 record.floor = epoch;
                 raised.push(wallet.clone());
@@ -216,8 +214,10 @@ impl Keeper {
         let vote = Signed::new(&*identity, &vote);
         record.state = ChunkState::Kept(since);
         record.keep = Some(vote.clone());
+        let mut writes = vec![put(Table::Chunk, chunk_key(chunk), record)];
+        writes.extend(self.fix_keys(chunk));
         if !planted!(DecisionNotPersisted) {
-            draft.effects.push(Effect::Commit(vec![put(Table::Chunk, chunk_key(chunk), record)]));
+            draft.effects.push(Effect::Commit(writes));
         }
         draft.mail.push(Reply::Voted(vote));
     }
@@ -248,7 +248,7 @@ impl Keeper {
         let approved = self.known_plan(&chunk.plan)?;
         self.check_part(&approved, &chunk)?;
         self.check_concerns(&approved, &chunk)?;
-        self.check_one_key_each(approved.plan(), &chunk)?;
+        self.check_one_key_each(&chunk)?;
         self.check_gap(now_ms, &approved, &chunk)?;
         let wallets: Vec<WalletId> =
             approved.plan().wallets_of(&chunk)?.iter().map(|w| w.id().clone()).collect();

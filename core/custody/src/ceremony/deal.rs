@@ -51,6 +51,7 @@ impl Keeper {
         let parents = self.parents(&chunk, wallets, &handed)?;
         inputs.check(plan, parents.first().and_then(|p| p.as_ref()).map(|parent| &parent.committee))?;
         inputs.check_openings(openings)?;
+        self.check_retired_once(plan, inputs)?;
         if !inputs.dealers.contains(self.own.pinned.me()) {
             return Err(Error::denied(format!("{chunk}: this signer is not among the dealers")));
         }

@@ -1,13 +1,15 @@
-//! A wallet has one key. Every attempt to make it comes to another one, so a signer that has promised to keep one has no
-//! part in any other.
+//! A wallet has one key. Every attempt to make it comes to another one, so a signer that has once promised to keep one has
+//! no part in any other, for good.
 //!
-//! A wallet is made by its whole committee ([`Plan::activation_size`]). So once a first epoch is retired, every honest
-//! member keeps it, and while it holds that key it deals, prepares, serves and keeps shares of no other. What a signer
-//! keeps is read from what it holds: of a Retirement that it had no part in it does not know the key, and what that
-//! erases is kept no longer. `docs/decisions/0021-one-key.md` says which attack that leaves.
+//! The first Retirement of a wallet takes its whole committee: a wallet is made by all ([`Plan::activation_size`]), and
+//! until a signer has seen a Retirement of a wallet it deals to all or not at all. So every honest member has promised the
+//! key of that Retirement, none votes for shares of another one, and fewer than the threshold are left who would: the
+//! address that was shown then stays the wallet's.
 
 use crate::keeper::Keeper;
-use crate::record::{ChunkRecord, ChunkState, HeldEpoch};
+use crate::record::ChunkState;
+use crate::store::Write;
+use perennial_model::dealing::Inputs;
 use perennial_model::error::Error;
 use perennial_model::plan::{Action, Chunk, Plan};
 use perennial_model::planted;
@@ -18,48 +20,44 @@ impl Keeper {
     /// share set in question, none where one is being made.
     ///
     /// # Errors
-    /// `Denied` names the epoch that is kept.
+    /// `Denied` where another key is kept.
     pub(crate) fn check_one_key(
         &self,
         chunk: &Chunk,
         wallet: &WalletId,
         key: Option<&WalletKey>,
     ) -> Result<(), Error> {
-        match self.kept_under_other_keys(chunk, wallet, key).next() {
-            Some(kept) => Err(exists(chunk, kept, key)),
-            None => Ok(()),
+        let kept = self.wallets.get(wallet).and_then(|record| record.key.as_ref());
+        if kept.is_none() || kept == key || planted!(KeepSeveralKeys) {
+            return Ok(());
         }
+        let how = if key.is_some() { "under another key" } else { "already, and is kept" };
+        Err(Error::denied(format!("{chunk}: wallet {wallet} exists {how}")))
     }
 
-    /// The same for all wallets of a chunk that is to be served or retired. Of a chunk of which this signer holds nothing
-    /// it knows the keys only where they are new: then it is refused if it would erase one that is kept.
-    pub(crate) fn check_one_key_each(&self, plan: &Plan, chunk: &Chunk) -> Result<(), Error> {
-        for wallet in plan.wallets_of(chunk)? {
-            let key = self.held(wallet.id(), chunk).map(|held| &held.share_set.key);
-            let mut kept = self.kept_under_other_keys(chunk, wallet.id(), key);
-            let found = match key {
-                Some(_) => kept.next(),
-                None if plan.action == Action::Create => kept.find(|kept| kept.share_set.epoch < chunk.epoch),
-                None => None,
-            };
-            if let Some(kept) = found {
-                return Err(exists(chunk, kept, key));
-            }
+    /// The same for all wallets of a chunk that is to be served or retired, as far as it is held.
+    pub(crate) fn check_one_key_each(&self, chunk: &Chunk) -> Result<(), Error> {
+        let record = self.chunks.get(chunk);
+        let wallets = record.map(|record| record.wallets.as_slice()).unwrap_or_default();
+        for held in wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
+            self.check_one_key(chunk, &held.share_set.wallet.id, Some(&held.share_set.key))?;
         }
         Ok(())
     }
 
     /// Refuses to promise a key while another one is kept, or was activated here under a higher number.
     pub(crate) fn check_promise(&self, chunk: &Chunk) -> Result<(), Error> {
+        self.check_one_key_each(chunk)?;
         let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
         for held in wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
             let wallet = &held.share_set.wallet.id;
-            self.check_one_key(chunk, wallet, Some(&held.share_set.key))?;
-            let higher = |(other, record): &(&HeldEpoch, &ChunkRecord)| {
-                record.state.is_served() && other.share_set.epoch > chunk.epoch
-            };
-            let mut others = self.under_other_keys(chunk, wallet, Some(&held.share_set.key));
-            if let Some((other, _)) = others.find(higher).filter(|_| !planted!(KeepSeveralKeys)) {
+            let all = self.wallets.get(wallet).map(|record| record.held.as_slice()).unwrap_or_default();
+            let mut higher = all.iter().filter(|other| {
+                other.share_set.epoch > chunk.epoch
+                    && other.share_set.key != held.share_set.key
+                    && self.chunks.get(&other.chunk).is_some_and(|record| record.state.is_served())
+            });
+            if let Some(other) = higher.next().filter(|_| !planted!(KeepSeveralKeys)) {
                 let epoch = other.share_set.epoch;
                 return Err(Error::stale(format!("{chunk}: {wallet} came to another key in epoch {epoch}")));
             }
@@ -67,33 +65,38 @@ impl Keeper {
         Ok(())
     }
 
-    fn kept_under_other_keys<'a>(
-        &'a self,
-        chunk: &'a Chunk,
-        wallet: &WalletId,
-        key: Option<&'a WalletKey>,
-    ) -> impl Iterator<Item = &'a HeldEpoch> {
-        let is_kept = |state| matches!(state, ChunkState::Kept(_) | ChunkState::Retired(_));
-        self.under_other_keys(chunk, wallet, key)
-            .filter(move |(_, record)| is_kept(record.state) && !planted!(KeepSeveralKeys))
-            .map(|(held, _)| held)
+    /// Refuses to deal shares of a wallet to fewer than all members before a Retirement of it was seen here.
+    pub(crate) fn check_retired_once(&self, plan: &Plan, inputs: &Inputs) -> Result<(), Error> {
+        let all = inputs.holders.len() == plan.committee.members().len();
+        if plan.action == Action::Create || all || planted!(DealFromUnretired) {
+            return Ok(());
+        }
+        let chunk = &inputs.chunk;
+        let is_retired = |other: &Chunk| {
+            matches!(self.chunks.get(other).map(|record| record.state), Some(ChunkState::Retired(_)))
+        };
+        let seen = |wallet: &WalletId| self.chunks_of.get(wallet).into_iter().flatten().any(is_retired);
+        match plan.wallets_of(chunk)?.iter().find(|wallet| !seen(wallet.id())) {
+            Some(wallet) => Err(Error::stale(format!(
+                "{chunk}: no Retirement of {} has come here, so all members have to take part",
+                wallet.id()
+            ))),
+            None => Ok(()),
+        }
     }
 
-    /// What this signer holds of a wallet in other chunks under other keys.
-    fn under_other_keys<'a>(
-        &'a self,
-        chunk: &'a Chunk,
-        wallet: &WalletId,
-        key: Option<&'a WalletKey>,
-    ) -> impl Iterator<Item = (&'a HeldEpoch, &'a ChunkRecord)> {
-        let held = self.wallets.get(wallet).into_iter().flat_map(|record| &record.held);
-        held.filter(move |held| held.chunk != *chunk && key != Some(&held.share_set.key))
-            .filter_map(|held| Some((held, self.chunks.get(&held.chunk)?)))
+    /// With its vote a signer fixes the keys of the wallets that it keeps for the first time.
+    pub(crate) fn fix_keys(&mut self, chunk: &Chunk) -> Vec<Write> {
+        let record = self.chunks.get(chunk);
+        let wallets = record.map(|record| record.wallets.clone()).unwrap_or_default();
+        let mut fixed = Vec::new();
+        for wallet in wallets {
+            let key = self.held(&wallet, chunk).map(|held| held.share_set.key.clone());
+            if let Some(record) = self.wallets.get_mut(&wallet).filter(|record| record.key.is_none()) {
+                record.key = key;
+                fixed.push(wallet);
+            }
+        }
+        fixed.iter().map(|wallet| self.wallet_write(wallet)).collect()
     }
-}
-
-fn exists(chunk: &Chunk, kept: &HeldEpoch, key: Option<&WalletKey>) -> Error {
-    let how = if key.is_some() { "under another key" } else { "already" };
-    let (wallet, epoch) = (&kept.share_set.wallet.id, kept.share_set.epoch);
-    Error::denied(format!("{chunk}: wallet {wallet} exists {how}, kept in epoch {epoch}"))
 }

@@ -183,10 +183,7 @@ impl Keeper {
         let mut writes = Vec::with_capacity(held.len() + 1);
         for held in held {
             let wallet = held.share_set.wallet.id.clone();
-            let record = self
-                .wallets
-                .entry(wallet.clone())
-                .or_insert_with(|| WalletRecord { floor: chunk.epoch, held: Vec::new() });
+            let record = self.wallets.entry(wallet.clone()).or_insert_with(|| WalletRecord::new(chunk.epoch));
             record.floor = record.floor.max(chunk.epoch);
             record.held.push(held);
             record.held.sort_by_key(|held| held.share_set.epoch);

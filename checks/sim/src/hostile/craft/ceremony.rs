@@ -318,7 +318,8 @@ pub fn made_again(stage: &mut Stage) -> Blows {
     }
 }
 
-fn advance(stage: &mut Stage, chunk: Chunk, attempt: &Attempt) -> Blows {
+/// What comes next in an attempt, to everybody.
+pub(super) fn advance(stage: &mut Stage, chunk: Chunk, attempt: &Attempt) -> Blows {
     if attempt.inputs.is_empty() {
         let plan = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone());
         let made = plan.and_then(|plan| some_inputs(stage, &chunk, attempt, &plan));
