@@ -36,6 +36,9 @@ use zeroize::Zeroizing;
 /// A first run in which nothing has come for so long is given up, in milliseconds.
 const IDLE_MS: u64 = 15_000;
 
+/// The last step of either side.
+const LAST_STEP: u8 = 3;
+
 /// How often that time doubles, once for each run before.
 const DOUBLINGS_MAX: u32 = 4;
 
@@ -299,6 +302,10 @@ impl Keeper {
         let message = said.body;
         let attempt = Attempt { plan: message.plan, epoch: message.epoch };
         self.check_pair(&peer, &attempt)?;
+        let carries_nothing = if peer > *self.own.pinned.me() { 0 } else { LAST_STEP };
+        if message.step > LAST_STEP || message.sealed.is_none() != (message.step == carries_nothing) {
+            return Err(Error::misbehaved(&peer, "sent what is no message of the set-up of a pair"));
+        }
         let name = (peer.clone(), attempt);
         let invited = message.step == 0 && peer > *self.own.pinned.me();
         let known = self.pairs.runs.get(&name).is_some_and(|run| run.name == message.run);
@@ -308,11 +315,16 @@ impl Keeper {
             return Ok(());
         }
         if let Some(run) = self.pairs.runs.get_mut(&name) {
-            run.moved_at_ms = now_ms;
+            let is_new = message.step >= run.expected && !run.early.contains_key(&message.step);
+            if is_new {
+                run.moved_at_ms = now_ms;
+            }
             if let (0, Some(key), None) = (message.step, message.one_time_key, run.peer_key) {
                 run.peer_key = Some(key);
             }
-            run.early.insert(message.step, message.sealed);
+            if is_new {
+                run.early.insert(message.step, message.sealed);
+            }
         }
         let outcome = self.advance_run(now_ms, rng, &name, draft);
         if outcome.is_err() {
@@ -374,9 +386,10 @@ impl Keeper {
                 return self.go_on(now_ms, rng, attempt, draft);
             };
             let Some(setup) = run.setup.take() else { return Ok(()) };
+            // Not the peer's fault: an invitation that comes once more makes a new one-time key here.
             let opened = run.seed.open(peer, &context.0, &sealed);
-            let message =
-                opened.ok_or_else(|| Error::misbehaved(peer, "sealed a pairing message to another key"))?;
+            let another = || Error::stale(format!("a pairing message of {peer} is sealed to another key"));
+            let message = opened.ok_or_else(another)?;
             match setup.advance(&message, rng) {
                 Ok(SetupProgress::Continue { setup, outgoing }) => {
                     run.setup = Some(setup);
