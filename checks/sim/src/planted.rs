@@ -59,7 +59,7 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::SmallActivationSet => "lets too few holders activate",
         Mutant::OpeningsUnchecked => "deals to openings that are not named",
         Mutant::DealForEveryInputs => "deals anew for other inputs",
-        Mutant::DealWhatWasLeft => "deals anew under a number it left",
+        Mutant::DealUnopened => "deals unchecked what it left",
         Mutant::DealBeforeAllPromise => "publishes before all have promised",
         Mutant::ProbesUnbound => "signs probes that no root demands",
         Mutant::ProbesWithoutEnd => "signs probes without end",

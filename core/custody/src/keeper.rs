@@ -264,17 +264,6 @@ impl Keeper {
         Ok(approved)
     }
 
-    /// Why a prepared chunk lacks something: a higher epoch of one of its wallets was retired meanwhile, and took that
-    /// candidate with it. A chunk has one fate, so the attempt is over.
-    pub(crate) fn incomplete(&self, chunk: &Chunk) -> Error {
-        let record = self.chunks.get(chunk);
-        let gone = record.and_then(|record| record.wallets.iter().find(|id| self.held(id, chunk).is_none()));
-        match gone {
-            Some(wallet) => Error::stale(format!("{chunk}: a higher epoch of {wallet} is retired")),
-            None => Error::Bug(format!("{chunk} is prepared without transcript")),
-        }
-    }
-
     /// Refuses a number that is not above what this signer has prepared, or seen Activated or Retired.
     pub(crate) fn check_floor(&self, wallet: &WalletId, epoch: Epoch) -> Result<(), Error> {
         match self.wallets.get(wallet) {
@@ -351,7 +340,14 @@ impl Keeper {
             self.insert_chunk(chunk, encoding::decode(&bytes).map_err(damaged)?);
         }
         for (key, bytes) in store.all(Table::Wallet)? {
-            let record: WalletRecord = encoding::decode(&bytes).map_err(damaged)?;
+            let mut record: WalletRecord = encoding::decode(&bytes).map_err(damaged)?;
+            // Records of before name no key: it is that of what was kept.
+            let is_kept = |held: &&HeldEpoch| {
+                let state = self.chunks.get(&held.chunk).map(|record| record.state);
+                matches!(state, Some(ChunkState::Kept(_) | ChunkState::Retired(_)))
+            };
+            let kept = record.held.iter().find(is_kept).map(|held| held.share_set.key.clone());
+            record.key = record.key.or(kept);
             let name = String::from_utf8_lossy(&key).parse::<WalletId>();
             let wallet = name.map_err(|e| LoadFailed::Records(Error::Bug(e.to_string())))?;
             self.wallets.insert(wallet, record);

@@ -7,6 +7,7 @@ use perennial_coordinator::mailbox::{Incoming, Lane, Mailbox};
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding::{self, Digest};
+use perennial_model::governance::history::History;
 use perennial_model::governance::{Governance, SignerIdentity};
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::Plan;
@@ -38,6 +39,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Office {
     pub places: Places,
     pub governance: Arc<Governance>,
+    history: Arc<History>,
     pub dana: Dana,
     pub driver: Driver<Memory, Street>,
     pub signers: BTreeMap<SignerId, Child>,
@@ -133,6 +135,7 @@ impl Office {
         Self {
             places,
             governance: Arc::new(history.newest().clone()),
+            history,
             dana,
             driver,
             signers: BTreeMap::new(),
@@ -144,6 +147,17 @@ impl Office {
             runtime: runtime.expect("a runtime"),
             next_tick: Instant::now(),
         }
+    }
+
+    /// The coordinator has lost everything that it knew.
+    pub fn begin_anew(&mut self, tuning: Tuning) {
+        let street = Street {
+            mailbox: self.coordinator.mailbox.clone(),
+            rng: ChaCha20Rng::from_seed([8; 32]),
+            meddler: None,
+        };
+        let history = self.history.clone();
+        self.driver = Driver::boot(history, tuning, Memory, street).expect("an empty journal");
     }
 
     /// The same, all started.

@@ -112,9 +112,9 @@ pub const SORTS: &[Sort] = &[
     sort("next number, again", ceremony::next_number, Sound, &[Taken, Answered, Refused], &[]).disturbing(),
     sort("number outside the plan", ceremony::outside, Sound, &[Refused], &[Taken]),
     sort("other cut of a number", ceremony::other_cut, Sound, &[Refused], &[]).disturbing(),
-    sort("wallet made again", ceremony::made_again, Sound, &[Taken, Answered, Refused], &[]).often(8),
+    sort("wallet made again", ceremony::made_again, Sound, &[Taken, Answered, Refused], &[]).often(12),
     sort("wallet renewed early", early::renewed, Sound, &[Taken, Answered, Refused], &[])
-        .often(8)
+        .often(14)
         .disturbing(),
     sort("older number", ceremony::older_number, Sound, &[Answered, Refused], &[]).often(6),
     sort("split inputs", ceremony::split_inputs, Sound, &[Taken, Answered, Refused], &[])

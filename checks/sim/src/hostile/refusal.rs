@@ -94,7 +94,6 @@ pub const REASONS: &[Reason] = &[
     reason("governance: unknown", "which is not known here"),
     reason("governance: out of order", "that is known here"),
     reason("governance: approved for some tenants", "approves for some tenants alone"),
-    reason("number: left for a higher", "was left for"),
     reason("number: opened", "which was opened here"),
     reason("number: at or below the floor", "the highest seen here"),
     seldom("number: no part under old governance", "this signer has no part in it"),

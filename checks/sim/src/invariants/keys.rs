@@ -9,6 +9,7 @@ use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::SlotBytes;
 use perennial_custody::record::{ChunkRecord, ChunkState, HeldEpoch};
 use perennial_custody::simulation::danger_open_share;
+use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
@@ -28,6 +29,8 @@ pub struct Keys {
     /// The first retired epoch of each wallet, with its key and first address. Lower attempts at making the wallet
     /// may have come to another key; nobody ever sees that.
     fixed: BTreeMap<WalletId, (Epoch, WalletKey, String)>,
+    /// The key of each wallet that a signer has promised to keep first.
+    kept: BTreeMap<(usize, WalletId), WalletKey>,
     /// Share sets that were opened in the exponent.
     sound: BTreeSet<Generation>,
     /// Shares of the transparent group, by seat.
@@ -100,6 +103,32 @@ pub fn i1_key_continuity(
         let records = new.wallets.iter().filter_map(|wallet| mirror.wallets.get(wallet));
         for held in records.flat_map(|record| &record.held).filter(|held| held.chunk == change.chunk) {
             check_key(&history.keys, signer, &held.share_set)?;
+        }
+    }
+    Ok(())
+}
+
+/// A signer promises to keep every wallet of a chunk, so it holds all of them; and one key of a wallet and never another,
+/// whatever it has erased since.
+pub fn i1_keeps_one_key(
+    history: &mut History,
+    number: usize,
+    signer: &SignerId,
+    chunk: &Chunk,
+) -> Result<(), Violation> {
+    let History { keys, mirrors, spoken, .. } = history;
+    let (mirror, who) = (&mirrors[number], number + 1);
+    if spoken.kept.get(chunk).is_some_and(|kept| kept.contains_key(signer)) {
+        return Ok(());
+    }
+    for wallet in mirror.chunks.get(chunk).into_iter().flat_map(|record| &record.wallets) {
+        let mut held = mirror.wallets.get(wallet).into_iter().flat_map(|record| &record.held);
+        let Some(held) = held.find(|held| held.chunk == *chunk) else {
+            return Err(broken(format!("s{who:02} keeps {chunk}, and holds nothing of {wallet} in it")));
+        };
+        let key = &held.share_set.key;
+        if keys.kept.entry((number, wallet.clone())).or_insert_with(|| key.clone()) != key {
+            return Err(broken(format!("s{who:02} keeps two keys of {wallet}, the second in {chunk}")));
         }
     }
     Ok(())

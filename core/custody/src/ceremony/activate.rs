@@ -62,6 +62,7 @@ impl Keeper {
                 "{chunk}: this signer prepared another transcript under this number"
             )));
         }
+        self.check_complete(&chunk)?;
         self.check_one_key_each(&chunk)?;
         let wallets = approved.plan().wallets_of(&chunk)?;
         let parents: Vec<_> = wallets.iter().filter_map(|w| self.held(w.id(), &chunk)).collect();
@@ -182,6 +183,7 @@ impl Keeper {
         let Some(ChunkState::Active(since)) = record.map(|record| record.state) else { return Ok(()) };
         // The only backup rule today is "the committee is the backup": it is met by the votes themselves.
         if now_ms >= since.saturating_add(self.known_plan(&chunk.plan)?.plan().overlap_ms()) {
+            self.check_complete(chunk)?;
             self.check_needed(chunk)?;
             self.check_promise(chunk)?;
             self.vote_keep(since, chunk, draft);

@@ -16,7 +16,6 @@ use perennial_model::mail::Reply;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
-use perennial_model::wallet::WalletId;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
 use std::sync::Arc;
@@ -47,8 +46,14 @@ impl Keeper {
         let approved = self.plan_in_time(now_ms, &chunk)?;
         let plan = approved.plan();
         let wallets = plan.wallets_of(&chunk)?;
-        let handed = self.chunks.get(&chunk).map(|record| record.parents.clone()).unwrap_or_default();
-        let parents = self.parents(&chunk, wallets, &handed)?;
+        let begun = self.chunks.get(&chunk);
+        let parents = self.parents(&chunk, wallets, begun.map_or(&[], |record| &record.parents))?;
+        // Whoever has not opened it deals under the same conditions, so under no number that it left for a higher one:
+        // the promise may have been made under that before, and a second one would be proof against an honest dealer.
+        if begun.is_none_or(|record| record.opening.is_none()) && !planted!(DealUnopened) {
+            self.check_plan_begins(now_ms, &approved, &chunk)?;
+            self.check_chunk_begins(now_ms, &approved, &chunk, &parents)?;
+        }
         inputs.check(plan, parents.first().and_then(|p| p.as_ref()).map(|parent| &parent.committee))?;
         inputs.check_openings(openings)?;
         self.check_retired_once(plan, inputs)?;
@@ -57,7 +62,6 @@ impl Keeper {
         }
         for wallet in wallets {
             self.check_floor(wallet.id(), chunk.epoch)?;
-            self.check_not_left(wallet.id(), &chunk)?;
         }
         let scheme = scheme_of(wallets, &parents)?;
         let dealing =
@@ -83,18 +87,6 @@ impl Keeper {
         self.insert_chunk(chunk, record);
         self.dealings.insert(chunk, dealing);
         Ok(())
-    }
-
-    /// Refuses a number above which another was opened: opening that one left this one, and with it the promise that
-    /// may have been made under it. A second promise under one number would be proof against an honest dealer.
-    fn check_not_left(&self, wallet: &WalletId, chunk: &Chunk) -> Result<(), Error> {
-        let opened = self.chunks_of.get(wallet).into_iter().flatten();
-        match opened.map(|opened| opened.epoch).max() {
-            Some(highest) if highest > chunk.epoch && !planted!(DealWhatWasLeft) => Err(Error::stale(
-                format!("{wallet}: epoch {} was left for {highest}, which was opened here", chunk.epoch),
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn make_dealing<G: Group>(

@@ -85,6 +85,26 @@ impl Keeper {
         }
     }
 
+    /// Refuses a chunk some of whose wallets are not held from it any more: a vote and a certificate speak of all.
+    pub(crate) fn check_complete(&self, chunk: &Chunk) -> Result<(), Error> {
+        let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
+        match wallets.iter().all(|wallet| self.held(wallet, chunk).is_some()) {
+            true => Ok(()),
+            false => Err(self.incomplete(chunk)),
+        }
+    }
+
+    /// Why a prepared chunk lacks something: a higher epoch of one of its wallets was retired meanwhile, and took that
+    /// candidate with it. A chunk has one fate, so the attempt is over.
+    pub(crate) fn incomplete(&self, chunk: &Chunk) -> Error {
+        let record = self.chunks.get(chunk);
+        let gone = record.and_then(|record| record.wallets.iter().find(|id| self.held(id, chunk).is_none()));
+        match gone {
+            Some(wallet) => Error::stale(format!("{chunk}: a higher epoch of {wallet} is retired")),
+            None => Error::Bug(format!("{chunk} is prepared without transcript")),
+        }
+    }
+
     /// With its vote a signer fixes the keys of the wallets that it keeps for the first time.
     pub(crate) fn fix_keys(&mut self, chunk: &Chunk) -> Vec<Write> {
         let record = self.chunks.get(chunk);

@@ -115,35 +115,13 @@ impl Keeper {
             return Ok(());
         }
         let approved = self.known_plan(&chunk.plan)?;
-        self.check_in_force(&approved)?;
-        self.check_not_cancelled(&approved)?;
+        self.check_plan_begins(now_ms, &approved, &chunk)?;
         let plan = approved.plan();
-        if now_ms < plan.not_before_ms && !planted!(DatesUnchecked) {
-            return Err(Error::stale(format!(
-                "{chunk}: the plan begins later, at {} ms",
-                plan.not_before_ms
-            )));
-        }
-        if now_ms > plan.expiry_ms && !planted!(DatesUnchecked) {
-            return Err(Error::denied(format!("{chunk}: the plan has expired")));
-        }
         let wallets = plan.wallets_of(&chunk)?;
-        if plan.committee.seat_of(self.own.pinned.me()).is_none() {
-            return Err(Error::denied(format!("{chunk}: this signer is not in the new committee")));
-        }
-        self.check_concerns(&approved, &chunk)?;
-        self.check_rank(plan.rank)?;
         let parents = self.needed_parents(wallets, parents)?;
         let standing = self.parents(&chunk, wallets, &parents)?;
-        let scheme = self.check_chunk(&approved, &chunk, wallets, &standing)?;
-        self.check_mandate(now_ms, &approved, &chunk, &standing)?;
-        for wallet in wallets {
-            self.check_unopened(wallet.id(), &chunk)?;
-        }
+        let scheme = self.check_chunk_begins(now_ms, &approved, &chunk, &standing)?;
         let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
-        if scheme == Scheme::Ecdsa && plan.action != Action::Create {
-            self.check_companions(plan, &ids)?;
-        }
 
         let seed = OneTimeSeed::random(rng);
         let key = |counterparty: &SignerId| OneTimeKey {
@@ -167,6 +145,55 @@ impl Keeper {
         self.insert_chunk(chunk, record);
         self.drop_bases(&attempts, draft);
         Ok(())
+    }
+
+    /// Whether this signer takes part in anything of a plan now: it is in force and in time, and about what its people
+    /// were asked about.
+    pub(crate) fn check_plan_begins(
+        &self,
+        now_ms: u64,
+        approved: &Approved,
+        chunk: &Chunk,
+    ) -> Result<(), Error> {
+        self.check_in_force(approved)?;
+        self.check_not_cancelled(approved)?;
+        let plan = approved.plan();
+        if now_ms < plan.not_before_ms && !planted!(DatesUnchecked) {
+            return Err(Error::stale(format!(
+                "{chunk}: the plan begins later, at {} ms",
+                plan.not_before_ms
+            )));
+        }
+        if now_ms > plan.expiry_ms && !planted!(DatesUnchecked) {
+            return Err(Error::denied(format!("{chunk}: the plan has expired")));
+        }
+        if plan.committee.seat_of(self.own.pinned.me()).is_none() {
+            return Err(Error::denied(format!("{chunk}: this signer is not in the new committee")));
+        }
+        self.check_concerns(approved, chunk)?;
+        self.check_rank(plan.rank)
+    }
+
+    /// Whether this signer takes part in an attempt that it has not begun, whose parents are these. Gives the scheme.
+    pub(crate) fn check_chunk_begins(
+        &self,
+        now_ms: u64,
+        approved: &Approved,
+        chunk: &Chunk,
+        parents: &[Option<Arc<ShareSet>>],
+    ) -> Result<Scheme, Error> {
+        let plan = approved.plan();
+        let wallets = plan.wallets_of(chunk)?;
+        let scheme = self.check_chunk(approved, chunk, wallets, parents)?;
+        self.check_mandate(now_ms, approved, chunk, parents)?;
+        for wallet in wallets {
+            self.check_unopened(wallet.id(), chunk)?;
+        }
+        if scheme == Scheme::Ecdsa && plan.action != Action::Create {
+            let ids: Vec<WalletId> = wallets.iter().map(|wallet| wallet.id().clone()).collect();
+            self.check_companions(plan, &ids)?;
+        }
+        Ok(scheme)
     }
 
     /// The parents that this signer does not hold and was handed; each must be the one that the plan names.

@@ -312,7 +312,10 @@ pub fn made_again(stage: &mut Stage) -> Blows {
     if stage.one_in(if is_due { 2 } else { 8 }) {
         return open_next(stage, &approved);
     }
-    match stage.one_of(&attempts) {
+    // The highest goes on most often, so that it is kept or retired before those below it are served.
+    let highest = attempts.iter().max_by_key(|(chunk, _)| chunk.epoch).cloned();
+    let chosen = if stage.one_in(4) { stage.one_of(&attempts) } else { highest };
+    match chosen {
         Some((chunk, attempt)) => advance(stage, chunk, &attempt),
         None => open_next(stage, &approved),
     }

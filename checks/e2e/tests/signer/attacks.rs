@@ -1,0 +1,125 @@
+//! What a coordinator can do with everything that it was given in good faith, and what signers say to it.
+
+use crate::cluster::PATIENCE;
+use crate::governance::name;
+use crate::office::{Meddler, Office, now_ms};
+use crate::plans::{create, refresh};
+use crate::signing::sign;
+use crate::wallets::present;
+use perennial_coordinator::mailbox::Lane;
+use perennial_model::committee::SignerId;
+use perennial_model::dealing::{Inputs, OneTimeKey, Opening};
+use perennial_model::encoding::{self, Digest};
+use perennial_model::epoch::Epoch;
+use perennial_model::identity::{Said, Signed};
+use perennial_model::mail::{Reply, Request};
+use perennial_model::plan::{Chunk, LiarTolerance, Plan};
+use perennial_model::session::Blame;
+use perennial_model::wallet::{Chain, WalletId};
+use perennial_signer::keys::Keys;
+use perennial_workflow::Tuning;
+use perennial_workflow::ceremony::status::Phase;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+const SIGNERS: [&str; 3] = ["a", "b", "c"];
+
+/// Posts a request to one signer, and gives whom it blames and why, when it declines.
+fn answer(office: &mut Office, signer: &str, request: &Request) -> (Blame, String) {
+    let begun = Instant::now();
+    office.declined.clear();
+    office.post(&name(signer), Lane::Ceremony, encoding::encode(request));
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "{signer} declines nothing: {}", office.log(signer));
+        office.turn();
+        let from = |(by, _): &&(SignerId, Reply)| by.as_str() == signer;
+        if let Some((_, Reply::Declined { blame, reason, .. })) = office.declined.iter().find(from) {
+            return (blame.clone(), reason.clone());
+        }
+    }
+}
+
+/// Two members open an attempt that no honest one would, and a third is asked to deal to them: it was never asked to
+/// open, and holds the shares.
+#[test]
+fn whoever_was_not_asked_to_open_deals_for_no_plan_that_it_would_not_open() {
+    let mut office = Office::running(&SIGNERS);
+    let wallet: WalletId = name("treasury");
+    office.complete(&create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms()));
+    let sound = refresh(&office.governance, 2, &present(&office), 2, now_ms());
+    let sound = Plan { liar_tolerance: LiarTolerance::WaivedUnsafe, ..sound };
+    let others = Plan { tenant: name("globex"), ..sound.clone() };
+    let later = Plan { not_before_ms: sound.not_before_ms + 60_000, nonce: Digest([9; 32]), ..sound };
+    for (plan, blame, words) in
+        [(others, Blame::Denied, "is another tenant's"), (later, Blame::Stale, "the plan begins later")]
+    {
+        let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(2, 1), first: 0, count: 1 };
+        let key = |counterparty: &str| OneTimeKey { counterparty: name(counterparty), public: [7; 32] };
+        let opening = Opening { chunk, keys: SIGNERS.map(key).to_vec() };
+        let open = |signer: &str| {
+            let keys = Keys::load(&office.places.directory(signer)).expect("its keys");
+            Signed::new(&keys.into_use(name(signer)).0, &opening)
+        };
+        let openings = ["b", "c"].map(open).to_vec();
+        let said = |one: &Signed<Opening>| Said {
+            signer: one.signer.clone(),
+            body: opening.clone(),
+            digest: one.body_digest(),
+        };
+        let said: Vec<Said<Opening>> = openings.iter().map(said).collect();
+        let inputs = Inputs::new(chunk, vec![name("a"), name("b")], &said);
+        let approved = Request::Plan(Box::new(office.approved(&plan)));
+        office.post(&name("a"), Lane::Ceremony, encoding::encode(&approved));
+        let (to_blame, reason) = answer(&mut office, "a", &Request::Commit { inputs, openings });
+        assert_eq!(to_blame, blame, "{reason}");
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert_eq!(sign(&mut office, &wallet, 1).epoch.rank, 1);
+}
+
+/// Two wallets are prepared together and the Activation is kept back. One of them is made under the next number alone, and
+/// retired. Then the Activation comes: votes for the two together would be a Retirement of a key that nobody has.
+#[test]
+fn a_chunk_of_which_a_part_is_gone_is_never_served() {
+    let mut office = Office::running(&SIGNERS);
+    let kept_back = Rc::new(RefCell::new(None));
+    let keep_back = Rc::clone(&kept_back);
+    let kept: Meddler = Box::new(move |request| match request {
+        Request::Activate(_) => {
+            *keep_back.borrow_mut() = Some(request.clone());
+            Some(Vec::new())
+        }
+        _ => None,
+    });
+    office.driver.world_mut().meddler = Some(kept);
+    let wallets = [(name("treasury"), Chain::Solana), (name("payroll"), Chain::Solana)];
+    let plan = create(&office.governance, 2, &wallets, now_ms());
+    office.begin(&plan);
+    let begun = Instant::now();
+    while kept_back.borrow().is_none() {
+        assert!(begun.elapsed() < PATIENCE, "nothing is activated");
+        office.turn();
+    }
+    office.begin_anew(Tuning { chunk_wallets: 1, patience_ms: 1_000, ..Tuning::default() });
+    office.driver.world_mut().meddler = Some(Box::new(|request| match request {
+        Request::Open { chunk, .. } if chunk.first > 0 => Some(Vec::new()),
+        _ => None,
+    }));
+    let ceremony = office.begin(&plan);
+    let begun = Instant::now();
+    let is_over = |office: &Office| {
+        let status = office.driver.status(&ceremony).expect("a known ceremony");
+        status.attempts.iter().any(|attempt| attempt.phase == Phase::Retired)
+    };
+    while !is_over(&office) {
+        assert!(begun.elapsed() < PATIENCE, "no end: {:?}", office.driver.status(&ceremony));
+        office.turn();
+    }
+    let activation = kept_back.borrow_mut().take().expect("it was kept back");
+    for signer in SIGNERS {
+        let (blame, reason) = answer(&mut office, signer, &activation);
+        assert_eq!(blame, Blame::Stale, "{reason}");
+        assert!(reason.contains("is retired"), "{reason}");
+    }
+}
