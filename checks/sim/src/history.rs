@@ -24,7 +24,6 @@ use perennial_model::mandate::Mandate;
 use perennial_model::order::Order;
 use perennial_model::plan::{Chunk, Plan};
 use perennial_model::session::SessionRequest;
-use perennial_model::vote::VoteKind;
 use perennial_model::wallet::WalletId;
 use perennial_workflow::driver::Settled;
 use perennial_workflow::journal::Note;
@@ -180,9 +179,7 @@ impl History {
             Reply::Voted(vote) => {
                 let vote = vote.read_unchecked().map_err(|e| sound(&e))?;
                 transcripts::i2_one_vote_per_number(&self.spoken, id, &vote)?;
-                if vote.kind == VoteKind::Keep && !self.spoken.corrupt.contains(id) {
-                    keys::i1_keeps_one_key(self, number, id, &vote.chunk)?;
-                }
+                keys::i1_keeps_one_key(self, number, id, &vote)?;
                 if let Some(chunk) = self.spoken.vote(id, &vote, &self.mirrors[number]) {
                     self.checks += 1;
                     recovery::i6_all_keep_what_is_retired(self, signers, &chunk)?;

@@ -16,6 +16,7 @@ use perennial_model::epoch::Epoch;
 use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent, lagrange_at_zero};
 use perennial_model::plan::{Action, Chunk};
 use perennial_model::share_set::ShareSet;
+use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Scheme, WalletId, WalletKey};
 use perennial_model::with_group;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -114,11 +115,12 @@ pub fn i1_keeps_one_key(
     history: &mut History,
     number: usize,
     signer: &SignerId,
-    chunk: &Chunk,
+    vote: &Vote,
 ) -> Result<(), Violation> {
     let History { keys, mirrors, spoken, .. } = history;
-    let (mirror, who) = (&mirrors[number], number + 1);
-    if spoken.kept.get(chunk).is_some_and(|kept| kept.contains_key(signer)) {
+    let (mirror, who, chunk) = (&mirrors[number], number + 1, &vote.chunk);
+    let is_known = spoken.kept.get(chunk).is_some_and(|kept| kept.contains_key(signer));
+    if vote.kind != VoteKind::Keep || is_known || spoken.corrupt.contains(signer) {
         return Ok(());
     }
     for wallet in mirror.chunks.get(chunk).into_iter().flat_map(|record| &record.wallets) {
