@@ -179,7 +179,6 @@ impl History {
             Reply::Voted(vote) => {
                 let vote = vote.read_unchecked().map_err(|e| sound(&e))?;
                 transcripts::i2_one_vote_per_number(&self.spoken, id, &vote)?;
-                keys::i1_keeps_one_key(self, number, id, &vote)?;
                 if let Some(chunk) = self.spoken.vote(id, &vote, &self.mirrors[number]) {
                     self.checks += 1;
                     recovery::i6_all_keep_what_is_retired(self, signers, &chunk)?;

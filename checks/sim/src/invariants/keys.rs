@@ -9,14 +9,12 @@ use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::SlotBytes;
 use perennial_custody::record::{ChunkRecord, ChunkState, HeldEpoch};
 use perennial_custody::simulation::danger_open_share;
-use perennial_model::committee::SignerId;
 use perennial_model::derivation::Path;
 use perennial_model::encoding::Digest;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::{Group, SCALAR_BYTES, Scalar, Transparent, lagrange_at_zero};
 use perennial_model::plan::{Action, Chunk};
 use perennial_model::share_set::ShareSet;
-use perennial_model::vote::{Vote, VoteKind};
 use perennial_model::wallet::{Scheme, WalletId, WalletKey};
 use perennial_model::with_group;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -101,6 +99,10 @@ pub fn i1_key_continuity(
     }
     for change in &changed.chunks {
         let Some(new) = change.new.as_ref().filter(|new| new.state.is_served()) else { continue };
+        let kept = change.old.as_ref().is_some_and(|old| old.keep.is_some());
+        if new.keep.is_some() && !kept {
+            keeps_one_key(&mut history.keys, mirror, number, &change.chunk, new)?;
+        }
         let records = new.wallets.iter().filter_map(|wallet| mirror.wallets.get(wallet));
         for held in records.flat_map(|record| &record.held).filter(|held| held.chunk == change.chunk) {
             check_key(&history.keys, signer, &held.share_set)?;
@@ -109,21 +111,17 @@ pub fn i1_key_continuity(
     Ok(())
 }
 
-/// A signer promises to keep every wallet of a chunk, so it holds all of them; and one key of a wallet and never another,
+/// When a signer promises to keep a chunk it holds every wallet of it; and it keeps one key of a wallet and never another,
 /// whatever it has erased since.
-pub fn i1_keeps_one_key(
-    history: &mut History,
+fn keeps_one_key(
+    keys: &mut Keys,
+    mirror: &Mirror,
     number: usize,
-    signer: &SignerId,
-    vote: &Vote,
+    chunk: &Chunk,
+    record: &ChunkRecord,
 ) -> Result<(), Violation> {
-    let History { keys, mirrors, spoken, .. } = history;
-    let (mirror, who, chunk) = (&mirrors[number], number + 1, &vote.chunk);
-    let is_known = spoken.kept.get(chunk).is_some_and(|kept| kept.contains_key(signer));
-    if vote.kind != VoteKind::Keep || is_known || spoken.corrupt.contains(signer) {
-        return Ok(());
-    }
-    for wallet in mirror.chunks.get(chunk).into_iter().flat_map(|record| &record.wallets) {
+    let who = number + 1;
+    for wallet in &record.wallets {
         let mut held = mirror.wallets.get(wallet).into_iter().flat_map(|record| &record.held);
         let Some(held) = held.find(|held| held.chunk == *chunk) else {
             return Err(broken(format!("s{who:02} keeps {chunk}, and holds nothing of {wallet} in it")));

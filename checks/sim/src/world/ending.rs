@@ -12,7 +12,7 @@ use perennial_custody::pinned::CLOCK_SKEW_MS;
 use perennial_model::encoding::Digest;
 use perennial_model::order::Deed;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{Scheme, WalletId};
 use perennial_workflow::ceremony::status::{Phase, Stage};
 
 /// A run that is not done by then heals, in virtual milliseconds.
@@ -197,12 +197,11 @@ impl World {
         if self.coordinator.heads.is_empty() {
             return self.have_wallets_made();
         }
-        let waiting: Vec<_> = self
-            .coordinator
-            .attempts()
-            .into_iter()
-            .filter(|(chunk, phase)| !self.may_stay(chunk, *phase))
-            .collect();
+        let attempts = self.coordinator.attempts();
+        let stays = |(chunk, phase): &(Chunk, Phase)| {
+            self.may_stay(chunk, *phase) || self.waits_for_its_pair_bases(chunk, *phase, &attempts)
+        };
+        let waiting: Vec<_> = attempts.iter().filter(|attempt| !stays(attempt)).collect();
         if waiting.is_empty() && self.signers.iter().all(crate::signer::Signer::is_up) {
             let plan = self.operator.last(&self.cast, &self.coordinator.heads, self.now_ms);
             let plan = plan.ok_or_else(|| Violation::stuck("there is no wallet to refresh"))?;
@@ -228,6 +227,20 @@ impl World {
             return true;
         }
         matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
+    }
+
+    /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is.
+    fn waits_for_its_pair_bases(&self, chunk: &Chunk, phase: Phase, attempts: &[(Chunk, Phase)]) -> bool {
+        let is_ecdsa = |chunk: &Chunk| {
+            let wallets = self.history.plans.get(&chunk.plan).and_then(|plan| plan.wallets_of(chunk).ok());
+            let mut heads =
+                wallets.into_iter().flatten().filter_map(|one| self.coordinator.heads.get(one.id()));
+            heads.any(|head| head.wallet().chain.scheme() == Scheme::Ecdsa)
+        };
+        let beside = |(other, at): &(Chunk, Phase)| {
+            other.plan == chunk.plan && other != chunk && is_ecdsa(other) && self.may_stay(other, *at)
+        };
+        phase == Phase::Keeping && is_ecdsa(chunk) && attempts.iter().any(beside)
     }
 
     /// Whether an attempt at making wallets stays where it is: nobody was ever shown them.
