@@ -302,27 +302,25 @@ impl Keeper {
         let message = said.body;
         let attempt = Attempt { plan: message.plan, epoch: message.epoch };
         self.check_pair(&peer, &attempt)?;
-        let carries_nothing = if peer > *self.own.pinned.me() { 0 } else { LAST_STEP };
+        let invites = peer > *self.own.pinned.me();
+        let carries_nothing = if invites { 0 } else { LAST_STEP };
         if message.step > LAST_STEP || message.sealed.is_none() != (message.step == carries_nothing) {
             return Err(Error::misbehaved(&peer, "sent what is no message of the set-up of a pair"));
         }
         let name = (peer.clone(), attempt);
-        let invited = message.step == 0 && peer > *self.own.pinned.me();
         let known = self.pairs.runs.get(&name).is_some_and(|run| run.name == message.run);
-        if invited && !known {
+        if !known {
+            if message.step > 0 || !invites {
+                return Ok(());
+            }
             self.begin_run(now_ms, rng, &name, message.run)?;
-        } else if !known {
-            return Ok(());
         }
         if let Some(run) = self.pairs.runs.get_mut(&name) {
-            let is_new = message.step >= run.expected && !run.early.contains_key(&message.step);
-            if is_new {
-                run.moved_at_ms = now_ms;
-            }
             if let (0, Some(key), None) = (message.step, message.one_time_key, run.peer_key) {
                 run.peer_key = Some(key);
             }
-            if is_new {
+            if message.step >= run.expected && !run.early.contains_key(&message.step) {
+                run.moved_at_ms = now_ms;
                 run.early.insert(message.step, message.sealed);
             }
         }
