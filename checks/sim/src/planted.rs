@@ -60,6 +60,8 @@ pub fn words(mutant: Mutant) -> &'static str {
         Mutant::OpeningsUnchecked => "deals to openings that are not named",
         Mutant::DealForEveryInputs => "deals anew for other inputs",
         Mutant::DealUnopened => "deals unchecked what it left",
+        Mutant::DealAfterRefusal => "promises under what it refused",
+        Mutant::DealPassed => "publishes what it has gone beyond",
         Mutant::DealBeforeAllPromise => "publishes before all have promised",
         Mutant::ProbesUnbound => "signs probes that no root demands",
         Mutant::ProbesWithoutEnd => "signs probes without end",

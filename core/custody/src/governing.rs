@@ -64,19 +64,23 @@ impl Keeper {
     }
 
     /// Refuses a plan that speaks of wallets which this signer holds and that others have to be asked about: another
-    /// tenant's, of a higher tier, held by another committee, or wallets that exist and are to be made.
+    /// tenant's, of a higher tier, held by another committee, or wallets that exist and are to be made; and one whose
+    /// rank leaves none above it.
     pub(crate) fn check_concerns(&self, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
         let plan = approved.plan();
+        self.check_rank(plan.rank)?;
         for wallet in plan.wallets_of(chunk)? {
             let held = self.wallets.get(wallet.id()).map(|record| record.held.as_slice()).unwrap_or_default();
             // What stands above it is neither erased nor passed over by it.
-            let served = |held: &&HeldEpoch| {
-                held.chunk.plan != chunk.plan
-                    && held.share_set.epoch < chunk.epoch
-                    && self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served())
-            };
-            for set in held.iter().filter(served).map(|held| &held.share_set) {
-                check_subject(plan, chunk, set)?;
+            let below =
+                |held: &&HeldEpoch| held.chunk.plan != chunk.plan && held.share_set.epoch < chunk.epoch;
+            for held in held.iter().filter(below) {
+                let is_served = self.chunks.get(&held.chunk).is_some_and(|chunk| chunk.state.is_served());
+                match is_served {
+                    true => check_subject(plan, chunk, &held.share_set)?,
+                    // Several attempts may stand side by side, but not those of two tenants.
+                    false => check_tenant(plan, chunk, &held.share_set)?,
+                }
             }
         }
         Ok(())
@@ -130,10 +134,10 @@ impl Keeper {
 
 /// Refuses a plan that is not about a share set like this one.
 pub(crate) fn check_subject(plan: &Plan, chunk: &Chunk, set: &ShareSet) -> Result<(), Error> {
+    check_tenant(plan, chunk, set)?;
     let wrong = match plan.action {
         _ if planted!(SubjectUnchecked) => return Ok(()),
         Action::Create => "exists, and is to be made",
-        Action::Refresh if set.wallet.tenant != plan.tenant => "is another tenant's",
         Action::Refresh if set.wallet.tier > plan.tier => "is of a higher tier than the plan",
         Action::Refresh if set.committee != plan.committee => {
             "has another committee: a refresh keeps committee and threshold"
@@ -141,6 +145,13 @@ pub(crate) fn check_subject(plan: &Plan, chunk: &Chunk, set: &ShareSet) -> Resul
         Action::Refresh => return Ok(()),
     };
     Err(Error::denied(format!("{chunk}: {} {wrong}", set.wallet.id)))
+}
+
+fn check_tenant(plan: &Plan, chunk: &Chunk, set: &ShareSet) -> Result<(), Error> {
+    match set.wallet.tenant == plan.tenant || planted!(SubjectUnchecked) {
+        true => Ok(()),
+        false => Err(Error::denied(format!("{chunk}: {} is another tenant's", set.wallet.id))),
+    }
 }
 
 /// The governance on a signer's records, none if they are new.

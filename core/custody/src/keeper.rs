@@ -446,6 +446,12 @@ impl Keeper {
         self.wallets.get(wallet)?.held.iter().find(|held| &held.chunk == chunk)
     }
 
+    /// What is held from this chunk, of all of its wallets.
+    pub(crate) fn held_from(&self, chunk: &Chunk) -> impl Iterator<Item = &HeldEpoch> {
+        let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
+        wallets.iter().filter_map(|wallet| self.held(wallet, chunk))
+    }
+
     /// The change that stores a wallet's record as it is now.
     pub(crate) fn wallet_write(&self, wallet: &WalletId) -> crate::store::Write {
         match self.wallets.get(wallet) {

@@ -74,6 +74,8 @@ pub enum Mutant {
     MakeWithoutAll,
     PromisesForgotten,
     DealFromUnretired,
+    DealAfterRefusal,
+    DealPassed,
 }
 
 #[cfg(feature = "simulation")]
@@ -104,7 +106,7 @@ impl Mutant {
     ];
 
     /// Those that a hostile coordinator brings out: each breaks a rule that stands between it and harm.
-    pub const HOSTILE: [Self; 50] = [
+    pub const HOSTILE: [Self; 52] = [
         Self::ActivateBelowA,
         Self::CountVotesWithoutTranscript,
         Self::CountOneVoterTwice,
@@ -155,6 +157,8 @@ impl Mutant {
         Self::MakeWithoutAll,
         Self::PromisesForgotten,
         Self::DealFromUnretired,
+        Self::DealAfterRefusal,
+        Self::DealPassed,
     ];
 }
 

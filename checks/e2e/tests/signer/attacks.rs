@@ -7,15 +7,17 @@ use crate::plans::{create, refresh};
 use crate::signing::sign;
 use crate::wallets::present;
 use perennial_coordinator::mailbox::Lane;
-use perennial_model::committee::SignerId;
+use perennial_model::certificate::Certificate;
+use perennial_model::committee::{Committee, SignerId};
 use perennial_model::dealing::{Inputs, OneTimeKey, Opening};
-use perennial_model::encoding::{self, Digest};
+use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::epoch::Epoch;
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{Reply, Request};
-use perennial_model::plan::{Chunk, LiarTolerance, Plan};
+use perennial_model::plan::{Chunk, LiarTolerance, Plan, PlannedWallet};
 use perennial_model::session::Blame;
-use perennial_model::wallet::{Chain, WalletId};
+use perennial_model::vote::{Vote, VoteKind};
+use perennial_model::wallet::{Chain, Wallet, WalletId};
 use perennial_signer::keys::Keys;
 use perennial_workflow::Tuning;
 use perennial_workflow::ceremony::status::Phase;
@@ -29,7 +31,7 @@ const SIGNERS: [&str; 3] = ["a", "b", "c"];
 fn answer(office: &mut Office, signer: &str, request: &Request) -> (Blame, String) {
     let begun = Instant::now();
     office.declined.clear();
-    office.post(&name(signer), Lane::Ceremony, encoding::encode(request));
+    tell(office, signer, request);
     loop {
         assert!(begun.elapsed() < PATIENCE, "{signer} declines nothing: {}", office.log(signer));
         office.turn();
@@ -38,6 +40,37 @@ fn answer(office: &mut Office, signer: &str, request: &Request) -> (Blame, Strin
             return (blame.clone(), reason.clone());
         }
     }
+}
+
+/// Posts a request to one signer.
+fn tell(office: &Office, signer: &str, request: &Request) {
+    office.post(&name(signer), Lane::Ceremony, encoding::encode(request));
+}
+
+/// A document of a corrupt signer's own making.
+fn signed<D: Document>(office: &Office, signer: &str, body: &D) -> Signed<D> {
+    let keys = Keys::load(&office.places.directory(signer)).expect("its keys");
+    Signed::new(&keys.into_use(name(signer)).0, body)
+}
+
+/// What corrupt holders open of a plan's first chunk and number, and the inputs with these dealers.
+fn opened(
+    office: &Office,
+    plan: &Plan,
+    dealers: [&str; 2],
+    holders: [&str; 2],
+) -> (Inputs, Vec<Signed<Opening>>) {
+    let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(plan.rank, 1), first: 0, count: 1 };
+    let key = |counterparty: &str| OneTimeKey { counterparty: name(counterparty), public: [7; 32] };
+    let opening = Opening { chunk, keys: SIGNERS.map(key).to_vec() };
+    let openings = holders.map(|holder| signed(office, holder, &opening)).to_vec();
+    let said = |one: &Signed<Opening>| Said {
+        signer: one.signer.clone(),
+        body: opening.clone(),
+        digest: one.body_digest(),
+    };
+    let said: Vec<Said<Opening>> = openings.iter().map(said).collect();
+    (Inputs::new(chunk, dealers.map(name).to_vec(), &said), openings)
 }
 
 /// Two members open an attempt that no honest one would, and a third is asked to deal to them: it was never asked to
@@ -54,23 +87,8 @@ fn whoever_was_not_asked_to_open_deals_for_no_plan_that_it_would_not_open() {
     for (plan, blame, words) in
         [(others, Blame::Denied, "is another tenant's"), (later, Blame::Stale, "the plan begins later")]
     {
-        let chunk = Chunk { plan: plan.digest(), epoch: Epoch::new(2, 1), first: 0, count: 1 };
-        let key = |counterparty: &str| OneTimeKey { counterparty: name(counterparty), public: [7; 32] };
-        let opening = Opening { chunk, keys: SIGNERS.map(key).to_vec() };
-        let open = |signer: &str| {
-            let keys = Keys::load(&office.places.directory(signer)).expect("its keys");
-            Signed::new(&keys.into_use(name(signer)).0, &opening)
-        };
-        let openings = ["b", "c"].map(open).to_vec();
-        let said = |one: &Signed<Opening>| Said {
-            signer: one.signer.clone(),
-            body: opening.clone(),
-            digest: one.body_digest(),
-        };
-        let said: Vec<Said<Opening>> = openings.iter().map(said).collect();
-        let inputs = Inputs::new(chunk, vec![name("a"), name("b")], &said);
-        let approved = Request::Plan(Box::new(office.approved(&plan)));
-        office.post(&name("a"), Lane::Ceremony, encoding::encode(&approved));
+        let (inputs, openings) = opened(&office, &plan, ["a", "b"], ["b", "c"]);
+        tell(&office, "a", &Request::Plan(Box::new(office.approved(&plan))));
         let (to_blame, reason) = answer(&mut office, "a", &Request::Commit { inputs, openings });
         assert_eq!(to_blame, blame, "{reason}");
         assert!(reason.contains(words), "{reason}");
@@ -122,4 +140,85 @@ fn a_chunk_of_which_a_part_is_gone_is_never_served() {
         assert_eq!(blame, Blame::Stale, "{reason}");
         assert!(reason.contains("is retired"), "{reason}");
     }
+}
+
+/// Has another tenant's people make a wallet of this name with two corrupt signers alone, and gives its Retirement.
+fn retired_elsewhere(office: &Office, wallet: &WalletId, rank: u32) -> [Request; 2] {
+    let ours = create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms());
+    let theirs = |planned: &PlannedWallet| match planned {
+        PlannedWallet::New(wallet) => PlannedWallet::New(Wallet { tenant: name("globex"), ..wallet.clone() }),
+        held => held.clone(),
+    };
+    let plan = Plan {
+        tenant: name("globex"),
+        wallets: ours.wallets.iter().map(theirs).collect(),
+        rank,
+        committee: Committee::first(2, &["b", "c"].map(name)).expect("a committee"),
+        liar_tolerance: LiarTolerance::WaivedUnsafe,
+        ..ours
+    };
+    let (inputs, _) = opened(office, &plan, ["b", "c"], ["b", "c"]);
+    let root = Digest([3; 32]);
+    let vote = Vote {
+        kind: VoteKind::Keep,
+        governance: plan.governance,
+        chunk: inputs.chunk,
+        inputs: inputs.digest(),
+        root,
+        possession: None,
+    };
+    let votes = ["b", "c"].map(|signer| signed(office, signer, &vote)).to_vec();
+    let certificate = Certificate { kind: VoteKind::Keep, inputs, root, votes, probes: Vec::new() };
+    [Request::Plan(Box::new(office.approved(&plan))), Request::Retire(Box::new(certificate))]
+}
+
+/// Another tenant has a wallet of the same name, with two corrupt signers of its own. A third one, which knows nothing of
+/// it, believes their Retirement as far as it harms nobody: it uses up few numbers, erases no candidate, and makes no
+/// wallet of the name one whose members have all kept their shares.
+#[test]
+fn what_another_tenant_retires_under_a_name_changes_nothing_for_ours() {
+    let mut office = Office::running(&SIGNERS);
+    let wallet: WalletId = name("treasury");
+    for request in retired_elsewhere(&office, &wallet, 1) {
+        tell(&office, "a", &request);
+    }
+    let [far, retired_far] = retired_elsewhere(&office, &wallet, 2_000_000);
+    tell(&office, "a", &far);
+    let (blame, reason) = answer(&mut office, "a", &retired_far);
+    assert_eq!(blame, Blame::Denied, "{reason}");
+    assert!(reason.contains("rank 2000000 is more than"), "{reason}");
+
+    let prepared = Rc::new(RefCell::new(false));
+    let seen = Rc::clone(&prepared);
+    office.driver.world_mut().meddler = Some(Box::new(move |request| {
+        let activates = matches!(request, Request::Activate(_));
+        *seen.borrow_mut() |= activates;
+        activates.then(Vec::new)
+    }));
+    let plan = create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms());
+    office.begin(&Plan { rank: 2, ..plan });
+    let begun = Instant::now();
+    while !*prepared.borrow() {
+        assert!(begun.elapsed() < PATIENCE, "nothing is prepared: {}", office.log("a"));
+        office.turn();
+    }
+    let [above, retired_above] = retired_elsewhere(&office, &wallet, 3);
+    tell(&office, "a", &above);
+    let (blame, reason) = answer(&mut office, "a", &retired_above);
+    assert_eq!(blame, Blame::Denied, "{reason}");
+    assert!(reason.contains("is another tenant's"), "{reason}");
+
+    let unretired: Meddler = Box::new(|request| matches!(request, Request::Retire(_)).then(Vec::new));
+    office.driver.world_mut().meddler = Some(unretired);
+    while present(&office).is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "nobody keeps it: {}", office.log("a"));
+        office.turn();
+    }
+    let plan = refresh(&office.governance, 2, &present(&office), 4, now_ms());
+    let plan = Plan { liar_tolerance: LiarTolerance::WaivedUnsafe, ..plan };
+    let (inputs, openings) = opened(&office, &plan, ["a", "b"], ["b", "c"]);
+    tell(&office, "a", &Request::Plan(Box::new(office.approved(&plan))));
+    let (blame, reason) = answer(&mut office, "a", &Request::Commit { inputs, openings });
+    assert_eq!(blame, Blame::Stale, "{reason}");
+    assert!(reason.contains("no Retirement of treasury has come here"), "{reason}");
 }

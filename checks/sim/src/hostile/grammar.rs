@@ -120,6 +120,7 @@ pub const SORTS: &[Sort] = &[
     sort("split inputs", ceremony::split_inputs, Sound, &[Taken, Answered, Refused], &[])
         .often(3)
         .disturbing(),
+    sort("inputs after a refusal", ceremony::after_refusal, Sound, &[Refused], &[Taken]).often(8),
     sort("unsound inputs", ceremony::unsound_inputs, Sound, &[Refused], &[Taken]),
     sort("openings of another", ceremony::other_openings, Sound, &[Refused], &[]).often(6).disturbing(),
     sort("dealing too early", ceremony::early_deal, Sound, &[Answered, Refused], &[]).often(3),

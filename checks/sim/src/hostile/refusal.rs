@@ -85,6 +85,7 @@ pub const REASONS: &[Reason] = &[
     reason("plan: wallet exists", "exists, and is to be made"),
     reason("plan: wallet is kept", "exists already, and is kept"),
     reason("inputs: none retired yet", "so all members have to take part"),
+    reason("deal: number is passed", "has gone on to a higher number here"),
     reason("plan: wallet is served", "exists already"),
     seldom("plan: wallet has another key", "exists under another key"),
     seldom("keep: wallet has another key", "came to another key"),

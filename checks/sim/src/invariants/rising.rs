@@ -4,6 +4,7 @@ use crate::history::{Changed, History};
 use crate::violation::{Invariant, Violation};
 use perennial_custody::record::{ChunkRecord, ChunkState};
 use perennial_model::epoch::Epoch;
+use perennial_model::plan::Chunk;
 use perennial_model::wallet::WalletId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +59,14 @@ pub fn i7_no_going_back(history: &mut History, number: usize, changed: &Changed)
                 let verb = if deals { "deals" } else { "prepares" };
                 return Err(down(number, wallet, verb, epoch, settled));
             }
+            let above = rising.opened.get(&name).copied().filter(|opened| deals && epoch < *opened);
+            if above.is_some() {
+                return Err(down(number, wallet, "promises", epoch, above));
+            }
+            if deals && new.refusal.is_some() {
+                let what = format!("s{:02} deals {epoch} of {wallet}, where it refused a dealer", number + 1);
+                return Err(Violation::new(Invariant::I7NoGoingBack, what));
+            }
         }
     }
     for change in &changed.chunks {
@@ -70,6 +79,21 @@ pub fn i7_no_going_back(history: &mut History, number: usize, changed: &Changed)
     }
     floors_stay(number, changed)?;
     kept_stays(history, number, changed)
+}
+
+/// A signer publishes no dealing of a wallet that has gone on to a higher number there.
+pub fn i7_publishes_nothing_that_is_passed(
+    history: &History,
+    number: usize,
+    chunk: &Chunk,
+) -> Result<(), Violation> {
+    let mirror = &history.mirrors[number];
+    let wallets = mirror.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
+    let floor = |wallet: &WalletId| mirror.wallets.get(wallet).map(|record| record.floor);
+    match wallets.iter().find(|wallet| floor(wallet).is_some_and(|floor| floor > chunk.epoch)) {
+        Some(wallet) => Err(down(number, wallet, "publishes a dealing of", chunk.epoch, floor(wallet))),
+        None => Ok(()),
+    }
 }
 
 fn floors_stay(number: usize, changed: &Changed) -> Result<(), Violation> {

@@ -170,7 +170,8 @@ impl Keeper {
             early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
         }
         for chunk in active {
-            self.keep_or_decline(now_ms, &chunk, draft);
+            // Nobody asked, so nobody is told at every tick what stands in the way.
+            let _ = self.keep_if_due(now_ms, &chunk, draft);
         }
     }
 
@@ -196,7 +197,7 @@ impl Keeper {
     fn check_needed(&self, chunk: &Chunk) -> Result<(), Error> {
         let Some(record) = self.chunks.get(chunk) else { return Ok(()) };
         let holders = record.inputs.as_ref().map_or(0, |inputs| inputs.holders.len());
-        for held in record.wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
+        for held in self.held_from(chunk) {
             if holders > usize::from(held.share_set.committee.threshold()) {
                 return Ok(());
             }

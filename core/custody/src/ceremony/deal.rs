@@ -16,6 +16,7 @@ use perennial_model::mail::Reply;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
+use perennial_model::wallet::WalletId;
 use perennial_model::with_group;
 use rand_core::CryptoRng;
 use std::sync::Arc;
@@ -48,9 +49,14 @@ impl Keeper {
         let wallets = plan.wallets_of(&chunk)?;
         let begun = self.chunks.get(&chunk);
         let parents = self.parents(&chunk, wallets, begun.map_or(&[], |record| &record.parents))?;
-        // Whoever has not opened it deals under the same conditions, so under no number that it left for a higher one:
-        // the promise may have been made under that before, and a second one would be proof against an honest dealer.
-        if begun.is_none_or(|record| record.opening.is_none()) && !planted!(DealUnopened) {
+        // Whoever does not have it open deals under the same conditions, so under no number that it left for a higher one
+        // or after a refusal: the promise may have been made under that before, and a second one would be proof against
+        // an honest dealer.
+        let is_open = begun.is_some_and(|record| match record.state {
+            ChunkState::Opened(_) => true,
+            _ => planted!(DealAfterRefusal) && record.opening.is_some(),
+        });
+        if !is_open && !planted!(DealUnopened) {
             self.check_plan_begins(now_ms, &approved, &chunk)?;
             self.check_chunk_begins(now_ms, &approved, &chunk, &parents)?;
         }
@@ -139,6 +145,7 @@ impl Keeper {
         let record = self.chunks.get(&chunk).ok_or_else(|| stale("this signer has promised no dealing"))?;
         // A dealing that went out gives its holders full power: its plan has to be in force to the last.
         let approved = self.plan_in_time(now_ms, &chunk)?;
+        self.check_not_passed(&chunk, &record.wallets)?;
         if record.inputs.as_ref() != Some(inputs) {
             return Err(stale("this signer promised a dealing for other inputs"));
         }
@@ -154,6 +161,18 @@ impl Keeper {
         }
         draft.mail.push(Reply::Dealt(dealing));
         Ok(())
+    }
+
+    /// Refuses a number above which one of its wallets has gone here.
+    fn check_not_passed(&self, chunk: &Chunk, wallets: &[WalletId]) -> Result<(), Error> {
+        let floor = |wallet: &WalletId| self.wallets.get(wallet).map(|record| record.floor);
+        let passed = |wallet: &&WalletId| floor(wallet).is_some_and(|floor| floor > chunk.epoch);
+        match wallets.iter().find(passed) {
+            Some(wallet) if !planted!(DealPassed) => {
+                Err(Error::stale(format!("{chunk}: {wallet} has gone on to a higher number here")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Key and chain code of a new wallet follow from all dealings together. Whoever shows its own does so on promises

@@ -37,9 +37,7 @@ impl Keeper {
 
     /// The same for all wallets of a chunk that is to be served or retired, as far as it is held.
     pub(crate) fn check_one_key_each(&self, chunk: &Chunk) -> Result<(), Error> {
-        let record = self.chunks.get(chunk);
-        let wallets = record.map(|record| record.wallets.as_slice()).unwrap_or_default();
-        for held in wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
+        for held in self.held_from(chunk) {
             self.check_one_key(chunk, &held.share_set.wallet.id, Some(&held.share_set.key))?;
         }
         Ok(())
@@ -48,8 +46,7 @@ impl Keeper {
     /// Refuses to promise a key while another one is kept, or was activated here under a higher number.
     pub(crate) fn check_promise(&self, chunk: &Chunk) -> Result<(), Error> {
         self.check_one_key_each(chunk)?;
-        let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
-        for held in wallets.iter().filter_map(|wallet| self.held(wallet, chunk)) {
+        for held in self.held_from(chunk) {
             let wallet = &held.share_set.wallet.id;
             let all = self.wallets.get(wallet).map(|record| record.held.as_slice()).unwrap_or_default();
             let mut higher = all.iter().filter(|other| {
@@ -65,7 +62,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Refuses to deal shares of a wallet to fewer than all members before a Retirement of it was seen here.
+    /// Refuses to deal shares of a wallet to fewer than all members before a Retirement of it was seen here: one for which
+    /// this signer voted itself. Another tenant may have a wallet of the same name, which it knows nothing of.
     pub(crate) fn check_retired_once(&self, plan: &Plan, inputs: &Inputs) -> Result<(), Error> {
         let all = inputs.holders.len() == plan.committee.members().len();
         if plan.action == Action::Create || all || planted!(DealFromUnretired) {
@@ -73,7 +71,9 @@ impl Keeper {
         }
         let chunk = &inputs.chunk;
         let is_retired = |other: &Chunk| {
-            matches!(self.chunks.get(other).map(|record| record.state), Some(ChunkState::Retired(_)))
+            self.chunks
+                .get(other)
+                .is_some_and(|record| matches!(record.state, ChunkState::Retired(_)) && record.keep.is_some())
         };
         let seen = |wallet: &WalletId| self.chunks_of.get(wallet).into_iter().flatten().any(is_retired);
         match plan.wallets_of(chunk)?.iter().find(|wallet| !seen(wallet.id())) {
@@ -85,24 +85,21 @@ impl Keeper {
         }
     }
 
-    /// Refuses a chunk some of whose wallets are not held from it any more: a vote and a certificate speak of all.
+    /// Refuses a chunk some of whose wallets are not held from it any more: a vote and a certificate speak of all. A higher
+    /// epoch of such a wallet was retired meanwhile, and took that candidate with it. A chunk has one fate, so the
+    /// attempt is over.
     pub(crate) fn check_complete(&self, chunk: &Chunk) -> Result<(), Error> {
         let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
-        match wallets.iter().all(|wallet| self.held(wallet, chunk).is_some()) {
-            true => Ok(()),
-            false => Err(self.incomplete(chunk)),
+        match wallets.iter().find(|wallet| self.held(wallet, chunk).is_none()) {
+            Some(wallet) => Err(Error::stale(format!("{chunk}: a higher epoch of {wallet} is retired"))),
+            None => Ok(()),
         }
     }
 
-    /// Why a prepared chunk lacks something: a higher epoch of one of its wallets was retired meanwhile, and took that
-    /// candidate with it. A chunk has one fate, so the attempt is over.
+    /// Why a prepared chunk lacks something.
     pub(crate) fn incomplete(&self, chunk: &Chunk) -> Error {
-        let record = self.chunks.get(chunk);
-        let gone = record.and_then(|record| record.wallets.iter().find(|id| self.held(id, chunk).is_none()));
-        match gone {
-            Some(wallet) => Error::stale(format!("{chunk}: a higher epoch of {wallet} is retired")),
-            None => Error::Bug(format!("{chunk} is prepared without transcript")),
-        }
+        let why = self.check_complete(chunk).err();
+        why.unwrap_or_else(|| Error::Bug(format!("{chunk} is prepared without transcript")))
     }
 
     /// With its vote a signer fixes the keys of the wallets that it keeps for the first time.

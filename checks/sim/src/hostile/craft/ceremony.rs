@@ -123,6 +123,27 @@ pub fn split_inputs(stage: &mut Stage) -> Blows {
     blows
 }
 
+/// Whoever has refused a dealer is asked to deal under the same number, for inputs of which it is a dealer itself.
+pub fn after_refusal(stage: &mut Stage) -> Blows {
+    let mut refused: Vec<(usize, Chunk)> = Vec::new();
+    for number in 0..stage.members() {
+        let chunks = stage.history.mirrors[number].chunks.iter();
+        let left = chunks.filter(|(_, record)| record.refusal.is_some() && record.commitment.is_none());
+        refused.extend(left.map(|(chunk, _)| (number, *chunk)));
+    }
+    let Some((number, chunk)) = stage.one_of(&refused) else { return Vec::new() };
+    let Some(attempt) = stage.archive.attempts.get(&chunk).cloned() else { return Vec::new() };
+    let Some(plan) = stage.archive.plan(&chunk.plan).map(|plan| plan.plan.clone()) else { return Vec::new() };
+    // Dealers are drawn until it is one of them.
+    for _ in 0..8 {
+        let Some((inputs, openings)) = some_inputs(stage, &chunk, &attempt, &plan) else { break };
+        if inputs.dealers.contains(&stage.cast.ids[number]) {
+            return vec![ask(number, Request::Commit { inputs, openings })];
+        }
+    }
+    Vec::new()
+}
+
 /// Inputs that break a rule of their own: too few holders, too many dealers, another order, strangers.
 pub fn unsound_inputs(stage: &mut Stage) -> Blows {
     let Some((chunk, attempt)) = stage.an_attempt(|attempt| attempt.openings.len() > 1) else {
