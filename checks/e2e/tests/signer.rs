@@ -1,6 +1,8 @@
 //! Signers as processes, with the shipped mailbox and the shipped driver between them: wallets are made, signed
 //! with and refreshed; kills, bad mail and a full disk are survived or end loudly.
 
+#[path = "signer/absence.rs"]
+mod absence;
 #[path = "signer/attacks.rs"]
 mod attacks;
 #[path = "mailbox/cluster.rs"]

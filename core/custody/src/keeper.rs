@@ -341,15 +341,9 @@ impl Keeper {
         }
         for (key, bytes) in store.all(Table::Wallet)? {
             let mut record: WalletRecord = encoding::decode(&bytes).map_err(damaged)?;
-            // Records of before name no key: it is that of what was kept.
-            let is_kept = |held: &&HeldEpoch| {
-                let state = self.chunks.get(&held.chunk).map(|record| record.state);
-                matches!(state, Some(ChunkState::Kept(_) | ChunkState::Retired(_)))
-            };
-            let kept = record.held.iter().find(is_kept).map(|held| held.share_set.key.clone());
-            record.key = record.key.or(kept);
             let name = String::from_utf8_lossy(&key).parse::<WalletId>();
             let wallet = name.map_err(|e| LoadFailed::Records(Error::Bug(e.to_string())))?;
+            self.fill_in(&wallet, &mut record);
             self.wallets.insert(wallet, record);
         }
         for (_, bytes) in store.all(Table::Dealing)? {

@@ -30,6 +30,10 @@ pub struct WalletRecord {
     /// The key that it has promised to keep: set with its first vote Keep for the wallet, and never changed.
     #[n(2)]
     pub key: Option<WalletKey>,
+    /// The first number whose Retirement came here with this signer's own vote in it, or in what it erased: all members
+    /// have promised the key then. Never changed.
+    #[n(3)]
+    pub anchor: Option<Epoch>,
 }
 
 impl Document for WalletRecord {
@@ -39,7 +43,7 @@ impl Document for WalletRecord {
 impl WalletRecord {
     /// A wallet of which nothing is held.
     pub fn new(floor: Epoch) -> Self {
-        Self { floor, held: Vec::new(), key: None }
+        Self { floor, held: Vec::new(), key: None, anchor: None }
     }
 }
 

@@ -107,6 +107,11 @@ pub fn now_ms() -> u64 {
 impl Office {
     /// Signers of these names, made but not started.
     pub fn new(names: &[&str]) -> Self {
+        Self::waiting(names, 30_000)
+    }
+
+    /// The same, with a coordinator that waits so long for an opening that it could do without.
+    pub fn waiting(names: &[&str], opening_patience_ms: u64) -> Self {
         let places = Places::new();
         let dana = Dana::new([5; 32]);
         let known = names.iter().map(|name| init(&places.directory(name), name)).collect();
@@ -127,7 +132,7 @@ impl Office {
             ask_again_ms: 100,
             ask_again_max_ms: 400,
             session_ms: 1_000,
-            opening_patience_ms: 30_000,
+            opening_patience_ms,
             ..Tuning::default()
         };
         let driver = Driver::boot(history.clone(), tuning, Memory, street).expect("an empty journal");

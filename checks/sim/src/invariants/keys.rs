@@ -30,6 +30,8 @@ pub struct Keys {
     fixed: BTreeMap<WalletId, (Epoch, WalletKey, String)>,
     /// The key of each wallet that a signer has promised to keep first.
     kept: BTreeMap<(usize, WalletId), WalletKey>,
+    /// The wallets of which a signer has seen a Retirement, after it had promised their key.
+    retired: BTreeSet<(usize, WalletId)>,
     /// Share sets that were opened in the exponent.
     sound: BTreeSet<Generation>,
     /// Shares of the transparent group, by seat.
@@ -103,6 +105,11 @@ pub fn i1_key_continuity(
         if new.keep.is_some() && !kept {
             keeps_one_key(&mut history.keys, mirror, number, &change.chunk, new)?;
         }
+        if matches!(new.state, ChunkState::Retired(_)) {
+            let promised = new.wallets.iter().map(|wallet| (number, wallet.clone()));
+            let promised: Vec<_> = promised.filter(|name| history.keys.kept.contains_key(name)).collect();
+            history.keys.retired.extend(promised);
+        }
         let records = new.wallets.iter().filter_map(|wallet| mirror.wallets.get(wallet));
         for held in records.flat_map(|record| &record.held).filter(|held| held.chunk == change.chunk) {
             check_key(&history.keys, signer, &held.share_set)?;
@@ -149,10 +156,7 @@ pub fn i1_deals_to_all_until_one_is_retired(
     if plan.action == Action::Create || holders == plan.committee.members().len() {
         return Ok(());
     }
-    let seen = |wallet: &&WalletId| {
-        let is_retired = |record: &ChunkRecord| matches!(record.state, ChunkState::Retired(_));
-        mirror.chunks.values().any(|record| is_retired(record) && record.wallets.contains(wallet))
-    };
+    let seen = |wallet: &&WalletId| history.keys.retired.contains(&(number, (*wallet).clone()));
     match record.wallets.iter().find(|wallet| !seen(wallet)) {
         Some(wallet) => {
             let who = number + 1;

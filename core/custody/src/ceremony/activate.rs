@@ -100,8 +100,7 @@ impl Keeper {
     /// What stands in the way of Keep stands in the way of nothing else.
     fn keep_or_decline(&mut self, now_ms: u64, chunk: &Chunk, draft: &mut Draft) {
         if let Err(error) = self.keep_if_due(now_ms, chunk, draft) {
-            let about = About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
-            draft.mail.push(decline(about, &error));
+            draft.mail.push(decline(about(chunk), &error));
         }
     }
 
@@ -115,9 +114,8 @@ impl Keeper {
         if !writes.is_empty() {
             draft.effects.push(Effect::Commit(writes));
         }
-        let about = About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
         let reason = format!("{chunk}: this signer has not prepared it; the next refresh may name it");
-        draft.mail.push(decline(about, &Error::stale(reason)));
+        draft.mail.push(decline(about(chunk), &Error::stale(reason)));
         Ok(())
     }
 
@@ -170,8 +168,10 @@ impl Keeper {
             early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
         }
         for chunk in active {
-            // Nobody asked, so nobody is told at every tick what stands in the way.
-            let _ = self.keep_if_due(now_ms, &chunk, draft);
+            // Nobody asked, so nobody is told at every tick what stands in the way, unless it is this signer's own disk.
+            if let Err(error @ Error::Bug(_)) = self.keep_if_due(now_ms, &chunk, draft) {
+                draft.mail.push(decline(about(&chunk), &error));
+            }
         }
     }
 
@@ -272,6 +272,7 @@ impl Keeper {
         let mut writes = vec![put(Table::Chunk, chunk_key(&chunk), &record)];
         self.insert_chunk(chunk, record);
         writes.extend(self.raise_floor(&wallets, chunk.epoch));
+        writes.extend(self.anchor(&chunk));
         draft.effects.push(Effect::Commit(writes));
         if let Some(seed) = seed {
             self.cabinet.forget(seed);
@@ -409,6 +410,10 @@ impl Keeper {
         }
         self.drop_bases(&attempts, draft);
     }
+}
+
+fn about(chunk: &Chunk) -> About {
+    About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None }
 }
 
 /// Checks every holder's proof that it has its shares: all proofs together, one by one only if that fails.

@@ -14,7 +14,7 @@ use perennial_model::mandate::Mandate;
 use perennial_model::plan::Chunk;
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{TenantId, WalletId};
 use std::sync::Arc;
 
 impl Keeper {
@@ -50,7 +50,7 @@ impl Keeper {
         let denied = |reason: String| Err(Error::denied(format!("mandate {}: {reason}", digest.short())));
         // Papers about a wallet count for nothing here: nobody approved them, and a number that was taken stays taken.
         let on_papers = planted!(MandateOnPapers).then_some((parent.epoch, 0));
-        let Some((retired, renewed_ms)) = self.last_retired(wallet).or(on_papers) else {
+        let Some((retired, renewed_ms)) = self.last_retired(wallet, &mandate.tenant).or(on_papers) else {
             return denied(format!("no epoch of {wallet} was retired here: it takes a plan of people's own"));
         };
         if parent.epoch != retired && !planted!(MandateFromAnyEpoch) {
@@ -86,7 +86,8 @@ impl Keeper {
     pub(crate) fn check_gap(&self, now_ms: u64, approved: &Approved, chunk: &Chunk) -> Result<(), Error> {
         let Some(mandate) = approved.mandate().filter(|_| !planted!(RetireWithoutGap)) else { return Ok(()) };
         for wallet in approved.plan().wallets_of(chunk)? {
-            let last = self.last_retired(wallet.id()).filter(|(retired, _)| *retired < chunk.epoch);
+            let last =
+                self.last_retired(wallet.id(), &mandate.tenant).filter(|(retired, _)| *retired < chunk.epoch);
             let left_ms = last.map_or(0, |(_, renewed_ms)| left_ms(now_ms, renewed_ms, mandate));
             if left_ms > 0 {
                 let wallet = wallet.id();
@@ -98,9 +99,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// The highest epoch of a wallet that was retired here, and when this signer erased what was below it.
-    pub(crate) fn last_retired(&self, wallet: &WalletId) -> Option<(Epoch, u64)> {
-        let chunks = self.chunks_of.get(wallet)?.iter();
+    /// The highest epoch of a tenant's wallet that was retired here, and when this signer erased what was below it.
+    fn last_retired(&self, wallet: &WalletId, tenant: &TenantId) -> Option<(Epoch, u64)> {
+        let is_theirs =
+            |chunk: &&Chunk| self.plans.get(&chunk.plan).is_some_and(|plan| plan.plan().tenant == *tenant);
+        let chunks = self.chunks_of.get(wallet)?.iter().filter(is_theirs);
         let retired = chunks.filter_map(|chunk| {
             let record = self.chunks.get(chunk)?;
             let ChunkState::Retired(since_ms) = record.state else { return None };

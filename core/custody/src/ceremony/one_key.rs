@@ -7,7 +7,7 @@
 //! address that was shown then stays the wallet's.
 
 use crate::keeper::Keeper;
-use crate::record::ChunkState;
+use crate::record::{ChunkState, HeldEpoch, WalletRecord};
 use crate::store::Write;
 use perennial_model::dealing::Inputs;
 use perennial_model::error::Error;
@@ -62,26 +62,62 @@ impl Keeper {
         Ok(())
     }
 
-    /// Refuses to deal shares of a wallet to fewer than all members before a Retirement of it was seen here: one for which
-    /// this signer voted itself. Another tenant may have a wallet of the same name, which it knows nothing of.
+    /// Refuses to deal shares of a wallet to fewer than all members before a Retirement of it was seen here.
     pub(crate) fn check_retired_once(&self, plan: &Plan, inputs: &Inputs) -> Result<(), Error> {
         let all = inputs.holders.len() == plan.committee.members().len();
         if plan.action == Action::Create || all || planted!(DealFromUnretired) {
             return Ok(());
         }
         let chunk = &inputs.chunk;
-        let is_retired = |other: &Chunk| {
-            self.chunks
-                .get(other)
-                .is_some_and(|record| matches!(record.state, ChunkState::Retired(_)) && record.keep.is_some())
-        };
-        let seen = |wallet: &WalletId| self.chunks_of.get(wallet).into_iter().flatten().any(is_retired);
-        match plan.wallets_of(chunk)?.iter().find(|wallet| !seen(wallet.id())) {
+        let is_anchored =
+            |wallet: &WalletId| self.wallets.get(wallet).is_some_and(|record| record.anchor.is_some());
+        match plan.wallets_of(chunk)?.iter().find(|wallet| !is_anchored(wallet.id())) {
             Some(wallet) => Err(Error::stale(format!(
                 "{chunk}: no Retirement of {} has come here, so all members have to take part",
                 wallet.id()
             ))),
             None => Ok(()),
+        }
+    }
+
+    /// Writes down that a Retirement of a chunk's wallets was seen: one for which this signer has voted, or that erases
+    /// what it has voted for. Of any other it cannot tell whose wallet of that name it is.
+    pub(crate) fn anchor(&mut self, chunk: &Chunk) -> Vec<Write> {
+        let has_voted = |chunk: &Chunk| self.chunks.get(chunk).is_some_and(|record| record.keep.is_some());
+        let is_ours = |wallet: &&WalletId| {
+            let held = self.wallets.get(*wallet).map(|record| record.held.as_slice()).unwrap_or_default();
+            let below = |held: &HeldEpoch| held.share_set.epoch < chunk.epoch && has_voted(&held.chunk);
+            has_voted(chunk) || held.iter().any(below)
+        };
+        let wallets = self.chunks.get(chunk).map(|record| record.wallets.as_slice()).unwrap_or_default();
+        let ours: Vec<WalletId> = wallets.iter().filter(is_ours).cloned().collect();
+        let mut anchored = Vec::new();
+        for wallet in ours {
+            if let Some(record) = self.wallets.get_mut(&wallet).filter(|record| record.anchor.is_none()) {
+                record.anchor = Some(chunk.epoch);
+                anchored.push(wallet);
+            }
+        }
+        anchored.iter().map(|wallet| self.wallet_write(wallet)).collect()
+    }
+
+    /// Records of before name neither key nor anchor: they follow from what was kept and retired.
+    pub(crate) fn fill_in(&self, wallet: &WalletId, record: &mut WalletRecord) {
+        let is_kept = |held: &&HeldEpoch| {
+            let state = self.chunks.get(&held.chunk).map(|record| record.state);
+            matches!(state, Some(ChunkState::Kept(_) | ChunkState::Retired(_)))
+        };
+        let is_retired = |chunk: &&Chunk| {
+            self.chunks
+                .get(chunk)
+                .is_some_and(|record| matches!(record.state, ChunkState::Retired(_)) && record.keep.is_some())
+        };
+        if record.key.is_none() {
+            record.key = record.held.iter().find(is_kept).map(|held| held.share_set.key.clone());
+        }
+        if record.anchor.is_none() {
+            let mut chunks = self.chunks_of.get(wallet).into_iter().flatten();
+            record.anchor = chunks.find(is_retired).map(|chunk| chunk.epoch);
         }
     }
 

@@ -145,13 +145,17 @@ impl Keeper {
     }
 
     /// Whether a base was made for a lower attempt at one of these wallets. A plan that failed to make a wallet of this
-    /// name made another one's, under a key that nobody uses.
+    /// name made another one's, under a key that nobody uses; and another tenant's wallet of this name is none of these.
     fn is_superseded(&self, attempt: &Attempt, fresh: &Attempt, gone: &OnBases) -> bool {
         let concerns = |plan: &Plan, wallet: &WalletId| {
             plan.action != Action::Create
                 || gone.held.get(wallet).is_some_and(|held| held.contains(&attempt.plan))
         };
+        let tenant = self.plans.get(&fresh.plan).map(|fresh| &fresh.plan().tenant);
         let names_one = |plan: &Plan| {
+            if tenant.is_some_and(|tenant| *tenant != plan.tenant) {
+                return false;
+            }
             let named = plan.wallets.iter().map(PlannedWallet::id);
             named.filter(|wallet| gone.wallets.contains(*wallet)).any(|wallet| concerns(plan, wallet))
         };
