@@ -208,9 +208,7 @@ impl History {
             Reply::Dealt(said) => {
                 let said = said.read_unchecked().map_err(|e| sound(&e))?;
                 transcripts::i2_dealt_when_all_have_promised(self, number, &said)?;
-                if !self.spoken.corrupt.contains(id) {
-                    rising::i7_publishes_nothing_that_is_passed(self, number, &said.chunk)?;
-                }
+                rising::i7_publishes_nothing_that_is_passed(self, number, &said.chunk)?;
             }
             Reply::Refused(said) => {
                 let said = said.read_unchecked().map_err(|e| sound(&e))?;

@@ -343,7 +343,7 @@ impl Keeper {
             let mut record: WalletRecord = encoding::decode(&bytes).map_err(damaged)?;
             let name = String::from_utf8_lossy(&key).parse::<WalletId>();
             let wallet = name.map_err(|e| LoadFailed::Records(Error::Bug(e.to_string())))?;
-            self.fill_in(&wallet, &mut record);
+            self.fill_in(&mut record);
             self.wallets.insert(wallet, record);
         }
         for (_, bytes) in store.all(Table::Dealing)? {

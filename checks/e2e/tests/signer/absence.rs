@@ -32,32 +32,52 @@ fn reach(office: &mut Office, ceremony: &Digest, phase: Phase) {
     }
 }
 
-/// It erases by a Retirement in which it had no part, and with that all that it knew of the one in which it had.
-#[test]
-fn whoever_was_left_out_once_deals_again() {
+/// Nobody is asked to retire anything of this rank.
+fn unretired(office: &mut Office, rank: u32) {
+    let held_back =
+        move |request: &Request| matches!(request, Request::Retire(of) if of.inputs.chunk.epoch.rank == rank);
+    office.driver.world_mut().meddler = Some(Box::new(move |request| held_back(request).then(Vec::new)));
+}
+
+/// A wallet is made by all. One of them is away while the others refresh it; then all have the next epoch, and before its
+/// Retirement has come to anybody another one is lost for a while. The two that are left refresh it.
+fn one_is_left_out_and_then_another(sees_the_first_retirement: bool) {
     let mut office = Office::waiting(&["a", "b", "c"], 1_000);
     ["a", "b", "c"].iter().for_each(|signer| office.start(signer));
     let wallet: WalletId = name("treasury");
-    office.complete(&create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms()));
-
+    let made = create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms());
+    if sees_the_first_retirement {
+        office.complete(&made);
+    } else {
+        unretired(&mut office, 1);
+        let ceremony = office.begin(&made);
+        reach(&mut office, &ceremony, Phase::Retiring);
+    }
     office.kill(&name("c"));
+    if !sees_the_first_retirement {
+        office.driver.world_mut().meddler = None;
+        let begun = Instant::now();
+        let erased =
+            |office: &Office| ["a", "b"].iter().all(|signer| office.log(signer).contains("receipt="));
+        while !erased(&office) {
+            assert!(begun.elapsed() < PATIENCE, "nothing is retired: {}", office.log("a"));
+            office.turn();
+        }
+        unretired(&mut office, 1);
+    }
     let without_c = of_two(&office, 2);
     let ceremony = office.begin(&without_c);
     reach(&mut office, &ceremony, Phase::Retiring);
     office.start("c");
     reach(&mut office, &ceremony, Phase::Retired);
+    assert_eq!(office.stop("c"), Some(0));
+    office.start("c");
 
-    // The next one is promised by all, and nobody sees its Retirement.
-    office.driver.world_mut().meddler =
-        Some(Box::new(|request| matches!(request, Request::Retire(_)).then(Vec::new)));
+    unretired(&mut office, 3);
     let of_all = refresh(&office.governance, 2, &present(&office), 3, now_ms());
     let ceremony = office.begin(&of_all);
     reach(&mut office, &ceremony, Phase::Retiring);
     office.kill(&name("a"));
-    office.driver.world_mut().meddler = Some(Box::new(|request| {
-        let held_back = matches!(request, Request::Retire(of) if of.inputs.chunk.epoch.rank == 3);
-        held_back.then(Vec::new)
-    }));
     let without_a = of_two(&office, 4);
     let ceremony = office.begin(&without_a);
     reach(&mut office, &ceremony, Phase::Retiring);
@@ -65,4 +85,16 @@ fn whoever_was_left_out_once_deals_again() {
     office.start("a");
     reach(&mut office, &ceremony, Phase::Retired);
     assert_eq!(office.stage(&ceremony), Stage::Done);
+}
+
+/// It erases by a Retirement in which it had no part, and with that all records of the one in which it had.
+#[test]
+fn whoever_was_left_out_once_deals_again() {
+    one_is_left_out_and_then_another(true);
+}
+
+/// The only Retirement that it sees is one in which it had no part; it erases what it has kept.
+#[test]
+fn whoever_saw_no_retirement_but_one_without_it_deals_again() {
+    one_is_left_out_and_then_another(false);
 }

@@ -106,9 +106,11 @@ pub fn i1_key_continuity(
             keeps_one_key(&mut history.keys, mirror, number, &change.chunk, new)?;
         }
         if matches!(new.state, ChunkState::Retired(_)) {
-            let promised = new.wallets.iter().map(|wallet| (number, wallet.clone()));
-            let promised: Vec<_> = promised.filter(|name| history.keys.kept.contains_key(name)).collect();
-            history.keys.retired.extend(promised);
+            let theirs = |wallet: &&WalletId| {
+                new.keep.is_some() || erases_kept(mirror, changed, wallet, &change.chunk)
+            };
+            let retired = new.wallets.iter().filter(theirs).map(|wallet| (number, wallet.clone()));
+            history.keys.retired.extend(retired);
         }
         let records = new.wallets.iter().filter_map(|wallet| mirror.wallets.get(wallet));
         for held in records.flat_map(|record| &record.held).filter(|held| held.chunk == change.chunk) {
@@ -116,6 +118,18 @@ pub fn i1_key_continuity(
         }
     }
     Ok(())
+}
+
+/// Whether a signer has kept an epoch of a wallet that goes with the Retirement of this chunk.
+fn erases_kept(mirror: &Mirror, changed: &Changed, wallet: &WalletId, retired: &Chunk) -> bool {
+    let before = changed.wallets.iter().filter(|change| change.id == *wallet).flat_map(|change| &change.old);
+    let held = mirror.wallets.get(wallet).into_iter().chain(before).flat_map(|record| &record.held);
+    let was_kept = |chunk: &Chunk| {
+        let before =
+            changed.chunks.iter().filter(|change| change.chunk == *chunk).flat_map(|change| &change.old);
+        mirror.chunks.get(chunk).into_iter().chain(before).any(|record| record.keep.is_some())
+    };
+    held.into_iter().any(|held| held.share_set.epoch < retired.epoch && was_kept(&held.chunk))
 }
 
 /// When a signer promises to keep a chunk it holds every wallet of it; and it keeps one key of a wallet and never another,

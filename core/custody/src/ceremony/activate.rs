@@ -168,10 +168,8 @@ impl Keeper {
             early.iter().for_each(|chunk| self.vote_keep(now_ms, chunk, draft));
         }
         for chunk in active {
-            // Nobody asked, so nobody is told at every tick what stands in the way, unless it is this signer's own disk.
-            if let Err(error @ Error::Bug(_)) = self.keep_if_due(now_ms, &chunk, draft) {
-                draft.mail.push(decline(about(&chunk), &error));
-            }
+            // Whoever asks is told what stands in the way; nobody is at every tick.
+            let _ = self.keep_if_due(now_ms, &chunk, draft);
         }
     }
 
@@ -307,7 +305,7 @@ impl Keeper {
         let attempts = self.forget_chunks(&touched, &mut slots, &mut writes);
         writes.push(delete(Table::Dealing, chunk_key(chunk)));
         self.dealings.remove(chunk);
-        let bases = self.retire_bases(&Attempt::from(chunk), &on_bases, &mut slots, &mut writes, draft);
+        let bases = self.retire_bases(chunk, &on_bases, &attempts, &mut slots, &mut writes, draft);
 
         let receipt = Receipt {
             chunk: *chunk,

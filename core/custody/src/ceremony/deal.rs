@@ -52,11 +52,7 @@ impl Keeper {
         // Whoever does not have it open deals under the same conditions, so under no number that it left for a higher one
         // or after a refusal: the promise may have been made under that before, and a second one would be proof against
         // an honest dealer.
-        let is_open = begun.is_some_and(|record| match record.state {
-            ChunkState::Opened(_) => true,
-            _ => planted!(DealAfterRefusal) && record.opening.is_some(),
-        });
-        if !is_open && !planted!(DealUnopened) {
+        if !begun.is_some_and(is_open) && !planted!(DealUnopened) {
             self.check_plan_begins(now_ms, &approved, &chunk)?;
             self.check_chunk_begins(now_ms, &approved, &chunk, &parents)?;
         }
@@ -195,6 +191,14 @@ impl Keeper {
             true => Err(Error::denied(format!("{chunk}: a dealer has promised something else since"))),
             false => Ok(()),
         }
+    }
+}
+
+/// Whether an attempt that was begun is still open here.
+fn is_open(record: &ChunkRecord) -> bool {
+    match record.state {
+        ChunkState::Opened(_) => true,
+        _ => planted!(DealAfterRefusal) && record.opening.is_some(),
     }
 }
 

@@ -101,23 +101,14 @@ impl Keeper {
         anchored.iter().map(|wallet| self.wallet_write(wallet)).collect()
     }
 
-    /// Records of before name neither key nor anchor: they follow from what was kept and retired.
-    pub(crate) fn fill_in(&self, wallet: &WalletId, record: &mut WalletRecord) {
+    /// Records of before name no key: it is that of what was kept. They have no anchor until the next Retirement.
+    pub(crate) fn fill_in(&self, record: &mut WalletRecord) {
         let is_kept = |held: &&HeldEpoch| {
             let state = self.chunks.get(&held.chunk).map(|record| record.state);
             matches!(state, Some(ChunkState::Kept(_) | ChunkState::Retired(_)))
         };
-        let is_retired = |chunk: &&Chunk| {
-            self.chunks
-                .get(chunk)
-                .is_some_and(|record| matches!(record.state, ChunkState::Retired(_)) && record.keep.is_some())
-        };
         if record.key.is_none() {
             record.key = record.held.iter().find(is_kept).map(|held| held.share_set.key.clone());
-        }
-        if record.anchor.is_none() {
-            let mut chunks = self.chunks_of.get(wallet).into_iter().flatten();
-            record.anchor = chunks.find(is_retired).map(|chunk| chunk.epoch);
         }
     }
 

@@ -101,7 +101,7 @@ fn a_quorum_of_one_tenant_destroys_no_wallet_of_another() {
         wallets: vec![PlannedWallet::New(theirs)],
         ..plan()
     };
-    attacks(&of_two(made), &[ANN, FAY], "treasury exists, and is to be made");
+    attacks(&of_two(made), &[ANN, FAY], "treasury is another tenant's");
     let (_, parent) = serving();
     let renewed = Plan { tenant: name("globex"), ..refresh(&parent) };
     attacks(&of_two(renewed), &[ANN, FAY], "treasury is another tenant's");

@@ -146,7 +146,7 @@ fn plans_that_nobody_was_asked_about_fill_no_disk() {
 }
 
 #[test]
-fn a_plan_that_all_its_wallets_have_left_behind_is_forgotten_and_opens_nothing_when_it_comes_again() {
+fn plans_that_all_their_wallets_have_left_behind_are_forgotten_but_for_a_few_and_open_nothing() {
     let (signer, parent) = holding();
     let first = Chunk { plan: plan().digest(), epoch: parent.epoch, first: 0, count: 1 };
     let (second, third) = (refresh(&parent), Plan { rank: 3, ..refresh(&parent) });
@@ -158,7 +158,17 @@ fn a_plan_that_all_its_wallets_have_left_behind_is_forgotten_and_opens_nothing_w
     let (signer, _) = signer.hear(NOW, &send(&third));
     let left = [second.digest(), third.digest()];
     let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
-    assert!(!is_left(&first.plan) && left.iter().all(is_left), "the second has numbers above 2.1");
+    assert!(left.iter().all(is_left), "the second has numbers above 2.1");
+    // Of two whose certificates are asked for neither pushes the other out.
+    let over = |number: u8| Plan { nonce: Digest([number; 32]), ..plan() };
+    let (signer, _) = signer.hear(NOW, &send(&over(1)));
+    let (signer, _) = signer.hear(NOW, &send(&over(2)));
+    let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
+    assert!([over(1), over(2)].iter().all(|plan| is_left(&plan.digest())), "it takes turns");
+    let signer = (3..20).fold(signer, |signer, number| signer.hear(NOW, &send(&over(number))).0);
+    assert_eq!(rows(&signer, Table::Plan), left.len() + 4 + 1, "four, and the one that came last");
+    let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
+    assert!(left.iter().all(is_left), "what may still be opened stays");
     let (signer, said) = signer.restart(NOW).hear(NOW, &send(&plan()));
     assert_eq!(said, [Reply::Planned(first.plan)]);
     let (_, said) = signer.hear(NOW, &encode(&Request::Open { chunk: first, parents: Vec::new() }));

@@ -242,10 +242,12 @@ fn first_ask_ms(attempt: &Attempt) -> u64 {
 impl<J, W: World> Driver<J, W> {
     /// Asks what these attempts are missing, where it is due.
     pub(super) fn ask_about(&mut self, chunks: &BTreeSet<Chunk>) {
-        let mut plans: Vec<Digest> = chunks.iter().map(|chunk| chunk.plan).collect();
-        plans.dedup();
-        plans.into_iter().for_each(|plan| self.ask_plan(&plan));
+        let mut of_plan = None;
         for chunk in chunks {
+            // Whoever has forgotten it may do so again when the next one comes.
+            if of_plan.replace(chunk.plan) != Some(chunk.plan) {
+                self.ask_plan(&chunk.plan);
+            }
             let Some(attempt) = self.open.get(&chunk.plan).and_then(|open| open.attempts.get(chunk)) else {
                 continue;
             };

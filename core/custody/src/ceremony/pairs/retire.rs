@@ -26,26 +26,29 @@ pub(crate) struct OnBases {
 impl Keeper {
     /// Erases every base of a lower attempt whose plan names one of these ECDSA wallets, whatever is held here: it may
     /// have served one of the epochs that go. An ECDSA wallet that is not named never stands on one of them, since a
-    /// plan names all that stand together.
+    /// plan names all that stand together. With them go those of attempts that were left by it, on which nothing stands.
     pub(crate) fn retire_bases(
         &mut self,
-        fresh: &Attempt,
+        fresh: &Chunk,
         gone: &OnBases,
+        left: &[Chunk],
         slots: &mut Vec<SlotIndex>,
         writes: &mut Vec<Write>,
         draft: &mut Draft,
     ) -> Vec<Digest> {
-        if self.pairs.bases.is_empty() || gone.wallets.is_empty() {
-            return Vec::new();
-        }
+        let in_use = self.attempts_in_use();
+        let left: BTreeSet<Attempt> = left.iter().map(Attempt::from).collect();
+        let left: BTreeSet<Attempt> = left.difference(&in_use).copied().collect();
+        self.pairs.forget_runs(&left);
         let attempts: BTreeSet<Attempt> = self.pairs.bases.keys().map(|(_, attempt)| *attempt).collect();
+        let fresh = Attempt::from(fresh);
         let mut lower: BTreeSet<Attempt> =
-            attempts.into_iter().filter(|attempt| self.is_superseded(attempt, fresh, gone)).collect();
+            attempts.into_iter().filter(|attempt| self.is_superseded(attempt, &fresh, gone)).collect();
         if self.plans.get(&fresh.plan).is_some_and(|plan| plan.plan().action == Action::Create) {
             // Below a first epoch there are candidates alone, under keys that nobody uses.
-            let in_use = self.attempts_in_use();
             lower.retain(|attempt| !in_use.contains(attempt));
         }
+        lower.extend(left);
         self.remove_bases(&lower, slots, writes, draft)
     }
 
