@@ -37,7 +37,7 @@ use perennial_model::session::{Blame, SessionOutcome, SessionReport};
 use perennial_model::transcript::Transcript;
 use perennial_model::wallet::WalletId;
 use rand_core::CryptoRng;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Who this signer is: its identity key, the key of its slots, and what it trusts.
@@ -56,6 +56,7 @@ pub struct Keeper {
     pub(crate) own: Own,
     pub(crate) cabinet: Cabinet,
     pub(crate) plans: BTreeMap<Digest, Arc<Approved>>,
+    pub(crate) latest_plans: VecDeque<Digest>,
     pub(crate) wallets: HashMap<WalletId, WalletRecord>,
     pub(crate) chunks: BTreeMap<Chunk, ChunkRecord>,
     pub(crate) chunks_of: HashMap<WalletId, BTreeSet<Chunk>>,
@@ -109,6 +110,7 @@ impl Keeper {
             own,
             cabinet,
             plans: BTreeMap::new(),
+            latest_plans: VecDeque::new(),
             wallets: HashMap::new(),
             chunks: BTreeMap::new(),
             chunks_of: HashMap::new(),

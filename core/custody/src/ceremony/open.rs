@@ -28,16 +28,16 @@ use std::sync::Arc;
 const RANKS_AT_ONCE_MAX: u32 = 1_000_000;
 /// How many plans of replaced versions of governance are kept.
 const OUTDATED_PLANS_MAX: usize = 1_000;
-/// How many plans are kept that are over here. Certificates of several may still be asked for: each would take the place of
-/// another, which comes again as it is asked for, and so on for ever.
-const DONE_PLANS_MAX: usize = 4;
+/// How many plans that came last are kept even if they are over here. Certificates of several may still be asked for: each
+/// would take the place of another, which comes again as it is asked for, and so on for ever.
+const LATEST_PLANS: usize = 4;
 /// How many plans under one mandate are kept under which nothing was opened. One is under way at a time.
 const MANDATED_PLANS_MAX: usize = 16;
 
 impl Keeper {
     /// Keeps an approved plan, however late it comes: it takes a plan to read the certificates under it, and a
-    /// Retirement may be long under way. Other plans that nothing refers to are forgotten but for a few, past their last
-    /// date or left behind by all of their wallets.
+    /// Retirement may be long under way. Other plans that nothing refers to are forgotten but for those that came last,
+    /// past their last date or left behind by all of their wallets.
     pub(crate) fn take_plan(
         &mut self,
         now_ms: u64,
@@ -46,16 +46,26 @@ impl Keeper {
         draft: &mut Draft,
     ) -> Result<(), Error> {
         let digest = approved.digest();
-        if !self.plans.contains_key(&digest) {
+        let is_new = !self.plans.contains_key(&digest);
+        if is_new {
             self.check_room(&approved)?;
+        }
+        self.latest_plans.retain(|known| *known != digest);
+        self.latest_plans.push_back(digest);
+        if self.latest_plans.len() > LATEST_PLANS {
+            self.latest_plans.pop_front();
+        }
+        if is_new {
             let mut writes = vec![put(Table::Plan, digest.0.to_vec(), document)];
             let used: BTreeSet<Digest> = self.chunks.keys().map(|chunk| chunk.plan).collect();
             let done = |plan: &Approved| {
-                !used.contains(&plan.digest())
+                let digest = plan.digest();
+                !used.contains(&digest)
+                    && !self.latest_plans.contains(&digest)
                     && (now_ms > plan.plan().activation_deadline_ms || self.is_left_behind(plan.plan()))
             };
-            let over = self.plans.iter().filter(|(_, plan)| done(plan)).map(|(digest, _)| *digest);
-            let forgotten: Vec<_> = over.skip(DONE_PLANS_MAX).collect();
+            let forgotten: Vec<_> =
+                self.plans.iter().filter(|(_, plan)| done(plan)).map(|(digest, _)| *digest).collect();
             let gives_way = self.gives_way(&approved, &used);
             for old in forgotten.into_iter().chain(gives_way) {
                 self.plans.remove(&old);

@@ -26,7 +26,8 @@ pub(crate) struct OnBases {
 impl Keeper {
     /// Erases every base of a lower attempt whose plan names one of these ECDSA wallets, whatever is held here: it may
     /// have served one of the epochs that go. An ECDSA wallet that is not named never stands on one of them, since a
-    /// plan names all that stand together. With them go those of attempts that were left by it, on which nothing stands.
+    /// plan names all that stand together. With them go those of its own
+    /// attempt and of attempts that it left, where nothing stands on them.
     pub(crate) fn retire_bases(
         &mut self,
         fresh: &Chunk,
@@ -37,7 +38,7 @@ impl Keeper {
         draft: &mut Draft,
     ) -> Vec<Digest> {
         let in_use = self.attempts_in_use();
-        let left: BTreeSet<Attempt> = left.iter().map(Attempt::from).collect();
+        let left: BTreeSet<Attempt> = left.iter().chain([fresh]).map(Attempt::from).collect();
         let left: BTreeSet<Attempt> = left.difference(&in_use).copied().collect();
         self.pairs.forget_runs(&left);
         let attempts: BTreeSet<Attempt> = self.pairs.bases.keys().map(|(_, attempt)| *attempt).collect();
