@@ -192,7 +192,9 @@ fn spoil(stage: &mut Stage, body: &mut Dealing) {
     match stage.below(8) {
         0 | 7 => {
             let at = stage.below(holders);
-            if let Some(byte) = body.sub_shares[at].sealed.ciphertext.0.first_mut() {
+            // A dealing that was spoiled before may have none left.
+            let sealed = body.sub_shares.get_mut(at).map(|of_one| &mut of_one.sealed.ciphertext.0);
+            if let Some(byte) = sealed.and_then(|sealed| sealed.first_mut()) {
                 *byte ^= 1;
             }
         }
