@@ -172,8 +172,10 @@ fn plans_that_all_their_wallets_have_left_behind_are_forgotten_but_for_a_few_and
     assert_eq!(rows(&signer, Table::Plan), left.len() + 4, "the four that came last");
     let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
     assert!(turns.iter().all(|plan| is_left(&plan.digest())), "it takes turns");
-    let is_left = |digest: &Digest| signer.disk.records.contains_key(&(Table::Plan, digest.0.to_vec()));
-    assert!(left.iter().all(is_left), "what may still be opened stays");
+    assert!(
+        !is_left(&first.plan) && left.iter().all(is_left),
+        "what may still be opened stays, and nothing else"
+    );
     let (signer, said) = signer.restart(NOW).hear(NOW, &send(&plan()));
     assert_eq!(said, [Reply::Planned(first.plan)]);
     let (_, said) = signer.hear(NOW, &encode(&Request::Open { chunk: first, parents: Vec::new() }));
