@@ -1,17 +1,14 @@
 //! A signer that is away while others go on, and is needed afterwards.
 
-use crate::cluster::PATIENCE;
 use crate::governance::name;
 use crate::office::{Office, now_ms};
 use crate::plans::{create, refresh};
 use crate::signing::sign;
 use crate::wallets::present;
-use perennial_model::encoding::Digest;
 use perennial_model::mail::Request;
 use perennial_model::plan::{LiarTolerance, Plan};
 use perennial_model::wallet::{Chain, WalletId};
 use perennial_workflow::ceremony::status::{Phase, Stage};
-use std::time::Instant;
 
 /// A refresh of everything that takes two signers alone.
 fn of_two(office: &Office, rank: u32) -> Plan {
@@ -19,24 +16,11 @@ fn of_two(office: &Office, rank: u32) -> Plan {
     Plan { liar_tolerance: LiarTolerance::WaivedUnsafe, ..plan }
 }
 
-/// Lets an attempt at it come so far.
-fn reach(office: &mut Office, ceremony: &Digest, phase: Phase) {
-    let begun = Instant::now();
-    loop {
-        let status = office.driver.status(ceremony).expect("a known ceremony");
-        if status.attempts.iter().any(|attempt| attempt.phase == phase) {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "not {phase}: {status:?}");
-        office.turn();
-    }
-}
-
 /// Nobody is asked to retire anything of this rank.
 fn unretired(office: &mut Office, rank: u32) {
-    let held_back =
-        move |request: &Request| matches!(request, Request::Retire(of) if of.inputs.chunk.epoch.rank == rank);
-    office.driver.world_mut().meddler = Some(Box::new(move |request| held_back(request).then(Vec::new)));
+    office.hold_back(
+        move |request| matches!(request, Request::Retire(of) if of.inputs.chunk.epoch.rank == rank),
+    );
 }
 
 /// A wallet is made by all. One of them is away while the others refresh it; then all have the next epoch, and before its
@@ -51,39 +35,35 @@ fn one_is_left_out_and_then_another(sees_the_first_retirement: bool) {
     } else {
         unretired(&mut office, 1);
         let ceremony = office.begin(&made);
-        reach(&mut office, &ceremony, Phase::Retiring);
+        office.reach(&ceremony, Phase::Retiring);
     }
     office.kill(&name("c"));
     if !sees_the_first_retirement {
-        office.driver.world_mut().meddler = None;
-        let begun = Instant::now();
-        let erased =
-            |office: &Office| ["a", "b"].iter().all(|signer| office.log(signer).contains("receipt="));
-        while !erased(&office) {
-            assert!(begun.elapsed() < PATIENCE, "nothing is retired: {}", office.log("a"));
-            office.turn();
-        }
+        office.let_through();
+        office.until("two have erased", |office| {
+            ["a", "b"].iter().all(|signer| office.log(signer).contains("receipt=")).then_some(())
+        });
         unretired(&mut office, 1);
     }
     let without_c = of_two(&office, 2);
     let ceremony = office.begin(&without_c);
-    reach(&mut office, &ceremony, Phase::Retiring);
+    office.reach(&ceremony, Phase::Retiring);
     office.start("c");
-    reach(&mut office, &ceremony, Phase::Retired);
+    office.reach(&ceremony, Phase::Retired);
     assert_eq!(office.stop("c"), Some(0));
     office.start("c");
 
     unretired(&mut office, 3);
     let of_all = refresh(&office.governance, 2, &present(&office), 3, now_ms());
     let ceremony = office.begin(&of_all);
-    reach(&mut office, &ceremony, Phase::Retiring);
+    office.reach(&ceremony, Phase::Retiring);
     office.kill(&name("a"));
     let without_a = of_two(&office, 4);
     let ceremony = office.begin(&without_a);
-    reach(&mut office, &ceremony, Phase::Retiring);
+    office.reach(&ceremony, Phase::Retiring);
     assert_eq!(sign(&mut office, &wallet, 1).epoch.rank, 4);
     office.start("a");
-    reach(&mut office, &ceremony, Phase::Retired);
+    office.reach(&ceremony, Phase::Retired);
     assert_eq!(office.stage(&ceremony), Stage::Done);
 }
 

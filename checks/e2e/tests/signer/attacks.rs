@@ -1,14 +1,13 @@
 //! What a coordinator can do with everything that it was given in good faith, and what signers say to it.
 
-use crate::cluster::PATIENCE;
 use crate::governance::name;
-use crate::office::{Meddler, Office, now_ms};
+use crate::office::{Office, now_ms};
 use crate::plans::{create, refresh};
 use crate::signing::sign;
 use crate::wallets::present;
 use perennial_coordinator::mailbox::Lane;
 use perennial_model::certificate::Certificate;
-use perennial_model::committee::{Committee, SignerId};
+use perennial_model::committee::Committee;
 use perennial_model::dealing::{Inputs, OneTimeKey, Opening};
 use perennial_model::encoding::{self, Digest, Document};
 use perennial_model::epoch::Epoch;
@@ -23,23 +22,18 @@ use perennial_workflow::Tuning;
 use perennial_workflow::ceremony::status::Phase;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
 
 const SIGNERS: [&str; 3] = ["a", "b", "c"];
 
 /// Posts a request to one signer, and gives whom it blames and why, when it declines.
 fn answer(office: &mut Office, signer: &str, request: &Request) -> (Blame, String) {
-    let begun = Instant::now();
     office.declined.clear();
     tell(office, signer, request);
-    loop {
-        assert!(begun.elapsed() < PATIENCE, "{signer} declines nothing: {}", office.log(signer));
-        office.turn();
-        let from = |(by, _): &&(SignerId, Reply)| by.as_str() == signer;
-        if let Some((_, Reply::Declined { blame, reason, .. })) = office.declined.iter().find(from) {
-            return (blame.clone(), reason.clone());
-        }
-    }
+    office.until("the signer declines", |office| {
+        let declined = office.declined.iter().find(|(by, _)| by.as_str() == signer)?;
+        let Reply::Declined { blame, reason, .. } = &declined.1 else { return None };
+        Some((blame.clone(), reason.clone()))
+    })
 }
 
 /// Posts a request to one signer.
@@ -103,37 +97,18 @@ fn a_chunk_of_which_a_part_is_gone_is_never_served() {
     let mut office = Office::running(&SIGNERS);
     let kept_back = Rc::new(RefCell::new(None));
     let keep_back = Rc::clone(&kept_back);
-    let kept: Meddler = Box::new(move |request| match request {
-        Request::Activate(_) => {
-            *keep_back.borrow_mut() = Some(request.clone());
-            Some(Vec::new())
-        }
-        _ => None,
+    office.hold_back(move |request| {
+        let activates = matches!(request, Request::Activate(_));
+        activates.then(|| *keep_back.borrow_mut() = Some(request.clone())).is_some()
     });
-    office.driver.world_mut().meddler = Some(kept);
     let wallets = [(name("treasury"), Chain::Solana), (name("payroll"), Chain::Solana)];
     let plan = create(&office.governance, 2, &wallets, now_ms());
     office.begin(&plan);
-    let begun = Instant::now();
-    while kept_back.borrow().is_none() {
-        assert!(begun.elapsed() < PATIENCE, "nothing is activated");
-        office.turn();
-    }
+    office.until("something is activated", |_| kept_back.borrow().is_some().then_some(()));
     office.begin_anew(Tuning { chunk_wallets: 1, patience_ms: 1_000, ..Tuning::default() });
-    office.driver.world_mut().meddler = Some(Box::new(|request| match request {
-        Request::Open { chunk, .. } if chunk.first > 0 => Some(Vec::new()),
-        _ => None,
-    }));
+    office.hold_back(|request| matches!(request, Request::Open { chunk, .. } if chunk.first > 0));
     let ceremony = office.begin(&plan);
-    let begun = Instant::now();
-    let is_over = |office: &Office| {
-        let status = office.driver.status(&ceremony).expect("a known ceremony");
-        status.attempts.iter().any(|attempt| attempt.phase == Phase::Retired)
-    };
-    while !is_over(&office) {
-        assert!(begun.elapsed() < PATIENCE, "no end: {:?}", office.driver.status(&ceremony));
-        office.turn();
-    }
+    office.reach(&ceremony, Phase::Retired);
     let activation = kept_back.borrow_mut().take().expect("it was kept back");
     for signer in SIGNERS {
         let (blame, reason) = answer(&mut office, signer, &activation);
@@ -190,30 +165,22 @@ fn what_another_tenant_retires_under_a_name_changes_nothing_for_ours() {
 
     let prepared = Rc::new(RefCell::new(false));
     let seen = Rc::clone(&prepared);
-    office.driver.world_mut().meddler = Some(Box::new(move |request| {
+    office.hold_back(move |request| {
         let activates = matches!(request, Request::Activate(_));
         *seen.borrow_mut() |= activates;
-        activates.then(Vec::new)
-    }));
+        activates
+    });
     let plan = create(&office.governance, 2, &[(wallet.clone(), Chain::Solana)], now_ms());
     office.begin(&Plan { rank: 2, ..plan });
-    let begun = Instant::now();
-    while !*prepared.borrow() {
-        assert!(begun.elapsed() < PATIENCE, "nothing is prepared: {}", office.log("a"));
-        office.turn();
-    }
+    office.until("the wallet is prepared", |_| prepared.borrow().then_some(()));
     let [above, retired_above] = retired_elsewhere(&office, &wallet, 3);
     tell(&office, "a", &above);
     let (blame, reason) = answer(&mut office, "a", &retired_above);
     assert_eq!(blame, Blame::Denied, "{reason}");
     assert!(reason.contains("is another tenant's"), "{reason}");
 
-    let unretired: Meddler = Box::new(|request| matches!(request, Request::Retire(_)).then(Vec::new));
-    office.driver.world_mut().meddler = Some(unretired);
-    while present(&office).is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "nobody keeps it: {}", office.log("a"));
-        office.turn();
-    }
+    office.hold_back(|request| matches!(request, Request::Retire(_)));
+    office.until("all keep the wallet", |office| (!present(office).is_empty()).then_some(()));
     let plan = refresh(&office.governance, 2, &present(&office), 4, now_ms());
     let plan = Plan { liar_tolerance: LiarTolerance::WaivedUnsafe, ..plan };
     let (inputs, openings) = opened(&office, &plan, ["a", "b"], ["b", "c"]);

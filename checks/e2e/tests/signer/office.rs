@@ -12,7 +12,7 @@ use perennial_model::governance::{Governance, SignerIdentity};
 use perennial_model::mail::{Reply, Request};
 use perennial_model::plan::Plan;
 use perennial_model::session::SessionReport;
-use perennial_workflow::ceremony::status::Stage;
+use perennial_workflow::ceremony::status::{Phase, Stage};
 use perennial_workflow::driver::relay;
 use perennial_workflow::journal::{Batch, Journal, Loaded};
 use perennial_workflow::{Driver, Tuning, World};
@@ -208,11 +208,7 @@ impl Office {
 
     /// SIGTERM once the signer is ready, and the exit status.
     pub fn stop(&mut self, signer: &str) -> Option<i32> {
-        let begun = Instant::now();
-        while !self.is_ready(signer) {
-            assert!(begun.elapsed() < PATIENCE, "{signer} does not start: {}", self.log(signer));
-            self.turn();
-        }
+        self.until("the signer is ready", |office| office.is_ready(signer).then_some(()));
         let mut child = self.signers.remove(&name(signer)).expect("it runs");
         let sent = Command::new("kill").arg(child.id().to_string()).status();
         assert!(sent.expect("run").success());
@@ -256,6 +252,38 @@ impl Office {
 
     pub fn stage(&self, ceremony: &Digest) -> Stage {
         self.driver.status(ceremony).expect("a known ceremony").stage
+    }
+
+    /// Goes on until there is something to be seen, and gives it.
+    pub fn until<T>(&mut self, what: &str, mut seen: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(seen) = seen(self) {
+                return seen;
+            }
+            let logs = || -> String { self.signers.keys().map(|signer| self.log(signer.as_str())).collect() };
+            assert!(begun.elapsed() < PATIENCE, "it does not come to it that {what}: {}", logs());
+            self.turn();
+        }
+    }
+
+    /// Goes on until an attempt at a ceremony has come so far.
+    pub fn reach(&mut self, ceremony: &Digest, phase: Phase) {
+        self.until(&format!("{ceremony} is {phase}"), |office| {
+            let status = office.driver.status(ceremony).expect("a known ceremony");
+            status.attempts.iter().any(|attempt| attempt.phase == phase).then_some(())
+        });
+    }
+
+    /// From here on, these requests reach nobody. They take the place of what was held back before.
+    pub fn hold_back(&mut self, mut held_back: impl FnMut(&Request) -> bool + 'static) {
+        let meddler: Meddler = Box::new(move |request| held_back(request).then(Vec::new));
+        self.driver.world_mut().meddler = Some(meddler);
+    }
+
+    /// Nobody meddles any more.
+    pub fn let_through(&mut self) {
+        self.driver.world_mut().meddler = None;
     }
 
     /// Takes what has arrived, for at most one tick, and lets the driver act. Says how much it was.

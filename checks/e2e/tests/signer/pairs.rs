@@ -30,13 +30,12 @@ fn whichever_message_of_a_pair_is_lost_both_have_its_base_in_the_first_attempt()
     let mut office = Office::running(&SIGNERS);
     let lost = Rc::new(RefCell::new(BTreeSet::new()));
     let lose = Rc::clone(&lost);
-    office.driver.world_mut().meddler = Some(Box::new(move |request| {
-        let Request::PairingMail(said) = request else { return None };
+    office.hold_back(move |request| {
+        let Request::PairingMail(said) = request else { return false };
         let message = said.read_unchecked().expect("signers send what can be read");
         let place = (said.signer.as_str(), message.to.as_str(), message.step);
-        let at = LOST.iter().position(|lost| *lost == place)?;
-        lose.borrow_mut().insert(at).then(Vec::new)
-    }));
+        LOST.iter().position(|lost| *lost == place).is_some_and(|at| lose.borrow_mut().insert(at))
+    });
     let wallet: WalletId = name("treasury");
     let plan = create(&office.governance, 3, &[(wallet.clone(), Chain::Ethereum)], now_ms());
     let ceremony = office.complete(&plan);

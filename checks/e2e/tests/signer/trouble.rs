@@ -8,24 +8,19 @@ use perennial_coordinator::mailbox::Lane;
 use perennial_model::committee::SignerId;
 use perennial_model::encoding;
 use perennial_model::mail::{Reply, Request};
-use perennial_model::session::{Blame, SessionOutcome, SessionReport};
+use perennial_model::session::{Blame, SessionOutcome};
 use perennial_model::wallet::{Chain, WalletId};
 use std::process::Command;
-use std::time::Instant;
 
 fn declined(office: &mut Office, words: &str) -> Blame {
-    let begun = Instant::now();
-    loop {
-        assert!(begun.elapsed() < crate::cluster::PATIENCE, "nothing was declined with `{words}`");
-        office.turn();
-        while let Some((_, reply)) = office.declined.pop() {
-            if let Reply::Declined { blame, reason, .. } = reply
-                && reason.contains(words)
-            {
-                return blame;
-            }
-        }
-    }
+    office.until(&format!("something is declined with `{words}`"), |office| {
+        let declined = std::mem::take(&mut office.declined).into_iter();
+        let mut blamed = declined.filter_map(|(_, reply)| match reply {
+            Reply::Declined { blame, reason, .. } if reason.contains(words) => Some(blame),
+            _ => None,
+        });
+        blamed.next()
+    })
 }
 
 #[test]
@@ -115,15 +110,13 @@ fn a_signing_session_that_is_replayed_is_declined_also_after_a_restart() {
             office.start("a");
         }
         office.post(&name("a"), Lane::Signing, again.clone());
-        let begun = Instant::now();
-        let (blame, reason) = loop {
-            assert!(begun.elapsed() < crate::cluster::PATIENCE, "the replay is not answered");
-            office.turn();
-            let last = office.reports.pop().filter(|(_, report)| report.session == session.session);
-            if let Some((_, SessionReport { outcome: SessionOutcome::Failed { blame, reason }, .. })) = last {
-                break (blame, reason);
+        let (blame, reason) = office.until("the replay is answered", |office| {
+            let (_, report) = office.reports.pop().filter(|(_, report)| report.session == session.session)?;
+            match report.outcome {
+                SessionOutcome::Failed { blame, reason } => Some((blame, reason)),
+                SessionOutcome::Signed(_) => None,
             }
-        };
+        });
         assert_eq!(blame, Blame::Stale, "{reason}");
         assert!(reason.contains("begun before"), "{reason}");
     }
