@@ -105,15 +105,21 @@ pub fn open(bytes: &[u8], pinned: &Pinned, plans: &dyn FindPlan) -> Result<Check
     check(request, pinned, plans).map_err(|error| rejected(about, error))
 }
 
+impl About {
+    /// A chunk and its plan.
+    pub(crate) fn of(chunk: &Chunk) -> Self {
+        Self { chunk: Some(*chunk), plan: Some(chunk.plan), session: None }
+    }
+}
+
 fn about(request: &Request) -> About {
-    let chunk = |chunk: &Chunk| About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
     match request {
         Request::Plan(approved) => About { plan: Some(approved.plan.digest()), ..About::default() },
-        Request::Open { chunk: opened, .. } | Request::Keep(opened) => chunk(opened),
+        Request::Open { chunk, .. } | Request::Keep(chunk) => About::of(chunk),
         Request::Commit { inputs, .. } | Request::Deal { inputs, .. } | Request::Verify { inputs, .. } => {
-            chunk(&inputs.chunk)
+            About::of(&inputs.chunk)
         }
-        Request::Activate(certificate) | Request::Retire(certificate) => chunk(&certificate.inputs.chunk),
+        Request::Activate(certificate) | Request::Retire(certificate) => About::of(&certificate.inputs.chunk),
         Request::Session(request) => About { session: Some(request.session), ..About::default() },
         Request::SessionMail(_)
         | Request::PairingMail(_)

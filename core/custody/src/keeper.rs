@@ -458,14 +458,15 @@ impl Keeper {
 }
 
 fn about(checked: &Checked) -> About {
-    let of = |chunk: &Chunk| About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None };
     match checked {
         Checked::Governance(_) | Checked::Order(_) => About::default(),
         Checked::Plan(approved, _) => About { plan: Some(approved.digest()), ..About::default() },
-        Checked::Open(chunk, _) | Checked::Keep(chunk) => of(chunk),
-        Checked::Commit(inputs, _) | Checked::Deal(inputs, _) => of(&inputs.chunk),
-        Checked::Verify(dealings) => of(&dealings.inputs.chunk),
-        Checked::Activate(confirmed) | Checked::Retire(confirmed) => of(&confirmed.certificate.inputs.chunk),
+        Checked::Open(chunk, _) | Checked::Keep(chunk) => About::of(chunk),
+        Checked::Commit(inputs, _) | Checked::Deal(inputs, _) => About::of(&inputs.chunk),
+        Checked::Verify(dealings) => About::of(&dealings.inputs.chunk),
+        Checked::Activate(confirmed) | Checked::Retire(confirmed) => {
+            About::of(&confirmed.certificate.inputs.chunk)
+        }
         Checked::Session(request) => About { session: Some(request.session), ..About::default() },
         Checked::SessionMail(said) => About { session: Some(said.body.session), ..About::default() },
         Checked::PairingMail(said) => About { plan: Some(said.body.plan), ..About::default() },

@@ -100,7 +100,7 @@ impl Keeper {
     /// What stands in the way of Keep stands in the way of nothing else.
     fn keep_or_decline(&mut self, now_ms: u64, chunk: &Chunk, draft: &mut Draft) {
         if let Err(error) = self.keep_if_due(now_ms, chunk, draft) {
-            draft.mail.push(decline(about(chunk), &error));
+            draft.mail.push(decline(About::of(chunk), &error));
         }
     }
 
@@ -115,7 +115,7 @@ impl Keeper {
             draft.effects.push(Effect::Commit(writes));
         }
         let reason = format!("{chunk}: this signer has not prepared it; the next refresh may name it");
-        draft.mail.push(decline(about(chunk), &Error::stale(reason)));
+        draft.mail.push(decline(About::of(chunk), &Error::stale(reason)));
         Ok(())
     }
 
@@ -408,10 +408,6 @@ impl Keeper {
         }
         self.drop_bases(&attempts, draft);
     }
-}
-
-fn about(chunk: &Chunk) -> About {
-    About { chunk: Some(*chunk), plan: Some(chunk.plan), session: None }
 }
 
 /// Checks every holder's proof that it has its shares: all proofs together, one by one only if that fails.

@@ -150,6 +150,11 @@ impl Pairs {
         self.banned.contains(counterparty)
     }
 
+    /// Whether there is no base and nothing under way.
+    fn is_empty(&self) -> bool {
+        self.bases.is_empty() && self.runs.is_empty() && self.run_counts.is_empty() && self.waiting.is_empty()
+    }
+
     /// Forgets everything under way for attempts that are over.
     fn forget_runs(&mut self, attempts: &BTreeSet<Attempt>) {
         self.runs.retain(|(_, attempt), _| !attempts.contains(attempt));

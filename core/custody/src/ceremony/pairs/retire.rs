@@ -26,8 +26,8 @@ pub(crate) struct OnBases {
 impl Keeper {
     /// Erases every base of a lower attempt whose plan names one of these ECDSA wallets, whatever is held here: it may
     /// have served one of the epochs that go. An ECDSA wallet that is not named never stands on one of them, since a
-    /// plan names all that stand together. With them go those of its own
-    /// attempt and of attempts that it left, where nothing stands on them.
+    /// plan names all that stand together. With them go those of its own attempt and of attempts that it left, where
+    /// nothing stands on them.
     pub(crate) fn retire_bases(
         &mut self,
         fresh: &Chunk,
@@ -37,6 +37,9 @@ impl Keeper {
         writes: &mut Vec<Write>,
         draft: &mut Draft,
     ) -> Vec<Digest> {
+        if self.pairs.is_empty() {
+            return Vec::new();
+        }
         let in_use = self.attempts_in_use();
         let left: BTreeSet<Attempt> = left.iter().chain([fresh]).map(Attempt::from).collect();
         let left: BTreeSet<Attempt> = left.difference(&in_use).copied().collect();
