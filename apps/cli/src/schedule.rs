@@ -77,14 +77,14 @@ mod tests {
     fn wallets_with_one_warning_share_a_line() {
         let warning = |wallet: &str| Warning {
             code: "uncovered".into(),
-            what: "no mandate says how often it is renewed".into(),
+            what: "no mandate says how often to renew".into(),
             wallet: wallet.into(),
         };
         let warnings = ["a", "b", "c", "d", "e", "f", "g"].map(warning).to_vec();
         let text = text(&Schedule { occasions: Vec::new(), warnings }, 90);
         assert_eq!(
             text,
-            "nothing begins within 90 days\nWARNING  a, b, c, d, e and 2 more: no mandate says how often it is renewed\n"
+            "nothing begins within 90 days\nWARNING  a, b, c, d, e and 2 more: no mandate says how often to renew\n"
         );
     }
 }

@@ -67,16 +67,16 @@ impl Warning {
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Uncovered(..) => f.write_str("no mandate says how often it is renewed"),
-            Self::TooRare(_) => f.write_str("too rare: its shares get older than a year"),
-            Self::TooFrequent(_) => f.write_str("too frequent: it is renewed more often than each day"),
+            Self::Uncovered(..) => f.write_str("no mandate says how often to renew"),
+            Self::TooRare(_) => f.write_str("too rare: shares get older than a year"),
+            Self::TooFrequent(_) => f.write_str("too frequent: renewed more often than each day"),
             Self::Overdue(_, by_ms) => write!(f, "overdue by {} hours", by_ms / 3_600_000),
-            Self::Unfit(_, Unfit::Unsettled) => f.write_str("its last refresh is under way, or stuck"),
+            Self::Unfit(_, Unfit::Unsettled) => f.write_str("the last refresh is under way, or stuck"),
             Self::Unfit(_, Unfit::UsedUp) => {
-                f.write_str("its mandate's attempts are used up: it takes a plan of people's own")
+                f.write_str("the mandate's attempts are used up: this takes a plan of people's own")
             }
             Self::Unfit(_, Unfit::Companion(other)) => {
-                write!(f, "it has to be renewed together with {other}, which its mandate cannot renew")
+                write!(f, "renewed together with {other} alone, which the mandate cannot renew")
             }
         }
     }
