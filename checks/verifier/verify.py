@@ -4,10 +4,14 @@ and [numbers] of checks are those of that page. Check 16, the summary, is not ma
 import argparse, itertools, json, math, pathlib, re, sys
 from collections import Counter
 
-from authority import check_history, check_plan, trusted, versions, wallet_name
-from encoding import (BASE, DIGEST, NAME, NUMBER, ORDER, Refused, bare, check_ed25519, checking, document, encode,
-                      framed, need, open_archive, read, sha, signers, total)
-from ledger import check_checkpoint, check_export, check_inclusion, read_entry
+try:
+    from authority import check_history, check_plan, trusted, versions, wallet_name
+    from encoding import (BASE, DIGEST, NAME, NUMBER, ORDER, Refused, bare, check_ed25519, checking, document, encode,
+                          framed, need, open_archive, read, sha, signers, total)
+    from ledger import check_checkpoint, check_export, check_inclusion, read_entry
+except ModuleNotFoundError as missing:
+    print(f"there is no Python package {missing.name}: see README.md beside {sys.argv[0]}", file=sys.stderr)
+    sys.exit(2)
 
 TOLERANCE = 300_000
 SCHEMES = ["ECDSA", *3 * ["BIP-340"], "Ed25519"]
