@@ -5,6 +5,7 @@
 //! comes as numbered notes, which are durable with their facts already; each is taken over once. If the file
 //! cannot be written, or the disk does not confirm in time, nothing is released, and notes wait.
 
+mod collecting;
 pub mod key;
 pub mod notes;
 mod reading;
@@ -107,14 +108,10 @@ impl Ledger {
         let writer = writing::Writer {
             file,
             written: Some(written),
-            waiting,
-            notes: Default::default(),
-            cosigned: Default::default(),
-            notes_due: tokio::time::Instant::now(),
+            collected: collecting::Collected::new(waiting, Arc::clone(&notes_taken)),
             head: head_sender,
             trouble: trouble_sender,
             writing: writing_sender,
-            notes_taken: Arc::clone(&notes_taken),
         };
         let room = Arc::new(tokio::sync::Semaphore::new(WAITING_MAX));
         Ok((Self { jobs, room, head, notes_taken, trouble, writing }, writer.write_until_nobody_asks()))

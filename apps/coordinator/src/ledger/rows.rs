@@ -6,47 +6,103 @@
 use super::Release;
 use perennial_ledger::tree::{NodePosition, StoredNode};
 use perennial_ledger::{Error, NodeHash};
-use sqlx::query_builder::{QueryBuilder, Separated};
-use sqlx::{Sqlite, SqliteConnection};
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, SqliteConnection};
+use std::sync::LazyLock;
+use std::vec;
 
 /// How many rows go in together, the most first. Five columns of each stay below what a statement may bind.
 const TOGETHER: [usize; 3] = [256, 16, 1];
 
-pub(super) async fn insert_entries(
-    connection: &mut SqliteConnection,
-    entries: Vec<(i64, Vec<u8>)>,
-) -> Result<(), sqlx::Error> {
-    insert(connection, "INSERT INTO entries (place, entry) ", entries, |mut row, (place, entry)| {
-        row.push_bind(place).push_bind(entry);
-    })
-    .await
+/// The statements of a table for so many rows.
+type Texts = LazyLock<[String; TOGETHER.len()]>;
+
+static INTO_ENTRIES: Texts = LazyLock::new(|| texts("entries (place, entry)", 2));
+static INTO_NODES: Texts = LazyLock::new(|| texts("nodes (level, place, hash)", 3));
+static INTO_RELEASES: Texts =
+    LazyLock::new(|| texts("releases (place, idempotency_key, request, released_ms, answer)", 5));
+
+/// What one transaction adds.
+pub(super) struct NewRows {
+    pub entries: Vec<(i64, Vec<u8>)>,
+    pub nodes: Vec<StoredNode>,
+    pub releases: Vec<(i64, Release)>,
 }
 
-pub(super) async fn insert_nodes(
-    connection: &mut SqliteConnection,
-    nodes: Vec<StoredNode>,
-) -> Result<(), sqlx::Error> {
-    insert(connection, "INSERT INTO nodes (level, place, hash) ", nodes, |mut row, node| {
-        row.push_bind(i64::from(node.position.level))
-            .push_bind(node.position.index as i64)
-            .push_bind(node.hash.0.to_vec());
-    })
-    .await
+/// A statement and its values.
+type Insert = (&'static str, SqliteArguments);
+
+/// Rows of one table, as one statement after the other.
+struct Inserts<T> {
+    texts: &'static Texts,
+    rows: vec::IntoIter<T>,
+    bind: fn(&mut SqliteArguments, T) -> Result<(), BoxDynError>,
 }
 
-pub(super) async fn insert_releases(
-    connection: &mut SqliteConnection,
-    releases: Vec<(i64, Release)>,
-) -> Result<(), sqlx::Error> {
-    let into = "INSERT INTO releases (place, idempotency_key, request, released_ms, answer) ";
-    insert(connection, into, releases, |mut row, (place, release)| {
-        row.push_bind(place)
-            .push_bind(release.idempotency_key)
-            .push_bind(release.request.to_vec())
-            .push_bind(release.released_ms as i64)
-            .push_bind(release.answer);
-    })
-    .await
+impl<T> Iterator for Inserts<T> {
+    type Item = Result<Insert, BoxDynError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.rows.len();
+        let at = TOGETHER.iter().position(|together| *together <= left)?;
+        let mut values = SqliteArguments::default();
+        let bound = self.rows.by_ref().take(TOGETHER[at]).try_for_each(|row| (self.bind)(&mut values, row));
+        Some(bound.map(|()| (self.texts[at].as_str(), values)))
+    }
+}
+
+impl NewRows {
+    fn inserts(self) -> impl Iterator<Item = Result<Insert, BoxDynError>> {
+        let entries = Inserts {
+            texts: &INTO_ENTRIES,
+            rows: self.entries.into_iter(),
+            bind: |values, (place, entry)| {
+                values.add(place)?;
+                values.add(entry)
+            },
+        };
+        let nodes = Inserts {
+            texts: &INTO_NODES,
+            rows: self.nodes.into_iter(),
+            bind: |values, node| {
+                values.add(i64::from(node.position.level))?;
+                values.add(node.position.index as i64)?;
+                values.add(node.hash.0.to_vec())
+            },
+        };
+        let releases = Inserts {
+            texts: &INTO_RELEASES,
+            rows: self.releases.into_iter(),
+            bind: |values, (place, release)| {
+                values.add(place)?;
+                values.add(release.idempotency_key)?;
+                values.add(release.request.to_vec())?;
+                values.add(release.released_ms as i64)?;
+                values.add(release.answer)
+            },
+        };
+        entries.chain(nodes).chain(releases)
+    }
+}
+
+/// Puts all of it in. Each statement is made while the thread of the connection is at work on the one before.
+pub(super) async fn insert(connection: &mut SqliteConnection, rows: NewRows) -> Result<(), sqlx::Error> {
+    let mut inserts = rows.inserts();
+    let mut next = inserts.next();
+    while let Some(insert) = next {
+        let (text, values) = insert.map_err(sqlx::Error::Encode)?;
+        let inserted = sqlx::query_with(text, values).execute(&mut *connection);
+        let (inserted, following) = tokio::join!(biased; inserted, async { inserts.next() });
+        inserted?;
+        next = following;
+    }
+    Ok(())
+}
+
+fn texts(into: &str, columns: usize) -> [String; TOGETHER.len()] {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    TOGETHER.map(|together| format!("INSERT INTO {into} VALUES {}", vec![row.as_str(); together].join(", ")))
 }
 
 /// The nodes at these positions, in order. Those that are not there, and those of which not all entries are there,
@@ -102,23 +158,4 @@ async fn make_node(
 
 fn damaged(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::Decode(reason.into())
-}
-
-async fn insert<T>(
-    connection: &mut SqliteConnection,
-    into: &'static str,
-    rows: Vec<T>,
-    bind: impl Fn(Separated<'_, Sqlite, &'static str>, T),
-) -> Result<(), sqlx::Error> {
-    let mut left = rows.len();
-    let mut rows = rows.into_iter();
-    for together in TOGETHER {
-        while left >= together {
-            let mut statement = QueryBuilder::<Sqlite>::new(into);
-            statement.push_values(rows.by_ref().take(together), &bind);
-            statement.build().execute(&mut *connection).await?;
-            left -= together;
-        }
-    }
-    Ok(())
 }

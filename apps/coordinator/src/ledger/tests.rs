@@ -50,6 +50,39 @@ fn a_disk_that_does_not_answer_is_given_up_in_time_and_nothing_is_released_until
 }
 
 #[test]
+fn what_comes_while_a_transaction_is_under_way_goes_into_the_next_and_nothing_of_it_is_forgotten() {
+    let (jobs, waiting) = mpsc::unbounded_channel();
+    let send = |job| jobs.send(job).expect("somebody collects");
+    let witness: SignerId = "a".parse().expect("a name");
+    let cosigned = |size: u64| Job::Cosigned(witness.clone(), Cosigned { size, note: vec![] });
+    let note = |number| Job::Notes(vec![NumberedNote { number, entry: vec![] }]);
+    let asked = || Job::Release(Box::new(release(0)), oneshot::channel().0);
+    let mut collected = collecting::Collected::new(waiting, Arc::default());
+    runtime().block_on(async {
+        [cosigned(3), note(1), asked()].into_iter().for_each(send);
+        collected.wait(true).await;
+        let first = collected.releases().0;
+        let first = collected.with(first);
+        assert_eq!((first.notes.len(), first.releases.len(), first.cosigned[&witness].size), (1, 1, 3));
+
+        let many = (0..collecting::RELEASES_MAX + 1).map(|_| asked());
+        let under_way = async {
+            [cosigned(5), note(2)].into_iter().chain(many).for_each(send);
+            for _ in 0..collecting::RELEASES_MAX {
+                tokio::task::yield_now().await;
+            }
+        };
+        collected.wait_meanwhile(under_way).await;
+        collected.forget_notes(1);
+        collected.forget_cosigned(&[(witness.clone(), 3)]);
+        let next = collected.releases().0;
+        let next = collected.with(next);
+        assert_eq!(next.releases.len(), collecting::RELEASES_MAX, "one too many waits for its turn");
+        assert_eq!((next.notes.len(), next.notes[0].number, next.cosigned[&witness].size), (1, 2, 5));
+    });
+}
+
+#[test]
 fn the_newest_checkpoint_of_each_witness_is_kept() {
     let place = tempfile::tempdir().expect("a directory");
     runtime().block_on(async {

@@ -1,41 +1,16 @@
 //! The writer: one transaction after the other, each with everything that waits.
 
-use super::{Cosigned, Job, Release, rows};
-use crate::journal::NumberedNote;
+use super::collecting::{Collected, Open, Together};
+use super::{Cosigned, Release, rows};
 use crate::store::{StoreError, StoreFile};
 use perennial_ledger::{MemoryNodes, Tree, TreeHead, tree::Growth};
 use perennial_model::committee::SignerId;
 use sqlx::SqliteConnection;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use std::time::Instant;
+use tokio::sync::watch;
 
-/// The most releases in one transaction. More would have those who ask wait for the writer and the writer for them.
-const RELEASES_MAX: usize = 4096;
-/// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
-const NOTES_MAX: usize = 64;
-/// The most notes that go with releases.
-const NOTES_WITH_RELEASES_MAX: usize = 8;
-/// For how long notes wait for others, so that a ceremony does not sync the disk for each of them.
-const NOTES_WITHIN: Duration = Duration::from_millis(50);
-/// How long a file that could not be written is left alone, if nobody waits.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The only source of notes.
 const SOURCE: &str = "ceremonies";
-
-/// Whoever waits for a release, in the order of the releases.
-type Waiting = Vec<oneshot::Sender<Result<u64, StoreError>>>;
-
-/// What goes into one transaction: notes first, then releases.
-#[derive(Default)]
-struct Together {
-    notes: Vec<NumberedNote>,
-    releases: Vec<Release>,
-    cosigned: BTreeMap<SignerId, Cosigned>,
-}
 
 /// The connection, and what is durable in the file.
 pub(super) struct Written {
@@ -48,17 +23,11 @@ pub(super) struct Writer {
     pub file: StoreFile,
     /// None after an error.
     pub written: Option<Written>,
-    pub waiting: mpsc::UnboundedReceiver<Job>,
-    pub notes: VecDeque<NumberedNote>,
-    /// The newest cosigned checkpoint of each witness from which one came.
-    pub cosigned: BTreeMap<SignerId, Cosigned>,
-    /// When the oldest of both is to be written.
-    pub notes_due: Instant,
+    pub collected: Collected,
     pub head: watch::Sender<TreeHead>,
     pub trouble: watch::Sender<Option<StoreError>>,
     /// Since when a write has not come back.
-    pub writing: watch::Sender<Option<std::time::Instant>>,
-    pub notes_taken: Arc<AtomicI64>,
+    pub writing: watch::Sender<Option<Instant>>,
 }
 
 impl Written {
@@ -104,9 +73,9 @@ impl Written {
         nodes.retain(|node| node.position.is_kept());
         let connection = &mut self.connection;
         sqlx::query("BEGIN").execute(&mut *connection).await?;
-        rows::insert_entries(connection, (first..).zip(entries).collect()).await?;
-        rows::insert_nodes(connection, nodes).await?;
-        rows::insert_releases(connection, (first_release..).zip(releases).collect()).await?;
+        let entries = (first..).zip(entries).collect();
+        let releases = (first_release..).zip(releases).collect();
+        rows::insert(connection, rows::NewRows { entries, nodes, releases }).await?;
         for (witness, cosigned) in cosigned {
             insert_cosigned(connection, &witness, cosigned).await?;
         }
@@ -130,10 +99,9 @@ impl Written {
 impl Writer {
     pub async fn write_until_nobody_asks(mut self) -> Result<(), StoreError> {
         loop {
-            let mut releases = Vec::new();
-            let mut waiting = Waiting::new();
-            let open = self.collect(&mut releases, &mut waiting).await;
-            self.writing.send_replace(Some(std::time::Instant::now()));
+            let open = self.collected.wait(self.written.is_some()).await;
+            let (releases, waiting) = self.collected.releases();
+            self.writing.send_replace(Some(Instant::now()));
             let outcome = self.write(releases).await;
             self.writing.send_replace(None);
             match outcome {
@@ -154,113 +122,38 @@ impl Writer {
                     tracing::error!("nothing is released: {error}");
                 }
             }
-            if open == Open::No && (self.notes.is_empty() || self.written.is_none()) {
+            if open == Open::No && (!self.collected.has_notes() || self.written.is_none()) {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for something to write and takes in what is there. Notes are durable already and wait for more of
-    /// their kind, or for a release to go with; a file that could not be written is tried again after a while.
-    async fn collect(&mut self, releases: &mut Vec<Release>, waiting: &mut Waiting) -> Open {
-        let first = if self.written.is_none() {
-            match tokio::time::timeout(TRY_AGAIN_AFTER, self.waiting.recv()).await {
-                Ok(job) => job,
-                Err(_) => return Open::Yes,
-            }
-        } else if self.nothing_is_due() {
-            self.waiting.recv().await
-        } else {
-            match tokio::time::timeout_at(self.notes_due, self.waiting.recv()).await {
-                Ok(job) => job,
-                Err(_) => return Open::Yes,
-            }
-        };
-        let Some(first) = first else { return Open::No };
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Release(release, done) => {
-                    releases.push(*release);
-                    waiting.push(done);
-                }
-                Job::Notes(notes) => {
-                    self.put_off();
-                    notes.into_iter().for_each(|note| self.line_up(note));
-                }
-                Job::Cosigned(witness, cosigned) => {
-                    self.put_off();
-                    self.cosigned.insert(witness, cosigned);
-                }
-            }
-            next = if releases.len() < RELEASES_MAX { self.waiting.try_recv().ok() } else { None };
-        }
-        Open::Yes
-    }
-
-    fn nothing_is_due(&self) -> bool {
-        self.notes.is_empty() && self.cosigned.is_empty()
-    }
-
-    /// What comes first says when everything that follows is written.
-    fn put_off(&mut self) {
-        if self.nothing_is_due() {
-            self.notes_due = Instant::now() + NOTES_WITHIN;
-        }
-    }
-
-    /// After a boot of ceremonies the same notes come again; none is ever left out.
-    fn line_up(&mut self, note: NumberedNote) {
-        let last = self.notes.back().map_or_else(|| self.notes_taken.load(Relaxed), |last| last.number);
-        if note.number == last + 1 {
-            self.notes.push_back(note);
-        } else if note.number > last {
-            let number = note.number;
-            tracing::error!(number, last, "a note came out of order: it is taken over after the next start");
-        }
-    }
-
-    /// Writes these releases and some of the notes that wait. Returns the place of the first release.
+    /// Writes these releases and some of the notes that wait, and lets the next collect meanwhile. Returns the place of
+    /// the first release.
     async fn write(&mut self, releases: Vec<Release>) -> Result<u64, StoreError> {
-        let is_due = self.notes_due <= Instant::now();
         let mut written = match self.written.take() {
             Some(written) => written,
             None => Written::read(self.file.clone()).await?,
         };
-        while self.notes.front().is_some_and(|note| note.number <= written.notes_taken) {
-            self.notes.pop_front();
-        }
-        let most = match (releases.is_empty(), is_due) {
-            (false, _) => NOTES_WITH_RELEASES_MAX,
-            (true, true) => NOTES_MAX,
-            (true, false) => 0,
-        };
-        let notes: Vec<NumberedNote> = self.notes.iter().take(most).cloned().collect();
-        let (count, released) = (notes.len(), releases.len());
-        let cosigned = if most > 0 { self.cosigned.clone() } else { BTreeMap::new() };
-        let kept: Vec<SignerId> = cosigned.keys().cloned().collect();
-        if count + released + kept.len() == 0 && self.trouble.borrow().is_some() {
+        self.collected.forget_notes(written.notes_taken);
+        let released = releases.len() as u64;
+        let together = self.collected.with(releases);
+        let cosigned: Vec<(SignerId, u64)> =
+            together.cosigned.iter().map(|(witness, cosigned)| (witness.clone(), cosigned.size)).collect();
+        if !together.is_empty() {
+            let outcome = self.collected.wait_meanwhile(written.append(together)).await;
+            outcome.map_err(|failure| failure.in_file(&self.file))?;
+        } else if self.trouble.borrow().is_some() {
             written.check_writable().await.map_err(|error| self.file.error(&error))?;
         }
-        if count + released + kept.len() > 0 {
-            let outcome = written.append(Together { notes, releases, cosigned }).await;
-            outcome.map_err(|failure| failure.in_file(&self.file))?;
-        }
-        let first = written.tree.size() - released as u64;
-        self.notes.drain(..count);
-        kept.iter().for_each(|witness| drop(self.cosigned.remove(witness)));
-        self.notes_taken.store(written.notes_taken, Relaxed);
+        self.collected.forget_notes(written.notes_taken);
+        self.collected.forget_cosigned(&cosigned);
+        let first = written.tree.size() - released;
         self.head.send_replace(written.head());
         self.written = Some(written);
         self.trouble.send_if_modified(|trouble| trouble.take().is_some());
         Ok(first)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Yes,
-    No,
 }
 
 enum Failure {
