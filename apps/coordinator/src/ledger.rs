@@ -69,7 +69,7 @@ enum Job {
 }
 
 /// The newest checkpoint that a witness has cosigned.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Cosigned {
     size: u64,
     note: Vec<u8>,

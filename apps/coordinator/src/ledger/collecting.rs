@@ -19,7 +19,7 @@ const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
 const NOTES_WITH_RELEASES_MAX: usize = 8;
 /// For how long notes wait for others, so that a ceremony does not sync the disk for each of them.
-const NOTES_WITHIN: Duration = Duration::from_millis(50);
+pub(super) const NOTES_WITHIN: Duration = Duration::from_millis(50);
 /// How long a file that could not be written is left alone, if nobody waits.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -47,8 +47,8 @@ pub(super) struct Collected {
     notes: VecDeque<NumberedNote>,
     /// The newest cosigned checkpoint of each witness from which one came.
     cosigned: BTreeMap<SignerId, Cosigned>,
-    /// When the oldest of both is to be written.
-    notes_due: Instant,
+    /// When the oldest of both that is not under way is to be written.
+    pub notes_due: Option<Instant>,
     notes_taken: Arc<AtomicI64>,
 }
 
@@ -67,7 +67,7 @@ impl Collected {
             waiting: Waiting::new(),
             notes: VecDeque::new(),
             cosigned: BTreeMap::new(),
-            notes_due: Instant::now(),
+            notes_due: None,
             notes_taken,
         }
     }
@@ -86,13 +86,13 @@ impl Collected {
                     Ok(job) => job,
                     Err(_) => return Open::Yes,
                 }
-            } else if self.nothing_is_due() {
-                self.jobs.recv().await
-            } else {
-                match tokio::time::timeout_at(self.notes_due, self.jobs.recv()).await {
+            } else if let Some(due) = self.notes_due {
+                match tokio::time::timeout_at(due, self.jobs.recv()).await {
                     Ok(job) => job,
                     Err(_) => return Open::Yes,
                 }
+            } else {
+                self.jobs.recv().await
             };
             let Some(first) = first else { return Open::No };
             self.take_in(first);
@@ -128,8 +128,8 @@ impl Collected {
 
     /// What goes into a transaction with these releases. Notes and checkpoints stay here until they are known to be
     /// written.
-    pub fn with(&self, releases: Vec<Release>) -> Together {
-        let is_due = self.notes_due <= Instant::now();
+    pub fn with(&mut self, releases: Vec<Release>) -> Together {
+        let is_due = self.notes_due.is_some_and(|due| due <= Instant::now());
         let most = match (releases.is_empty(), is_due) {
             (false, _) => NOTES_WITH_RELEASES_MAX,
             (true, true) => NOTES_MAX,
@@ -137,7 +137,18 @@ impl Collected {
         };
         let notes = self.notes.iter().take(most).cloned().collect();
         let cosigned = if most > 0 { self.cosigned.clone() } else { BTreeMap::new() };
+        if most > 0 && self.notes.len() <= most {
+            // What comes while these are under way waits for others of its own.
+            self.notes_due = None;
+        }
         Together { notes, releases, cosigned }
+    }
+
+    /// What was under way is not written, and goes first when the file can be written again.
+    pub fn keep(&mut self) {
+        if !self.notes.is_empty() || !self.cosigned.is_empty() {
+            self.notes_due = Some(Instant::now());
+        }
     }
 
     /// The notes up to this number are written.
@@ -149,12 +160,8 @@ impl Collected {
     }
 
     /// These checkpoints are written. Newer ones may have come meanwhile.
-    pub fn forget_cosigned(&mut self, sizes: &[(SignerId, u64)]) {
-        for (witness, size) in sizes {
-            if self.cosigned.get(witness).is_some_and(|cosigned| cosigned.size == *size) {
-                self.cosigned.remove(witness);
-            }
-        }
+    pub fn forget_cosigned(&mut self, written: &BTreeMap<SignerId, Cosigned>) {
+        self.cosigned.retain(|witness, cosigned| written.get(witness) != Some(cosigned));
     }
 
     fn take_in(&mut self, job: Job) {
@@ -178,15 +185,9 @@ impl Collected {
         RELEASES_MAX.saturating_sub(self.releases.len())
     }
 
-    fn nothing_is_due(&self) -> bool {
-        self.notes.is_empty() && self.cosigned.is_empty()
-    }
-
     /// What comes first says when everything that follows is written.
     fn put_off(&mut self) {
-        if self.nothing_is_due() {
-            self.notes_due = Instant::now() + NOTES_WITHIN;
-        }
+        self.notes_due.get_or_insert_with(|| Instant::now() + NOTES_WITHIN);
     }
 
     /// After a boot of ceremonies the same notes come again; none is ever left out.

@@ -138,11 +138,13 @@ impl Writer {
         self.collected.forget_notes(written.notes_taken);
         let released = releases.len() as u64;
         let together = self.collected.with(releases);
-        let cosigned: Vec<(SignerId, u64)> =
-            together.cosigned.iter().map(|(witness, cosigned)| (witness.clone(), cosigned.size)).collect();
+        let cosigned = together.cosigned.clone();
         if !together.is_empty() {
             let outcome = self.collected.wait_meanwhile(written.append(together)).await;
-            outcome.map_err(|failure| failure.in_file(&self.file))?;
+            outcome.map_err(|failure| {
+                self.collected.keep();
+                failure.in_file(&self.file)
+            })?;
         } else if self.trouble.borrow().is_some() {
             written.check_writable().await.map_err(|error| self.file.error(&error))?;
         }
