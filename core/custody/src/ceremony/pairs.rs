@@ -455,8 +455,7 @@ impl Keeper {
         for chunk in chunks {
             let Some(waiting) = self.pairs.waiting.remove(&chunk) else { continue };
             if let Err(error) = self.verify(now_ms, rng, waiting, draft) {
-                let about = crate::inbox::About { chunk: Some(chunk), plan: Some(chunk.plan), session: None };
-                draft.mail.push(crate::keeper::decline(about, &error));
+                draft.mail.push(crate::keeper::decline(crate::inbox::About::of(&chunk), &error));
             }
         }
         Ok(())
