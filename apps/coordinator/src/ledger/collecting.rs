@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// The most releases in one transaction. More would have those who ask wait for the writer and the writer for them.
-pub(super) const RELEASES_MAX: usize = 4096;
+pub(super) const RELEASES_MAX: usize = 8192;
 /// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
@@ -81,18 +81,13 @@ impl Collected {
     /// after a while.
     pub async fn wait(&mut self, is_writable: bool) -> Open {
         if self.releases.is_empty() {
-            let first = if !is_writable {
-                match tokio::time::timeout(TRY_AGAIN_AFTER, self.jobs.recv()).await {
+            let due = if is_writable { self.notes_due } else { Some(Instant::now() + TRY_AGAIN_AFTER) };
+            let first = match due {
+                None => self.jobs.recv().await,
+                Some(due) => match tokio::time::timeout_at(due, self.jobs.recv()).await {
                     Ok(job) => job,
                     Err(_) => return Open::Yes,
-                }
-            } else if let Some(due) = self.notes_due {
-                match tokio::time::timeout_at(due, self.jobs.recv()).await {
-                    Ok(job) => job,
-                    Err(_) => return Open::Yes,
-                }
-            } else {
-                self.jobs.recv().await
+                },
             };
             let Some(first) = first else { return Open::No };
             self.take_in(first);

@@ -4,13 +4,13 @@
 //! Rows go in by a few fixed numbers at a time, so that there are few statements to prepare.
 
 use super::Release;
-use perennial_ledger::tree::{NodePosition, StoredNode};
-use perennial_ledger::{Error, NodeHash};
+use perennial_ledger::tree::{Growth, NodePosition, StoredNode};
+use perennial_ledger::{Error, NodeHash, Tree};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqliteConnection};
+use std::collections::VecDeque;
 use std::sync::LazyLock;
-use std::vec;
 
 /// How many rows go in together, the most first. Five columns of each stay below what a statement may bind.
 const TOGETHER: [usize; 3] = [256, 16, 1];
@@ -25,79 +25,112 @@ static INTO_RELEASES: Texts =
 
 /// What one transaction adds.
 pub(super) struct NewRows {
-    pub entries: Vec<(i64, Vec<u8>)>,
-    pub nodes: Vec<StoredNode>,
-    pub releases: Vec<(i64, Release)>,
+    /// As it becomes with the entries.
+    tree: Tree,
+    entries: VecDeque<Vec<u8>>,
+    /// The nodes that the entries have completed so far.
+    nodes: VecDeque<StoredNode>,
+    first_release: u64,
+    releases: VecDeque<Release>,
 }
 
 /// A statement and its values.
-type Insert = (&'static str, SqliteArguments);
+type Statement = (&'static str, SqliteArguments);
 
-/// Rows of one table, as one statement after the other.
-struct Inserts<T> {
-    texts: &'static Texts,
-    rows: vec::IntoIter<T>,
-    bind: fn(&mut SqliteArguments, T) -> Result<(), BoxDynError>,
+/// Why a transaction was not written.
+pub(super) enum Failure {
+    Sql(sqlx::Error),
+    Tree(Error),
 }
 
-impl<T> Iterator for Inserts<T> {
-    type Item = Result<Insert, BoxDynError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let left = self.rows.len();
-        let at = TOGETHER.iter().position(|together| *together <= left)?;
-        let mut values = SqliteArguments::default();
-        let bound = self.rows.by_ref().take(TOGETHER[at]).try_for_each(|row| (self.bind)(&mut values, row));
-        Some(bound.map(|()| (self.texts[at].as_str(), values)))
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
     }
 }
 
 impl NewRows {
-    fn inserts(self) -> impl Iterator<Item = Result<Insert, BoxDynError>> {
-        let entries = Inserts {
-            texts: &INTO_ENTRIES,
-            rows: self.entries.into_iter(),
-            bind: |values, (place, entry)| {
-                values.add(place)?;
-                values.add(entry)
-            },
-        };
-        let nodes = Inserts {
-            texts: &INTO_NODES,
-            rows: self.nodes.into_iter(),
-            bind: |values, node| {
+    /// The entries that follow on this tree: those of the notes, then one of each release.
+    pub fn new(tree: Tree, notes: Vec<Vec<u8>>, mut releases: Vec<Release>) -> Self {
+        let first_release = tree.size() + notes.len() as u64;
+        let mut entries = VecDeque::from(notes);
+        entries.extend(releases.iter_mut().map(|release| std::mem::take(&mut release.entry)));
+        Self { tree, entries, nodes: VecDeque::new(), first_release, releases: releases.into() }
+    }
+
+    fn next(&mut self) -> Result<Option<Statement>, Failure> {
+        let statement = if let Some(at) = first_that_fits(self.entries.len()) {
+            let place = self.tree.size();
+            let entries = &self.entries.make_contiguous()[..TOGETHER[at]];
+            let Growth { tree, nodes } = self.tree.append(entries).map_err(Failure::Tree)?;
+            self.nodes.extend(nodes.into_iter().filter(|node| node.position.is_kept()));
+            self.tree = tree;
+            statement(
+                &INTO_ENTRIES,
+                at,
+                (place..).zip(self.entries.drain(..TOGETHER[at])),
+                |values, (place, entry)| {
+                    values.add(place as i64)?;
+                    values.add(entry)
+                },
+            )
+        } else if let Some(at) = first_that_fits(self.nodes.len()) {
+            statement(&INTO_NODES, at, self.nodes.drain(..TOGETHER[at]), |values, node| {
                 values.add(i64::from(node.position.level))?;
                 values.add(node.position.index as i64)?;
                 values.add(node.hash.0.to_vec())
-            },
+            })
+        } else if let Some(at) = first_that_fits(self.releases.len()) {
+            let place = self.first_release;
+            self.first_release += TOGETHER[at] as u64;
+            statement(
+                &INTO_RELEASES,
+                at,
+                (place..).zip(self.releases.drain(..TOGETHER[at])),
+                |values, (place, release)| {
+                    values.add(place as i64)?;
+                    values.add(release.idempotency_key)?;
+                    values.add(release.request.to_vec())?;
+                    values.add(release.released_ms as i64)?;
+                    values.add(release.answer)
+                },
+            )
+        } else {
+            return Ok(None);
         };
-        let releases = Inserts {
-            texts: &INTO_RELEASES,
-            rows: self.releases.into_iter(),
-            bind: |values, (place, release)| {
-                values.add(place)?;
-                values.add(release.idempotency_key)?;
-                values.add(release.request.to_vec())?;
-                values.add(release.released_ms as i64)?;
-                values.add(release.answer)
-            },
-        };
-        entries.chain(nodes).chain(releases)
+        statement.map(Some).map_err(|error| Failure::Sql(sqlx::Error::Encode(error)))
     }
 }
 
-/// Puts all of it in. Each statement is made while the thread of the connection is at work on the one before.
-pub(super) async fn insert(connection: &mut SqliteConnection, rows: NewRows) -> Result<(), sqlx::Error> {
-    let mut inserts = rows.inserts();
-    let mut next = inserts.next();
-    while let Some(insert) = next {
-        let (text, values) = insert.map_err(sqlx::Error::Encode)?;
-        let inserted = sqlx::query_with(text, values).execute(&mut *connection);
-        let (inserted, following) = tokio::join!(biased; inserted, async { inserts.next() });
-        inserted?;
-        next = following;
+fn first_that_fits(rows: usize) -> Option<usize> {
+    TOGETHER.iter().position(|together| *together <= rows)
+}
+
+fn statement<T>(
+    texts: &'static Texts,
+    at: usize,
+    mut rows: impl Iterator<Item = T>,
+    bind: impl Fn(&mut SqliteArguments, T) -> Result<(), BoxDynError>,
+) -> Result<Statement, BoxDynError> {
+    let mut values = SqliteArguments::default();
+    rows.try_for_each(|row| bind(&mut values, row))?;
+    Ok((&texts[at], values))
+}
+
+/// Begins a transaction and puts all of it in; returns the tree with the entries. The tree grows, and each statement is
+/// made, while the thread of the connection is at work on the statement before.
+pub(super) async fn begin_with(
+    connection: &mut SqliteConnection,
+    mut rows: NewRows,
+) -> Result<Tree, Failure> {
+    let mut at_work = Some(("BEGIN", SqliteArguments::default()));
+    while let Some((text, values)) = at_work {
+        let done = sqlx::query_with(text, values).execute(&mut *connection);
+        let (done, next) = tokio::join!(biased; done, async { rows.next() });
+        done?;
+        at_work = next?;
     }
-    Ok(())
+    Ok(rows.tree)
 }
 
 fn texts(into: &str, columns: usize) -> [String; TOGETHER.len()] {

@@ -1,9 +1,10 @@
 //! The writer: one transaction after the other, each with everything that waits.
 
 use super::collecting::{Collected, Open, Together};
-use super::{Cosigned, Release, rows};
+use super::rows::{self, Failure, NewRows};
+use super::{Cosigned, Release};
 use crate::store::{StoreError, StoreFile};
-use perennial_ledger::{MemoryNodes, Tree, TreeHead, tree::Growth};
+use perennial_ledger::{MemoryNodes, Tree, TreeHead};
 use perennial_model::committee::SignerId;
 use sqlx::SqliteConnection;
 use std::time::Instant;
@@ -63,19 +64,11 @@ impl Written {
 
     /// Appends everything in one transaction.
     async fn append(&mut self, together: Together) -> Result<(), Failure> {
-        let Together { notes, mut releases, cosigned } = together;
+        let Together { notes, releases, cosigned } = together;
         let last_note = notes.last().map_or(self.notes_taken, |note| note.number);
-        let first = self.tree.size() as i64;
-        let first_release = first + notes.len() as i64;
-        let mut entries: Vec<Vec<u8>> = notes.into_iter().map(|note| note.entry).collect();
-        entries.extend(releases.iter_mut().map(|release| std::mem::take(&mut release.entry)));
-        let Growth { tree, mut nodes } = self.tree.append(&entries).map_err(Failure::Tree)?;
-        nodes.retain(|node| node.position.is_kept());
+        let notes = notes.into_iter().map(|note| note.entry).collect();
         let connection = &mut self.connection;
-        sqlx::query("BEGIN").execute(&mut *connection).await?;
-        let entries = (first..).zip(entries).collect();
-        let releases = (first_release..).zip(releases).collect();
-        rows::insert(connection, rows::NewRows { entries, nodes, releases }).await?;
+        let tree = rows::begin_with(connection, NewRows::new(self.tree.clone(), notes, releases)).await?;
         for (witness, cosigned) in cosigned {
             insert_cosigned(connection, &witness, cosigned).await?;
         }
@@ -106,10 +99,13 @@ impl Writer {
             self.writing.send_replace(None);
             match outcome {
                 Ok(first) => {
-                    for (place, done) in (first..).zip(waiting) {
-                        // Whoever asked may have gone meanwhile; here and below.
-                        let _ = done.send(Ok(place));
-                    }
+                    // Not by the writer, which goes on with the next transaction meanwhile.
+                    tokio::spawn(async move {
+                        for (place, done) in (first..).zip(waiting) {
+                            // Whoever asked may have gone meanwhile; here and below.
+                            let _ = done.send(Ok(place));
+                        }
+                    });
                 }
                 Err(error) => {
                     self.trouble.send_replace(Some(error.clone()));
@@ -155,17 +151,6 @@ impl Writer {
         self.written = Some(written);
         self.trouble.send_if_modified(|trouble| trouble.take().is_some());
         Ok(first)
-    }
-}
-
-enum Failure {
-    Sql(sqlx::Error),
-    Tree(perennial_ledger::Error),
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
     }
 }
 
