@@ -25,3 +25,7 @@ pub mod store;
 pub mod trusted;
 pub mod view;
 pub mod world;
+
+/// The allocator of the daemon. What the ledger's writer makes is freed by the thread of its connection; that costs the
+/// system's allocator an eighth of the entries that the ledger takes in a second.
+pub use mimalloc::MiMalloc as Allocator;

@@ -1,5 +1,5 @@
 //! `ledger`: how many entries a second become durable through the shipped writer, and how large and how dear proofs
-//! are at ten million entries.
+//! are at ten million entries. In a process of its own, with the allocator of the coordinator.
 
 use crate::report::{Figure, Kind, Report, Target};
 use anyhow::Context;
@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 
 /// Entries a second that are wanted.
 const WANTED: f64 = 100_000.0;
-/// How many requests wait at a time.
-const CROWDS: [u64; 3] = [1, 256, CROWD];
-/// As many as it takes to fill the largest transactions.
-const CROWD: u64 = 8_192;
+/// How many requests wait at a time, and what their idempotency keys are.
+const CROWDS: [(u64, Keys); 4] =
+    [(1, Keys::Counted), (256, Keys::Counted), (CROWD, Keys::Counted), (CROWD, Keys::Random)];
+/// As many as it takes to fill the largest transactions while as many more come.
+const CROWD: u64 = 16_384;
 /// For how long each crowd asks.
 const ASKING: Duration = Duration::from_secs(5);
 /// How many writes are synced for the ceiling of one request at a time.
@@ -36,11 +37,11 @@ const PROOFS: u64 = 1_000;
 pub fn run(only: &str) -> anyhow::Result<Report> {
     let mut figures = Vec::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    for crowd in CROWDS {
-        let name = format!("entries, {crowd} at a time");
+    for (crowd, keys) in CROWDS {
+        let name = format!("entries, {crowd} at a time{}", keys.name());
         if name.contains(only) {
             let place = tempfile::tempdir()?;
-            let (entries, proof) = runtime.block_on(append(place.path(), crowd))?;
+            let (entries, proof) = runtime.block_on(append(place.path(), crowd, keys))?;
             let (ceiling, what) = match crowd {
                 1 => (synced(place.path())?, "one small write, synced"),
                 _ => (
@@ -48,10 +49,10 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
                     "the same bytes in one file, synced as often, and the tree",
                 ),
             };
-            let figure = Figure::new(name, entries, "entries/s").beside(Kind::Ceiling, what, ceiling);
-            figures.push(if crowd == CROWD { figure.target(Target::AtLeast(WANTED)) } else { figure });
-            let name = format!("entries, {crowd} at a time: a proof of one, from the file");
-            figures.push(Figure::new(name, proof, "µs"));
+            let figure = Figure::new(&name, entries, "entries/s").beside(Kind::Ceiling, what, ceiling);
+            let is_wanted = crowd == CROWD && keys == Keys::Counted;
+            figures.push(if is_wanted { figure.target(Target::AtLeast(WANTED)) } else { figure });
+            figures.push(Figure::new(format!("{name}: a proof of one, from the file"), proof, "µs"));
         }
     }
     if "proofs".contains(only) {
@@ -61,6 +62,31 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
                 its answer are durable (SQLite, synced); proofs over a log of ten million entries in memory"
         .to_owned();
     Ok(Report { name: "ledger", what, figures })
+}
+
+/// What requests are called by those who make them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// By numbers that count up, as orders have.
+    Counted,
+    /// At random, as UUIDs are: in the index of keys each stands on another page, which is written for it.
+    Random,
+}
+
+impl Keys {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Counted => "",
+            Self::Random => ", random keys",
+        }
+    }
+
+    fn key(self, number: u64) -> String {
+        match self {
+            Self::Counted => format!("payment-{number}"),
+            Self::Random => hex::encode(&Digest::of(&number.to_le_bytes()).0[..16]),
+        }
+    }
 }
 
 /// The entry of a signature, as large as they are.
@@ -80,10 +106,10 @@ fn entry(number: u64) -> anyhow::Result<Vec<u8>> {
     Ok(Entry { time_ms: 1_700_000_000_000 + number, subject: wallet, body, content }.to_bytes())
 }
 
-fn release(number: u64) -> anyhow::Result<Release> {
+fn release(number: u64, keys: Keys) -> anyhow::Result<Release> {
     Ok(Release {
         entry: entry(number)?,
-        idempotency_key: Some(format!("payment-{number}")),
+        idempotency_key: Some(keys.key(number)),
         request: [7; 32],
         released_ms: number,
         answer: vec![8; 700],
@@ -91,7 +117,7 @@ fn release(number: u64) -> anyhow::Result<Release> {
 }
 
 /// Entries a second while so many requests wait at a time, and microseconds for a proof of one of them.
-async fn append(place: &Path, crowd: u64) -> anyhow::Result<(f64, f64)> {
+async fn append(place: &Path, crowd: u64, keys: Keys) -> anyhow::Result<(f64, f64)> {
     let file = StoreFile::new(place.join("ledger.db"));
     let (ledger, writer) = Ledger::open(file.clone()).await?;
     tokio::spawn(writer);
@@ -102,7 +128,7 @@ async fn append(place: &Path, crowd: u64) -> anyhow::Result<(f64, f64)> {
         tokio::spawn(async move {
             let mut number = member;
             while begun.elapsed() < ASKING {
-                ledger.release(release(number)?).await?;
+                ledger.release(release(number, keys)?).await?;
                 number += crowd;
             }
             anyhow::Ok(())
@@ -128,7 +154,8 @@ fn synced(place: &Path) -> anyhow::Result<f64> {
 
 /// What nobody can do without: the tree, and the bytes on the disk, synced once for each crowd.
 fn appended(place: &Path, crowd: u64) -> anyhow::Result<f64> {
-    let releases = (0..APPENDED).map(release).collect::<anyhow::Result<Vec<_>>>()?;
+    let releases =
+        (0..APPENDED).map(|number| release(number, Keys::Counted)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut file = File::create(place.join("appended"))?;
     let begun = Instant::now();
     let mut tree = Tree::empty();

@@ -147,10 +147,10 @@ impl Drop for Cluster {
 }
 
 /// A program of ours, which is built beside this one.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     if !path.is_file() {
-        bail!("{} is missing: build it with `cargo build --release -p {name}`", path.display());
+        bail!("{} is missing: build it with `cargo build --release --bin {name}`", path.display());
     }
     Ok(path)
 }

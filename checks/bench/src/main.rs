@@ -1,29 +1,15 @@
-//! Benchmarks. Each prints its floor or rival from the same run beside every figure; none asserts a time.
-
-mod cpu;
-mod evidence;
-mod fleet;
-mod fleet_core;
-mod ledger;
-mod live;
-mod report;
-mod signing;
+//! `perennial-bench`: the benchmarks' command.
 
 use clap::{Parser, ValueEnum};
-use live::machine;
-use report::{Load, Report};
+use perennial_bench::{LEDGER_PROGRAM, Options, evidence, fleet, fleet_core, measure, measure_by, signing};
 
 /// Measures what Perennial costs. Every figure stands beside a floor or a rival from the same run.
 #[derive(Parser)]
 struct Arguments {
     /// What is measured.
     benchmark: Benchmark,
-    /// Prints one JSON object per benchmark in place of tables.
-    #[arg(long)]
-    json: bool,
-    /// Measures only cases with this in their names, as `ed25519 × 1,000`.
-    #[arg(long, default_value = "")]
-    only: String,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,26 +29,19 @@ enum Benchmark {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    type Run = fn(&str) -> anyhow::Result<Report>;
-    let runs: &[(Benchmark, Run)] = &[
-        (Benchmark::FleetCore, fleet_core::run),
-        (Benchmark::Signing, signing::run),
-        (Benchmark::Fleet, fleet::run),
-        (Benchmark::Ledger, ledger::run),
-        (Benchmark::Evidence, evidence::run),
-    ];
-    for (benchmark, run) in runs {
-        if arguments.benchmark == *benchmark || arguments.benchmark == Benchmark::All {
-            let before = machine::load();
-            let report = run(&arguments.only)?;
-            let load = Load { before, after: machine::load() };
-            if arguments.json {
-                println!("{}", report.json(&load));
-            } else {
-                report.print(&load);
-            }
+    let Arguments { benchmark, options } = Arguments::parse();
+    match benchmark {
+        Benchmark::FleetCore => measure(fleet_core::run, &options),
+        Benchmark::Signing => measure(signing::run, &options),
+        Benchmark::Fleet => measure(fleet::run, &options),
+        Benchmark::Ledger => measure_by(LEDGER_PROGRAM, &options),
+        Benchmark::Evidence => measure(evidence::run, &options),
+        Benchmark::All => {
+            measure(fleet_core::run, &options)?;
+            measure(signing::run, &options)?;
+            measure(fleet::run, &options)?;
+            measure_by(LEDGER_PROGRAM, &options)?;
+            measure(evidence::run, &options)
         }
     }
-    Ok(())
 }

@@ -34,7 +34,7 @@ fn fragments(rows: &[Vec<Scalar>], at: usize) -> Vec<Scalar> {
     rows.iter().map(|row| row[at]).collect()
 }
 
-pub fn failed(abort: Abort) -> anyhow::Error {
+pub(crate) fn failed(abort: Abort) -> anyhow::Error {
     anyhow!("the rival's refresh failed: {}", abort.description())
 }
 
