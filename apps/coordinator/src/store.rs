@@ -17,7 +17,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a writer keeps in memory: 32 MiB, counted in KiB and negative as SQLite wants it. A transaction that outgrows
-/// it writes its pages to the log more than once; the ledger's largest changes some 10 MiB.
+/// it writes its pages to the log more than once; the ledger's largest changes some 5 MiB, and where
+/// idempotency keys are random up to a page more for each.
 const WRITER_CACHE: &str = "-32768";
 /// The pages of a file whose transactions are small and scattered.
 pub const PAGE_BYTES: u32 = 4 << 10;

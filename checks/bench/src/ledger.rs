@@ -1,5 +1,5 @@
 //! `ledger`: how many entries a second become durable through the shipped writer, and how large and how dear proofs
-//! are at ten million entries. In a process of its own, with the allocator of the coordinator.
+//! are at ten million entries.
 
 use crate::report::{Figure, Kind, Report, Target};
 use anyhow::Context;
@@ -18,8 +18,8 @@ const WANTED: f64 = 100_000.0;
 /// How many requests wait at a time, and what their idempotency keys are.
 const CROWDS: [(u64, Keys); 4] =
     [(1, Keys::Counted), (256, Keys::Counted), (CROWD, Keys::Counted), (CROWD, Keys::Random)];
-/// As many as it takes to fill the largest transactions while as many more come.
-const CROWD: u64 = 16_384;
+/// The most that a coordinator can be made to let in (`requests_in_flight`).
+const CROWD: u64 = 10_000;
 /// For how long each crowd asks.
 const ASKING: Duration = Duration::from_secs(5);
 /// How many writes are synced for the ceiling of one request at a time.
@@ -45,8 +45,8 @@ pub fn run(only: &str) -> anyhow::Result<Report> {
             let (ceiling, what) = match crowd {
                 1 => (synced(place.path())?, "one small write, synced"),
                 _ => (
-                    appended(place.path(), crowd)?,
-                    "the same bytes in one file, synced as often, and the tree",
+                    appended(place.path(), crowd, keys)?,
+                    "the same bytes in one file, synced once a crowd, and the tree",
                 ),
             };
             let figure = Figure::new(&name, entries, "entries/s").beside(Kind::Ceiling, what, ceiling);
@@ -153,9 +153,8 @@ fn synced(place: &Path) -> anyhow::Result<f64> {
 }
 
 /// What nobody can do without: the tree, and the bytes on the disk, synced once for each crowd.
-fn appended(place: &Path, crowd: u64) -> anyhow::Result<f64> {
-    let releases =
-        (0..APPENDED).map(|number| release(number, Keys::Counted)).collect::<anyhow::Result<Vec<_>>>()?;
+fn appended(place: &Path, crowd: u64, keys: Keys) -> anyhow::Result<f64> {
+    let releases = (0..APPENDED).map(|number| release(number, keys)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut file = File::create(place.join("appended"))?;
     let begun = Instant::now();
     let mut tree = Tree::empty();

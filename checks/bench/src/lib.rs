@@ -9,14 +9,14 @@ mod live;
 mod report;
 pub mod signing;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use live::machine;
 use report::Load;
 pub use report::Report;
 use std::process::Command;
 
-/// The program that measures [`ledger`], in a process of its own because its allocator is the coordinator's.
+/// The program that measures [`ledger`].
 pub const LEDGER_PROGRAM: &str = "perennial-bench-ledger";
 
 /// What every benchmark may be asked.
@@ -52,8 +52,8 @@ pub fn measure(run: fn(&str) -> anyhow::Result<Report>, options: &Options) -> an
 /// When the program is missing or fails.
 pub fn measure_by(program: &str, options: &Options) -> anyhow::Result<()> {
     let mut command = Command::new(live::program(program)?);
-    command.args(options.json.then_some("--json")).args(["--only", &options.only]);
-    let status = command.status()?;
+    command.args(options.json.then_some("--json")).arg(format!("--only={}", options.only));
+    let status = command.status().with_context(|| format!("cannot start {program}"))?;
     ensure!(status.success(), "{program} failed: {status}");
     Ok(())
 }

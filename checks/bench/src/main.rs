@@ -20,7 +20,8 @@ enum Benchmark {
     Signing,
     /// Fleets of wallets refreshed in one ceremony: real processes and disk.
     Fleet,
-    /// The ledger: entries a second until they are durable, and proofs at ten million entries.
+    /// The ledger: entries a second until they are durable, and proofs at ten million entries. By a program of its own:
+    /// build the whole package before.
     Ledger,
     /// Evidence of a thousand wallets: made and checked.
     Evidence,

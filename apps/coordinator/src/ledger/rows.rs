@@ -1,5 +1,6 @@
-//! Many rows in few statements: what a statement costs is more than what a row costs. And how nodes of the tree are
-//! read: the upper ones from their rows, the lower ones made again from the entries below them.
+//! What a transaction adds: the tree grows by the entries, and many rows go in by few statements, as what a statement
+//! costs is more than what a row costs. And how nodes of the tree are read: the upper ones from their rows, the lower ones
+//! made again from the entries below them.
 //!
 //! Rows go in by a few fixed numbers at a time, so that there are few statements to prepare.
 

@@ -7,6 +7,7 @@ use sqlx::Executor;
 use std::path::Path;
 
 mod crashes;
+mod together;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -82,37 +83,6 @@ fn what_comes_while_a_transaction_is_under_way_goes_into_the_next_and_nothing_of
         let next = collected.with(next);
         assert_eq!(next.releases.len(), collecting::RELEASES_MAX, "one too many waits for its turn");
         assert_eq!((next.notes.len(), next.notes[0].number, next.cosigned[&witness].size), (1, 2, 5));
-    });
-}
-
-#[test]
-fn an_answer_stands_at_the_place_of_its_entry_however_many_share_a_transaction() {
-    const MANY: u64 = 600;
-    let place = tempfile::tempdir().expect("a directory");
-    runtime().block_on(async {
-        let (ledger, writer) = Ledger::open(file(place.path())).await.expect("opened");
-        // They are all there, and a note goes before them, when the writer begins.
-        ledger.take_notes(vec![NumberedNote { number: 1, entry: release(MANY).entry }]);
-        let asking = (0..MANY).map(|number| {
-            let (done, is_done) = oneshot::channel();
-            let answered = Release { answer: number.to_be_bytes().into(), ..release(number) };
-            assert!(ledger.jobs.send(Job::Release(Box::new(answered), done)).is_ok());
-            is_done
-        });
-        let asking: Vec<_> = asking.collect();
-        tokio::spawn(writer);
-        for (number, asked) in (0..MANY).zip(asking) {
-            assert_eq!(asked.await.expect("answered"), Ok(1 + number));
-        }
-        let reader = LedgerReader::new(file(place.path()));
-        let mut tree = perennial_ledger::Tree::empty();
-        for place in 0..=MANY {
-            let (entry, answer) = reader.entry_with_answer(place).await.expect("read");
-            assert_eq!(entry, release(place.checked_sub(1).unwrap_or(MANY)).entry);
-            assert_eq!(answer, place.checked_sub(1).map(|number| number.to_be_bytes().into()));
-            tree = tree.append(&[entry]).expect("small").tree;
-        }
-        assert_eq!((tree.head(), tree.size()), (ledger.head(), MANY + 1));
     });
 }
 

@@ -1,5 +1,5 @@
-//! `perennial-bench ledger`, as a process of its own: it has the allocator of the coordinator, whose writer it measures;
-//! the other benchmarks measure in their process what signers run, which have the system's.
+//! `perennial-bench ledger`, as a process of its own: it has the allocator of the coordinator, whose writer it measures.
+//! What the others measure in their process is run by signers, which have the system's.
 
 use clap::Parser;
 use perennial_bench::{Options, ledger, measure};

@@ -97,7 +97,7 @@ async fn sizes_and_heads(place: &Path, newest: &TreeHead) -> Vec<TreeHead> {
 }
 
 /// Entries, releases, kept nodes and notes taken, as they are in the file.
-async fn rows(place: &Path) -> (i64, i64, i64, i64) {
+pub async fn rows(place: &Path) -> (i64, i64, i64, i64) {
     let mut connection = file(place).open_to_read().await.expect("opened");
     sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM entries), (SELECT COUNT(*) FROM releases), (SELECT COUNT(*) FROM nodes), \
@@ -108,7 +108,7 @@ async fn rows(place: &Path) -> (i64, i64, i64, i64) {
     .expect("counted")
 }
 
-fn rows_of(head: &TreeHead, notes: i64) -> (i64, i64, i64, i64) {
+pub fn rows_of(head: &TreeHead, notes: i64) -> (i64, i64, i64, i64) {
     let entries = head.size as i64;
     let kept = (6..63).map(|level| entries >> level).sum();
     (entries, entries - notes, kept, notes)
