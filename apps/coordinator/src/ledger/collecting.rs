@@ -17,7 +17,7 @@ pub(super) const RELEASES_MAX: usize = 4096;
 /// The most notes in one transaction, so that a signature never waits long for a big ceremony's.
 const NOTES_MAX: usize = 64;
 /// The most notes that go with releases.
-const NOTES_WITH_RELEASES_MAX: usize = 4096;
+const NOTES_WITH_RELEASES_MAX: usize = 8;
 /// For how long notes wait for others, so that a ceremony does not sync the disk for each of them.
 pub(super) const NOTES_WITHIN: Duration = Duration::from_millis(50);
 /// How long a file that could not be written is left alone, if nobody waits.

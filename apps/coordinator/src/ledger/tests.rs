@@ -87,6 +87,22 @@ fn what_comes_while_a_transaction_is_under_way_goes_into_the_next_and_nothing_of
 }
 
 #[test]
+fn a_release_waits_for_few_notes_of_a_big_ceremony() {
+    let (jobs, waiting) = mpsc::unbounded_channel();
+    let mut collected = collecting::Collected::new(waiting, Arc::default());
+    let notes = (1..=100).map(|number| NumberedNote { number, entry: vec![] }).collect();
+    runtime().block_on(async {
+        assert!(jobs.send(Job::Notes(notes)).is_ok());
+        assert!(jobs.send(Job::Release(Box::new(release(0)), oneshot::channel().0)).is_ok());
+        collected.wait(true).await;
+        let releases = collected.releases().0;
+        let together = collected.with(releases);
+        assert_eq!((together.notes.len(), together.releases.len()), (8, 1));
+        assert!(collected.notes_due.is_some(), "the others are written soon");
+    });
+}
+
+#[test]
 fn the_newest_checkpoint_of_each_witness_is_kept() {
     let place = tempfile::tempdir().expect("a directory");
     runtime().block_on(async {
