@@ -18,35 +18,69 @@ pub use transparent::Transparent;
 use crate::wallet::Scheme;
 use minicbor::{Decode, Encode};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Add, Mul, Sub};
 use zeroize::Zeroize;
 
 /// The length of a scalar's canonical bytes in every group.
 pub const SCALAR_BYTES: usize = 32;
 
-/// The longest canonical form of an element.
-pub const POINT_BYTES_MAX: usize = 33;
+/// The longest form of an element: a commitment on secp256k1.
+pub const POINT_BYTES_MAX: usize = 65;
 
 /// A group element in its canonical bytes: compressed SEC1 (33 bytes) on secp256k1, RFC 8032 (32 bytes) on
-/// edwards25519. A `Point` is text; only [`Group::decode`] says whether it stands for an element.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// edwards25519; or a commitment as [`Group::commit_all`] writes it. A `Point` is text; only [`Group::decode`] says
+/// whether it stands for an element.
+///
+/// One that [`Group::encode_all`] made remembers the coordinate that its bytes leave out, so that reading it again takes
+/// no square root. That is no part of it: it is neither written nor compared.
+#[derive(Clone, Copy)]
 pub struct Point {
+    /// How many of the bytes are the point's own.
     length: u8,
+    /// How many are there; those behind `length` are remembered.
+    known: u8,
     bytes: [u8; POINT_BYTES_MAX],
 }
 
 impl Point {
     /// Wraps canonical bytes, none if they are too long for any group.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::remembering(bytes, &[])
+    }
+
+    /// Wraps canonical bytes, with what is remembered beside them.
+    fn remembering(bytes: &[u8], beside: &[u8]) -> Option<Self> {
         let length = u8::try_from(bytes.len()).ok()?;
-        let mut padded = [0; POINT_BYTES_MAX];
-        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self { length, bytes: padded })
+        let known = length.checked_add(u8::try_from(beside.len()).ok()?)?;
+        let mut all = [0; POINT_BYTES_MAX];
+        all.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        all.get_mut(bytes.len()..known.into())?.copy_from_slice(beside);
+        Some(Self { length, known, bytes: all })
     }
 
     /// The canonical bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+
+    /// What is remembered beside them; empty if nothing is.
+    fn beside(&self) -> &[u8] {
+        &self.bytes[usize::from(self.length)..usize::from(self.known)]
+    }
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Point {}
+
+impl Hash for Point {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -75,7 +109,7 @@ impl<C> Encode<C> for Point {
 impl<'b, C> Decode<'b, C> for Point {
     fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         Self::from_bytes(decoder.bytes()?)
-            .ok_or_else(|| minicbor::decode::Error::message("a point has at most 33 bytes"))
+            .ok_or_else(|| minicbor::decode::Error::message("a point has at most 65 bytes"))
     }
 }
 
@@ -289,6 +323,38 @@ mod tests {
         group_holds_together::<Edwards25519>();
         #[cfg(feature = "simulation")]
         group_holds_together::<Transparent>();
+    }
+
+    #[test]
+    fn what_a_point_remembers_is_no_part_of_it() {
+        let element = Secp256k1::generate(&scalars(1)[0]);
+        let made = Secp256k1::encode(&element);
+        let read = Point::from_bytes(made.as_bytes()).expect("33 bytes");
+        assert!(!made.beside().is_empty() && read.beside().is_empty());
+        assert_eq!(made, read);
+        assert_eq!(std::collections::HashSet::from([made, read]).len(), 1);
+        assert_eq!(minicbor::to_vec(made).expect("bytes"), minicbor::to_vec(read).expect("bytes"));
+        assert_eq!((Secp256k1::decode(&made), Secp256k1::decode(&read)), (Some(element), Some(element)));
+    }
+
+    #[test]
+    fn a_commitment_on_secp256k1_has_both_coordinates_of_a_point_of_the_curve() {
+        let scalar = scalars(1)[0];
+        let element = Secp256k1::generate(&scalar);
+        let commitment = Secp256k1::commit_all(&[scalar])[0];
+        let read = |bytes: &[u8]| Secp256k1::read_commitment(&Point::from_bytes(bytes)?);
+        let bytes = commitment.as_bytes();
+        assert_eq!((bytes[0], bytes.len()), (4, 65));
+        assert_eq!(read(bytes), Some(element));
+        assert_eq!(read(Secp256k1::encode(&element).as_bytes()), Some(element), "as it was written before");
+        assert_eq!(Secp256k1::decode(&commitment), None, "shares and keys have one spelling");
+        for at in 0..65 {
+            let mut altered: [u8; 65] = bytes.try_into().expect("65 bytes");
+            altered[at] ^= 1;
+            assert_eq!(read(&altered), None, "byte {at}");
+        }
+        assert_eq!(read(&bytes[..64]), None);
+        assert_eq!(read(&[&[4][..], &[0xff; 64]].concat()), None, "coordinates above the prime");
     }
 
     #[test]

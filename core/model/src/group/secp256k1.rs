@@ -5,6 +5,8 @@ use k256::elliptic_curve::BatchNormalize;
 use k256::elliptic_curve::PrimeField;
 use k256::elliptic_curve::group::GroupEncoding;
 use k256::elliptic_curve::ops::{LinearCombination, MulVartime, Reduce};
+use k256::elliptic_curve::point::AffineCoordinates;
+use k256::elliptic_curve::sec1::ToSec1Point;
 use k256::{AffinePoint, ProjectivePoint};
 
 /// Up to so many products the library's sum, which halves scalars by the curve's endomorphism, is the faster.
@@ -77,16 +79,46 @@ impl Group for Secp256k1 {
     fn encode_all(elements: &[ProjectivePoint]) -> Vec<Point> {
         ProjectivePoint::batch_normalize(elements)
             .iter()
-            .map(|affine| Point::from_bytes(&affine.to_bytes()).expect("33 bytes"))
+            .map(|affine| Point::remembering(&affine.to_bytes(), &affine.y()).expect("65 bytes"))
             .collect()
     }
 
     fn decode(point: &Point) -> Option<ProjectivePoint> {
-        let bytes: [u8; 33] = point.as_bytes().try_into().ok()?;
-        if bytes[0] != 2 && bytes[0] != 3 {
-            return None;
+        let bytes: &[u8; 33] = point.as_bytes().try_into().ok()?;
+        let [2 | 3, x @ ..] = bytes else { return None };
+        match point.beside().try_into() {
+            Ok(y) => at(x, y),
+            Err(_) => {
+                let affine: Option<AffinePoint> = AffinePoint::from_bytes(&(*bytes).into()).into();
+                affine.map(ProjectivePoint::from)
+            }
         }
-        let affine: Option<AffinePoint> = AffinePoint::from_bytes(&bytes.into()).into();
-        affine.map(ProjectivePoint::from)
     }
+
+    /// Uncompressed SEC1: the second coordinate costs the reader a square root, which is more than all else that it
+    /// does with a commitment, and 32 bytes on the wire.
+    fn commit_all(scalars: &[k256::Scalar]) -> Vec<Point> {
+        let elements: Vec<ProjectivePoint> = scalars.iter().map(Self::generate).collect();
+        ProjectivePoint::batch_normalize(elements.as_slice())
+            .iter()
+            .map(|affine| Point::from_bytes(affine.to_sec1_point(false).as_bytes()).expect("65 bytes"))
+            .collect()
+    }
+
+    /// Reads the compressed form as well, in which commitments were written before.
+    fn read_commitment(point: &Point) -> Option<ProjectivePoint> {
+        match point.as_bytes() {
+            [4, coordinates @ ..] => match coordinates.as_chunks() {
+                ([x, y], []) => at(x, y),
+                _ => None,
+            },
+            _ => Self::decode(point),
+        }
+    }
+}
+
+/// The element with these coordinates; none if they are not those of a point of the curve, or not canonical.
+fn at(x: &[u8; 32], y: &[u8; 32]) -> Option<ProjectivePoint> {
+    let affine: Option<AffinePoint> = AffinePoint::from_coordinates(&(*x).into(), &(*y).into()).into();
+    affine.map(ProjectivePoint::from)
 }
