@@ -7,6 +7,7 @@ use crate::redistribution::{Constants, DealTerms, deal};
 use crate::serving::unlock_share;
 use crate::store::Table;
 use crate::turn::{Draft, Effect};
+use perennial_model::committee::{Committee, Seat, SignerId};
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
@@ -113,8 +114,7 @@ impl Keeper {
             return deal::<G>(&terms, &Constants::Fresh, rng);
         }
         let mut shares = Vec::with_capacity(wallets.len());
-        for parent in parents.iter().flatten() {
-            let weight = dealer_weight::<G>(inputs, parent, me)?;
+        for (parent, weight) in parents.iter().flatten().zip(dealer_weights::<G>(inputs, parents, me)?) {
             let held = self.wallets.get(&parent.wallet.id).into_iter().flat_map(|record| &record.held);
             let held = held
                 .into_iter()
@@ -202,18 +202,31 @@ fn is_open(record: &ChunkRecord) -> bool {
     }
 }
 
-/// The Lagrange coefficient of a dealer among the dealers, at their seats in the parent.
-pub(super) fn dealer_weight<G: Group>(
+/// The Lagrange coefficient of a dealer among the dealers, at their seats in each parent.
+pub(super) fn dealer_weights<G: Group>(
     inputs: &Inputs,
-    parent: &ShareSet,
-    dealer: &perennial_model::committee::SignerId,
-) -> Result<G::Scalar, Error> {
-    let seat = |signer| parent.committee.seat_of(signer).map(perennial_model::committee::Seat::get);
-    let seats: Option<Vec<u8>> = inputs.dealers.iter().map(seat).collect();
-    let own = seat(dealer);
-    own.zip(seats)
-        .and_then(|(own, seats)| lagrange_at_zero(own, &seats))
-        .ok_or_else(|| Error::denied(format!("the dealers do not all hold {}", parent.wallet.id)))
+    parents: &[Option<Arc<ShareSet>>],
+    dealer: &SignerId,
+) -> Result<Vec<G::Scalar>, Error> {
+    let mut weights: Vec<G::Scalar> = Vec::with_capacity(parents.len());
+    let mut before: Option<&Committee> = None;
+    for parent in parents.iter().flatten() {
+        let committee = &parent.committee;
+        let weight = match weights.last() {
+            Some(weight) if before == Some(committee) => *weight,
+            _ => {
+                let seat = |signer| committee.seat_of(signer).map(Seat::get);
+                let seats: Option<Vec<u8>> = inputs.dealers.iter().map(seat).collect();
+                let weight = seat(dealer).zip(seats).and_then(|(own, seats)| lagrange_at_zero(own, &seats));
+                weight.ok_or_else(|| {
+                    Error::denied(format!("the dealers do not all hold {}", parent.wallet.id))
+                })?
+            }
+        };
+        before = Some(committee);
+        weights.push(weight);
+    }
+    Ok(weights)
 }
 
 /// The scheme of a chunk's wallets.

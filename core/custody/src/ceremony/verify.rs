@@ -1,6 +1,6 @@
 //! A holder verifies all dealings, stores its new shares, reads them back, and only then votes Prepared.
 
-use super::deal::{dealer_weight, scheme_of};
+use super::deal::{dealer_weights, scheme_of};
 use crate::inbox::ToVerify;
 use crate::keeper::Keeper;
 use crate::keyslots::{SlotBytes, SlotIndex};
@@ -305,24 +305,13 @@ fn check_public<G: Group>(
     if plan.action == Action::Create {
         return check_dealing::<G>(dealing, inputs, plan, &Expected::Fresh, rng);
     }
-    let mut weights = Vec::with_capacity(parents.len());
-    let mut shares = Vec::with_capacity(parents.len());
-    let mut last: Option<(&Arc<ShareSet>, G::Scalar)> = None;
-    for parent in parents.iter().flatten() {
-        let weight = match last {
-            Some((before, weight)) if before.committee == parent.committee => weight,
-            _ => dealer_weight::<G>(inputs, parent, &dealing.signer)?,
-        };
-        last = Some((parent, weight));
-        let share = parent
-            .committee
-            .seat_of(&dealing.signer)
-            .and_then(|seat| parent.verification_share(seat))
-            .and_then(G::decode_own)
-            .ok_or_else(|| Error::Bug(format!("the parent of {} is damaged", parent.wallet.id)))?;
-        weights.push(weight);
-        shares.push(share);
-    }
+    let weights = dealer_weights::<G>(inputs, parents, &dealing.signer)?;
+    let share = |parent: &Arc<ShareSet>| {
+        let seat = parent.committee.seat_of(&dealing.signer);
+        let share = seat.and_then(|seat| parent.verification_share(seat)).and_then(G::decode_own);
+        share.ok_or_else(|| Error::Bug(format!("the parent of {} is damaged", parent.wallet.id)))
+    };
+    let shares = parents.iter().flatten().map(share).collect::<Result<Vec<_>, _>>()?;
     check_dealing::<G>(dealing, inputs, plan, &Expected::Redealt { weights: &weights, shares: &shares }, rng)
 }
 

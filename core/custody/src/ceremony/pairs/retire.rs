@@ -14,7 +14,8 @@ use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::share_set::ShareSet;
 use perennial_model::wallet::{Scheme, WalletId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Wallets of a chunk that stand on pair bases, before anything of them is forgotten.
 pub(crate) struct OnBases {
@@ -91,13 +92,17 @@ impl Keeper {
         }
     }
 
-    /// The attempts whose bases something stands on, or will once it is prepared.
+    /// The attempts whose bases something stands on, or will once it is prepared. What is held comes of a chunk that is
+    /// remembered, and a chunk has one scheme.
     pub(super) fn attempts_in_use(&self) -> BTreeSet<Attempt> {
-        let held = self.wallets.values().flat_map(|record| &record.held);
-        let on_bases = held.filter(|held| held.share_set.scheme() == Scheme::Ecdsa);
-        let on_bases = on_bases.map(|held| Attempt::from(&held.chunk));
-        let opened = self.chunks.iter().filter(|(_, record)| matches!(record.state, ChunkState::Opened(_)));
-        on_bases.chain(opened.map(|(chunk, _)| Attempt::from(chunk))).collect()
+        let stands = |chunk: &Chunk| {
+            self.held_from(chunk).next().is_some_and(|held| held.share_set.scheme() == Scheme::Ecdsa)
+        };
+        let in_use = self
+            .chunks
+            .iter()
+            .filter(|(chunk, record)| matches!(record.state, ChunkState::Opened(_)) || stands(chunk));
+        in_use.map(|(chunk, _)| Attempt::from(chunk)).collect()
     }
 
     fn remove_bases(
@@ -178,9 +183,15 @@ impl Keeper {
             .flat_map(|record| &record.held)
             .map(|held| held.chunk.plan)
             .collect();
-        let planned: BTreeSet<&WalletId> = plan.wallets.iter().map(PlannedWallet::id).collect();
+        let planned =
+            LazyCell::new(|| -> HashSet<&WalletId> { plan.wallets.iter().map(PlannedWallet::id).collect() });
         for (chunk, record) in &self.chunks {
             if !record.state.is_served() || !plans.contains(&chunk.plan) {
+                continue;
+            }
+            // Plans of a fleet name the same wallets in the same places time and again.
+            let in_place = plan.wallets.iter().skip(chunk.first as usize).take(record.wallets.len());
+            if in_place.map(PlannedWallet::id).eq(&record.wallets) {
                 continue;
             }
             let stands_here = |held: &HeldEpoch| held.share_set.scheme() == Scheme::Ecdsa;

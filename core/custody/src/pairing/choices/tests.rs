@@ -40,7 +40,9 @@ fn no_secret_of_a_proof_serves_twice() {
     let mut scalars = BTreeSet::new();
     for _ in 0..2 {
         for parts in encrypt(&SESSION, rng).1 {
-            points.extend(parts.points.iter().map(super::super::write_point));
+            points.extend(
+                parts.points.iter().map(|point| super::super::write_point(point).as_bytes().to_vec()),
+            );
             scalars.extend(parts.scalars.iter().map(Scalar::encode));
         }
     }
