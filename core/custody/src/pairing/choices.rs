@@ -7,9 +7,9 @@
 
 use super::TRANSFERS;
 use super::multiples::Multiples;
-use super::transfers::{Encrypted, transfer_sessions};
-use dkls23_core::utilities::hashes::{point_to_bytes, tagged_hash, tagged_hash_as_point};
-use dkls23_core::utilities::oracle_tags::{TAG_OT_BASE_H, TAG_OT_BASE_MSG};
+use super::transfers::{Encrypted, transfer_base, transfer_sessions};
+use dkls23_core::utilities::hashes::{point_to_bytes, tagged_hash};
+use dkls23_core::utilities::oracle_tags::TAG_OT_BASE_MSG;
 use k256::elliptic_curve::BatchNormalize;
 use k256::{AffinePoint, ProjectivePoint, Scalar as Number, Secp256k1};
 use perennial_model::group::Scalar;
@@ -78,7 +78,7 @@ pub(super) fn encrypt(session: &[u8; 32], rng: &mut dyn rand_core::CryptoRng) ->
     let mut points = Zeroizing::new(Vec::with_capacity(6 * TRANSFERS));
     for (session, bit) in sessions.iter().zip(bits.iter()) {
         let witness = Witness::draw(u8::from(*bit), rng);
-        let base = tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, &transfer_seed]);
+        let base = transfer_base(session, &transfer_seed);
         points.extend(witness.points(&base));
         witnesses.push(witness);
         bases.push(base);
@@ -126,7 +126,6 @@ impl Witness {
         let [v, u, proved_g, proved_h, simulated_g, simulated_h] = points;
         let first = |proved, simulated| AffinePoint::conditional_select(proved, simulated, self.choice());
         let points = [
-            *base,
             *v,
             *u,
             first(proved_g, simulated_g),
@@ -134,17 +133,18 @@ impl Witness {
             first(simulated_g, proved_g),
             first(simulated_h, proved_h),
         ];
-        let challenge = Encrypted::challenge(session, &points) - self.challenge;
+        let mut encrypted = Encrypted { points, scalars: [Number::ZERO; 4] };
+        let challenge = encrypted.challenge(session, base) - self.challenge;
         let proved = [challenge, self.nonce - challenge * self.randomizer];
         let simulated = [self.challenge, self.sum - self.challenge * self.randomizer];
         let select = |a: &Number, b: &Number| Number::conditional_select(a, b, self.choice());
-        let scalars = [
+        encrypted.scalars = [
             select(&proved[0], &simulated[0]),
             select(&simulated[0], &proved[0]),
             select(&proved[1], &simulated[1]),
             select(&simulated[1], &proved[1]),
         ];
-        Encrypted { points, scalars }
+        encrypted
     }
 }
 

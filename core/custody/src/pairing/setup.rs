@@ -85,7 +85,7 @@ struct Init {
     /// As sender of multiplications: one encrypted choice bit per transfer, with a proof.
     #[cbor(n(5), with = "minicbor::bytes")]
     transfer_seed: [u8; 32],
-    /// Seven points for each.
+    /// Six points for each.
     #[n(6)]
     transfer_points: Bytes,
     /// Four scalars for each.
@@ -361,9 +361,9 @@ impl Init {
     }
 
     fn read_transfers(&self) -> Result<Vec<Encrypted>, Malformed> {
-        let points = points("transfer points", &self.transfer_points.0, 7 * TRANSFERS)?;
+        let points = points("transfer points", &self.transfer_points.0, 6 * TRANSFERS)?;
         let scalars = scalars("transfer scalars", &self.transfer_scalars.0, 4 * TRANSFERS)?;
-        let (points, _) = points.as_chunks::<7>();
+        let (points, _) = points.as_chunks::<6>();
         let (scalars, _) = scalars.as_chunks::<4>();
         let read = points.iter().zip(scalars);
         Ok(read.map(|(points, scalars)| Encrypted { points: *points, scalars: *scalars }).collect())

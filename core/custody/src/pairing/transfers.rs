@@ -19,8 +19,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// The points and scalars of one proof that do not follow from each other, as they are sent.
 #[derive(Clone)]
 pub(super) struct Encrypted {
-    /// `h, v, u`, then the commitments of both halves.
-    pub points: [AffinePoint; 7],
+    /// `v, u`, then the commitments of both halves. The point `h` follows from the session.
+    pub points: [AffinePoint; 6],
     /// The challenges of both halves, then the responses.
     pub scalars: [Number; 4],
 }
@@ -41,21 +41,20 @@ pub(super) fn receive(
     }
     let sessions = transfer_sessions(session);
     let mut sum = Sum::default();
+    let mut shared = Zeroizing::new(Vec::with_capacity(2 * TRANSFERS));
     for (session, encrypted) in sessions.iter().zip(encrypted) {
-        let base = tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, transfer_seed]);
-        if encrypted.points[0] != base || !encrypted.challenge_fits(session) {
+        let h = transfer_base(session, transfer_seed);
+        if encrypted.challenge(session, &h) != encrypted.scalars[0] + encrypted.scalars[1] {
             return None;
         }
-        sum.add(encrypted, rng);
+        sum.add(&h, encrypted, rng);
+        let with = ProjectivePoint::from(encrypted.points[0]);
+        shared.extend([with, with - ProjectivePoint::from(h)]);
     }
     if !sum.is_zero() {
         return None;
     }
-    let mut shared = Zeroizing::new(Vec::with_capacity(2 * TRANSFERS));
-    for Encrypted { points: [h, v, ..], .. } in encrypted {
-        let with = ProjectivePoint::from(*v);
-        shared.extend([with * key, (with - ProjectivePoint::from(*h)) * key]);
-    }
+    shared.iter_mut().for_each(|point| *point *= key);
     let shared = Zeroizing::new(ProjectivePoint::batch_normalize(shared.as_slice()));
     let mut seeds = [Vec::with_capacity(TRANSFERS), Vec::with_capacity(TRANSFERS)];
     for (session, shared) in sessions.iter().zip(shared.as_chunks::<2>().0) {
@@ -73,15 +72,15 @@ pub(super) fn transfer_sessions(session: &[u8; 32]) -> Vec<Vec<u8>> {
     (0_u16..).map(|at| [&at.to_be_bytes()[..], session].concat()).take(TRANSFERS).collect()
 }
 
-impl Encrypted {
-    /// Whether the challenges of both halves add up to the one that follows from everything before them.
-    fn challenge_fits(&self, session: &[u8]) -> bool {
-        Self::challenge(session, &self.points) == self.scalars[0] + self.scalars[1]
-    }
+/// The point `h` of a transfer.
+pub(super) fn transfer_base(session: &[u8], transfer_seed: &[u8; 32]) -> AffinePoint {
+    tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, transfer_seed])
+}
 
-    /// The challenge that follows from the session and all points.
-    pub(super) fn challenge(session: &[u8], points: &[AffinePoint; 7]) -> Number {
-        let [h, v, u, rest @ ..] = points;
+impl Encrypted {
+    /// The challenge that follows from the session and all points: those of both halves add up to it.
+    pub(super) fn challenge(&self, session: &[u8], h: &AffinePoint) -> Number {
+        let [v, u, rest @ ..] = &self.points;
         let said = [&AffinePoint::GENERATOR, h, u, v].into_iter().chain(rest);
         let said: Vec<u8> = said.flat_map(point_to_bytes::<Secp256k1>).collect();
         tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[session, &said])
@@ -99,8 +98,8 @@ struct Sum {
 impl Sum {
     /// Adds the four equations of a proof, in which the first half speaks of `v`, the second of `v - h`:
     /// `z0 G + c0 v = r0`, `z0 h + c0 u = s0`, `z1 G + c1 (v - h) = r1`, `z1 h + c1 u = s1`.
-    fn add(&mut self, encrypted: &Encrypted, rng: &mut dyn rand_core::CryptoRng) {
-        let [h, v, u, commitments @ ..] = &encrypted.points;
+    fn add(&mut self, h: &AffinePoint, encrypted: &Encrypted, rng: &mut dyn rand_core::CryptoRng) {
+        let [v, u, commitments @ ..] = &encrypted.points;
         let [c0, c1, z0, z1] = encrypted.scalars;
         let mut weight = || {
             let mut wide = [0; 64];

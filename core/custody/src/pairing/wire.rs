@@ -4,15 +4,15 @@
 use super::{GADGET, TRANSFERS};
 use dkls23_core::utilities::multiplication::{L, MulDataToReceiver, OT_WIDTH};
 use dkls23_core::utilities::ot::extension::{FieldElement, OTEDataToSender, PRGOutput};
-use k256::elliptic_curve::BatchNormalize;
 use k256::elliptic_curve::group::GroupEncoding;
-use k256::{AffinePoint, ProjectivePoint, Scalar as Number, Secp256k1};
+use k256::elliptic_curve::sec1::{FromSec1Point, ToSec1Point};
+use k256::{AffinePoint, Scalar as Number, Secp256k1};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::Bytes;
 use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar};
 
-/// The length of a compressed point.
-pub(crate) const POINT_BYTES: usize = 33;
+/// The length of a point in a list. It is not compressed: reading one takes no square root.
+pub(crate) const POINT_BYTES: usize = 65;
 
 /// What is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,12 +127,9 @@ pub(super) fn write_scalars(scalars: &[Number]) -> Bytes {
 
 /// Reads one element, not the identity.
 pub(crate) fn point(name: &str, point: &Point) -> Result<AffinePoint, Malformed> {
-    element(name, point).map(|element| element.to_affine())
-}
-
-fn element(name: &str, point: &Point) -> Result<ProjectivePoint, Malformed> {
-    perennial_model::group::Secp256k1::decode(point)
-        .ok_or_else(|| Malformed(format!("{name}: {point} is no element of secp256k1")))
+    let element = perennial_model::group::Secp256k1::decode(point);
+    let element = element.ok_or_else(|| Malformed(format!("{name}: {point} is no element of secp256k1")))?;
+    Ok(element.to_affine())
 }
 
 /// Writes one element.
@@ -143,17 +140,15 @@ pub(crate) fn write_point(point: &AffinePoint) -> Point {
 /// Reads exactly `count` elements.
 pub(super) fn points(name: &str, bytes: &[u8], count: usize) -> Result<Vec<AffinePoint>, Malformed> {
     let read = |block: &[u8; POINT_BYTES]| {
-        let text = Point::from_bytes(block).ok_or_else(|| Malformed(format!("{name}: no element")))?;
-        element(name, &text)
+        let affine: Option<AffinePoint> = AffinePoint::from_sec1_bytes(block).ok();
+        affine.ok_or_else(|| Malformed(format!("{name}: {} is no element of secp256k1", hex::encode(block))))
     };
-    let elements = blocks(name, bytes, count)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    // One inversion for all.
-    Ok(ProjectivePoint::batch_normalize_vartime(elements.as_slice()))
+    blocks(name, bytes, count)?.iter().map(read).collect()
 }
 
 /// Writes elements one after the other.
 pub(super) fn write_points<'a>(points: impl IntoIterator<Item = &'a AffinePoint>) -> Bytes {
     let mut bytes = Vec::new();
-    points.into_iter().for_each(|point| bytes.extend_from_slice(&point.to_bytes()));
+    points.into_iter().for_each(|point| bytes.extend_from_slice(point.to_sec1_point(false).as_bytes()));
     Bytes(bytes)
 }

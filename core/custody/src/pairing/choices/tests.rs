@@ -2,7 +2,7 @@
 
 use super::super::tests::rng;
 use super::super::transfers;
-use super::super::transfers::tests::transfer_proof;
+use super::super::transfers::tests::transfer_proofs;
 use super::*;
 use dkls23_core::utilities::ot::base::{OTReceiver, OTSender};
 use std::collections::BTreeSet;
@@ -15,8 +15,7 @@ fn the_library_believes_every_proof_and_makes_the_seeds_that_were_chosen() {
     let sender = OTSender::<Secp256k1>::init(&SESSION);
     let (choices, encrypted) = encrypt(&SESSION, rng);
     assert!(choices.bits.contains(&true) && choices.bits.contains(&false));
-    let proofs: Vec<_> =
-        encrypted.iter().map(|parts| transfer_proof(&parts.points, &parts.scalars)).collect();
+    let proofs = transfer_proofs(&SESSION, &choices.transfer_seed, &encrypted);
     let (seeds0, seeds1) =
         sender.run_phase2_batch(&SESSION, &choices.transfer_seed, &proofs).expect("honest choices");
     let receiver = OTReceiver { seed: choices.transfer_seed };
@@ -46,6 +45,6 @@ fn no_secret_of_a_proof_serves_twice() {
             scalars.extend(parts.scalars.iter().map(Scalar::encode));
         }
     }
-    assert_eq!(points.len(), 2 * 7 * TRANSFERS);
+    assert_eq!(points.len(), 2 * 6 * TRANSFERS);
     assert_eq!(scalars.len(), 2 * 4 * TRANSFERS);
 }

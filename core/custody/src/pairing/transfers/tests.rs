@@ -8,9 +8,9 @@ use dkls23_core::utilities::proofs::{CPProof, EncProof, RandomCommitments};
 const SESSION: [u8; 32] = [7; 32];
 
 /// A proof as the library has it: both halves speak of one `h` and `u`, the second of `v - h` instead of `v`.
-pub(crate) fn transfer_proof(points: &[AffinePoint; 7], scalars: &[Number; 4]) -> EncProof<Secp256k1> {
-    let [base_h, v, u, rc0_g, rc0_h, rc1_g, rc1_h] = *points;
-    let [challenge0, challenge1, response0, response1] = *scalars;
+fn transfer_proof(base_h: AffinePoint, encrypted: &Encrypted) -> EncProof<Secp256k1> {
+    let [v, u, rc0_g, rc0_h, rc1_g, rc1_h] = encrypted.points;
+    let [challenge0, challenge1, response0, response1] = encrypted.scalars;
     let second = (ProjectivePoint::from(v) - ProjectivePoint::from(base_h)).to_affine();
     let half = |point_u, challenge_response| CPProof {
         base_g: AffinePoint::GENERATOR,
@@ -29,17 +29,19 @@ pub(crate) fn transfer_proof(points: &[AffinePoint; 7], scalars: &[Number; 4]) -
     }
 }
 
+/// The proofs of a session as the library has them.
+pub(crate) fn transfer_proofs(
+    session: &[u8; 32],
+    transfer_seed: &[u8; 32],
+    encrypted: &[Encrypted],
+) -> Vec<EncProof<Secp256k1>> {
+    let bases = transfer_sessions(session).into_iter().map(|session| transfer_base(&session, transfer_seed));
+    bases.zip(encrypted).map(|(base, encrypted)| transfer_proof(base, encrypted)).collect()
+}
+
 fn parts_of(proof: &EncProof<Secp256k1>) -> Encrypted {
     let (first, second, statement) = (&proof.commitments0, &proof.commitments1, &proof.proof0);
-    let points = [
-        statement.base_h,
-        statement.point_u,
-        statement.point_v,
-        first.rc_g,
-        first.rc_h,
-        second.rc_g,
-        second.rc_h,
-    ];
+    let points = [statement.point_u, statement.point_v, first.rc_g, first.rc_h, second.rc_g, second.rc_h];
     let responses = [proof.proof0.challenge_response, proof.proof1.challenge_response];
     Encrypted { points, scalars: [proof.challenge0, proof.challenge1, responses[0], responses[1]] }
 }
@@ -55,8 +57,7 @@ fn encrypted() -> (OTSender<Secp256k1>, OTReceiver, Vec<Encrypted>) {
 #[test]
 fn seeds_are_those_of_the_library() {
     let (sender, receiver, encrypted) = encrypted();
-    let proofs: Vec<_> =
-        encrypted.iter().map(|parts| transfer_proof(&parts.points, &parts.scalars)).collect();
+    let proofs = transfer_proofs(&SESSION, &receiver.seed, &encrypted);
     let expected = sender.run_phase2_batch(&SESSION, &receiver.seed, &proofs).expect("honest");
     let seeds = receive(&sender.s, &SESSION, &receiver.seed, &encrypted, &mut rng()).expect("honest");
     assert_eq!((&seeds[0], &seeds[1]), (&expected.0, &expected.1));
@@ -71,7 +72,7 @@ fn no_altered_part_of_any_proof_passes() {
         change(&mut altered);
         assert!(receive(&sender.s, &SESSION, &receiver.seed, &altered, rng).is_none(), "{what}");
     };
-    for part in 0..7 {
+    for part in 0..6 {
         refuses(&format!("point {part}"), &|all| all[200].points[part] = AffinePoint::GENERATOR);
     }
     for part in 0..4 {
@@ -99,12 +100,13 @@ fn a_wrong_proof_with_a_fitting_challenge_is_found_by_the_equation() {
     let (sender, receiver, mut altered) = encrypted();
     let session = [&5_u16.to_be_bytes()[..], &SESSION].concat();
     let proof = &mut altered[5];
-    proof.points[6] = AffinePoint::GENERATOR;
-    let said = [&AffinePoint::GENERATOR, &proof.points[0], &proof.points[2], &proof.points[1]];
+    proof.points[5] = AffinePoint::GENERATOR;
+    let h = transfer_base(&session, &receiver.seed);
+    let said = [&AffinePoint::GENERATOR, &h, &proof.points[1], &proof.points[0]];
     let said: Vec<u8> =
-        said.into_iter().chain(&proof.points[3..]).flat_map(point_to_bytes::<Secp256k1>).collect();
+        said.into_iter().chain(&proof.points[2..]).flat_map(point_to_bytes::<Secp256k1>).collect();
     let challenge = tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[&session, &said]);
     proof.scalars[1] = challenge - proof.scalars[0];
-    assert!(proof.challenge_fits(&session));
+    assert_eq!(proof.challenge(&session, &h), proof.scalars[0] + proof.scalars[1]);
     assert!(receive(&sender.s, &SESSION, &receiver.seed, &altered, &mut rng()).is_none());
 }
