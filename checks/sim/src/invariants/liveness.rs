@@ -1,8 +1,9 @@
 //! L1, every ceremony comes to an end, and L2, signing goes on.
 //!
 //! **L1.** On a healed network every attempt is retired or left by its last date; or it stays activated beside its
-//! parent, because a holder dropped its candidate by date before the Activation reached it. And a further plan for
-//! every wallet goes through at once.
+//! parent, because a holder dropped its candidate by date before the Activation reached it, or because an attempt that
+//! stands on the same pair bases does so or was given up (ADR 0006). And a further plan for every wallet goes through at
+//! once.
 //!
 //! **L2.** A request is answered. A session of it may fail for three reasons: a fault of the world hit it (a signer
 //! of it was down or died in it, or a message of it was lost); its epoch stopped being served while it ran; a signer

@@ -229,18 +229,29 @@ impl World {
         matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
     }
 
-    /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is.
+    /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is: the other
+    /// stays for good, or was given up, so that it has neither an attempt nor an epoch of this plan.
     fn waits_for_its_pair_bases(&self, chunk: &Chunk, phase: Phase, attempts: &[(Chunk, Phase)]) -> bool {
-        let is_ecdsa = |chunk: &Chunk| {
-            let wallets = self.history.plans.get(&chunk.plan).and_then(|plan| plan.wallets_of(chunk).ok());
-            let mut heads =
-                wallets.into_iter().flatten().filter_map(|one| self.coordinator.heads.get(one.id()));
-            heads.any(|head| head.wallet().chain.scheme() == Scheme::Ecdsa)
+        let Some(plan) = self.history.plans.get(&chunk.plan) else { return false };
+        let named = |chunk: &Chunk| plan.wallets_of(chunk).unwrap_or_default();
+        let head = |one: &PlannedWallet| self.coordinator.heads.get(one.id());
+        let is_ecdsa =
+            |one: &PlannedWallet| head(one).is_some_and(|head| head.wallet().chain.scheme() == Scheme::Ecdsa);
+        let beside = || attempts.iter().filter(|(other, _)| other.plan == chunk.plan && other != chunk);
+        let stays =
+            |(other, at): &(Chunk, Phase)| named(other).iter().any(is_ecdsa) && self.may_stay(other, *at);
+        let is_of_plan = |one: &PlannedWallet| {
+            let mut served =
+                head(one).into_iter().flat_map(|head| head.served().copied().collect::<Vec<_>>());
+            served.any(|served| served.standing.generation.inputs.chunk.plan == chunk.plan)
         };
-        let beside = |(other, at): &(Chunk, Phase)| {
-            other.plan == chunk.plan && other != chunk && is_ecdsa(other) && self.may_stay(other, *at)
+        let is_given_up = |one: &&PlannedWallet| {
+            let is_open = beside().any(|(other, _)| named(other).contains(one));
+            is_ecdsa(one) && !named(chunk).contains(one) && !is_open && !is_of_plan(one)
         };
-        phase == Phase::Keeping && is_ecdsa(chunk) && attempts.iter().any(beside)
+        phase == Phase::Keeping
+            && named(chunk).iter().any(is_ecdsa)
+            && (beside().any(stays) || plan.wallets.iter().any(|one| is_given_up(&one)))
     }
 
     /// Whether an attempt at making wallets stays where it is: nobody was ever shown them.
