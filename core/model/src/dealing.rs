@@ -188,8 +188,9 @@ pub struct Contribution {
 /// The public part of a dealing for one wallet.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct WalletDealing {
-    /// `A_i0 … A_i(t'-1)`, the commitments to the coefficients, as [`Group::commit_all`] writes them.
-    #[n(0)]
+    /// `A_i0 … A_i(t'-1)`, the commitments to the coefficients, as [`Group::commit_all`] writes them and
+    /// [`Group::read_commitment`] reads them.
+    #[cbor(n(0), with = "crate::group::commitments")]
     pub coefficients: Vec<Point>,
     /// Present when a key is made.
     #[n(1)]

@@ -25,27 +25,36 @@ use zeroize::Zeroize;
 /// The length of a scalar's canonical bytes in every group.
 pub const SCALAR_BYTES: usize = 32;
 
-/// The longest form of an element: a commitment on secp256k1.
-pub const POINT_BYTES_MAX: usize = 65;
+/// The longest canonical form of an element.
+pub const POINT_BYTES_MAX: usize = 33;
+
+/// The longest form of a published commitment: uncompressed SEC1.
+const COMMITMENT_BYTES_MAX: usize = 65;
 
 /// A group element in its canonical bytes: compressed SEC1 (33 bytes) on secp256k1, RFC 8032 (32 bytes) on
-/// edwards25519; or a commitment as [`Group::commit_all`] writes it. A `Point` is text; only [`Group::decode`] says
-/// whether it stands for an element.
+/// edwards25519; or, in a dealing alone, one in the form in which [`Group::commit_all`] publishes it. A `Point` is
+/// text; only [`Group::decode`] says whether it stands for an element.
 ///
-/// One that [`Group::encode_all`] made remembers the coordinate that its bytes leave out, so that reading it again takes
-/// no square root. That is no part of it: it is neither written nor compared.
+/// One that [`Group::encode_all`] made, and every copy of it, remembers the coordinate that its bytes leave out, so that
+/// reading it takes no square root. That is no part of it: it is neither written nor compared, and one that was read from
+/// the wire or a disk remembers nothing.
 #[derive(Clone, Copy)]
 pub struct Point {
     /// How many of the bytes are the point's own.
     length: u8,
     /// How many are there; those behind `length` are remembered.
     known: u8,
-    bytes: [u8; POINT_BYTES_MAX],
+    bytes: [u8; COMMITMENT_BYTES_MAX],
 }
 
 impl Point {
     /// Wraps canonical bytes, none if they are too long for any group.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::remembering(bytes, &[]).filter(|point| point.as_bytes().len() <= POINT_BYTES_MAX)
+    }
+
+    /// Wraps the bytes of a published commitment, none if they are too long for any.
+    fn published(bytes: &[u8]) -> Option<Self> {
         Self::remembering(bytes, &[])
     }
 
@@ -53,7 +62,7 @@ impl Point {
     fn remembering(bytes: &[u8], beside: &[u8]) -> Option<Self> {
         let length = u8::try_from(bytes.len()).ok()?;
         let known = length.checked_add(u8::try_from(beside.len()).ok()?)?;
-        let mut all = [0; POINT_BYTES_MAX];
+        let mut all = [0; COMMITMENT_BYTES_MAX];
         all.get_mut(..bytes.len())?.copy_from_slice(bytes);
         all.get_mut(bytes.len()..known.into())?.copy_from_slice(beside);
         Some(Self { length, known, bytes: all })
@@ -109,7 +118,40 @@ impl<C> Encode<C> for Point {
 impl<'b, C> Decode<'b, C> for Point {
     fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         Self::from_bytes(decoder.bytes()?)
-            .ok_or_else(|| minicbor::decode::Error::message("a point has at most 65 bytes"))
+            .ok_or_else(|| minicbor::decode::Error::message("a point has at most 33 bytes"))
+    }
+}
+
+/// How published commitments are written: points that may be longer than others.
+pub(crate) mod commitments {
+    use super::Point;
+    use minicbor::{Decode, Decoder, Encode, Encoder};
+
+    struct Published(Point);
+
+    impl<'b, C> Decode<'b, C> for Published {
+        fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+            let point = Point::published(decoder.bytes()?);
+            point
+                .map(Self)
+                .ok_or_else(|| minicbor::decode::Error::message("a commitment has at most 65 bytes"))
+        }
+    }
+
+    pub fn encode<C, W: minicbor::encode::Write>(
+        points: &[Point],
+        encoder: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        points.encode(encoder, context)
+    }
+
+    pub fn decode<'b, C>(
+        decoder: &mut Decoder<'b>,
+        context: &mut C,
+    ) -> Result<Vec<Point>, minicbor::decode::Error> {
+        let points = Vec::<Published>::decode(decoder, context)?;
+        Ok(points.into_iter().map(|point| point.0).collect())
     }
 }
 
@@ -188,8 +230,8 @@ pub trait Group: Copy + fmt::Debug + Send + Sync + 'static {
         let elements: Vec<Self::Element> = scalars.iter().map(Self::generate).collect();
         Self::encode_all(&elements)
     }
-    /// The element that a published commitment stands for; none for the identity and for bytes that are not
-    /// canonical. It always lies in the subgroup of prime order.
+    /// The element that a published commitment stands for; none for the identity and for bytes that are none of the
+    /// group's forms of one. It always lies in the subgroup of prime order.
     fn read_commitment(point: &Point) -> Option<Self::Element> {
         Self::decode(point)
     }
@@ -342,7 +384,7 @@ mod tests {
         let scalar = scalars(1)[0];
         let element = Secp256k1::generate(&scalar);
         let commitment = Secp256k1::commit_all(&[scalar])[0];
-        let read = |bytes: &[u8]| Secp256k1::read_commitment(&Point::from_bytes(bytes)?);
+        let read = |bytes: &[u8]| Secp256k1::read_commitment(&Point::published(bytes)?);
         let bytes = commitment.as_bytes();
         assert_eq!((bytes[0], bytes.len()), (4, 65));
         assert_eq!(read(bytes), Some(element));
@@ -354,6 +396,9 @@ mod tests {
             assert_eq!(read(&altered), None, "byte {at}");
         }
         assert_eq!(read(&bytes[..64]), None);
+        assert!(Point::from_bytes(bytes).is_none(), "nothing else is so long");
+        let written = minicbor::to_vec(commitment).expect("bytes");
+        assert!(minicbor::decode::<Point>(&written).is_err());
         assert_eq!(read(&[&[4][..], &[0xff; 64]].concat()), None, "coordinates above the prime");
     }
 

@@ -14,6 +14,7 @@ use perennial_model::order::Deed;
 use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
 use perennial_model::wallet::{Scheme, WalletId};
 use perennial_workflow::ceremony::status::{Phase, Stage};
+use perennial_workflow::ceremony::{Attempt, Step};
 
 /// A run that is not done by then heals, in virtual milliseconds.
 const STORM_MS_MAX: u64 = 1_800_000;
@@ -192,7 +193,8 @@ impl World {
         }
     }
 
-    /// L1: what is open ends by itself, or stays activated beside its parent because a holder dropped it by date.
+    /// L1: what is open ends by itself, or stays activated beside its parent because a holder dropped it by date, or
+    /// because it stands on the same pair bases as one that does so or was given up.
     fn wait_for_the_open(&mut self, since_ms: u64) -> Result<(), Violation> {
         if self.coordinator.heads.is_empty() {
             return self.have_wallets_made();
@@ -229,29 +231,43 @@ impl World {
         matches!(phase, Phase::Activating | Phase::Keeping) && self.history.was_dropped(&self.cast, chunk)
     }
 
-    /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is: the other
-    /// stays for good, or was given up, so that it has neither an attempt nor an epoch of this plan.
+    /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is.
     fn waits_for_its_pair_bases(&self, chunk: &Chunk, phase: Phase, attempts: &[(Chunk, Phase)]) -> bool {
-        let Some(plan) = self.history.plans.get(&chunk.plan) else { return false };
-        let named = |chunk: &Chunk| plan.wallets_of(chunk).unwrap_or_default();
-        let head = |one: &PlannedWallet| self.coordinator.heads.get(one.id());
-        let is_ecdsa =
-            |one: &PlannedWallet| head(one).is_some_and(|head| head.wallet().chain.scheme() == Scheme::Ecdsa);
-        let beside = || attempts.iter().filter(|(other, _)| other.plan == chunk.plan && other != chunk);
-        let stays =
-            |(other, at): &(Chunk, Phase)| named(other).iter().any(is_ecdsa) && self.may_stay(other, *at);
-        let is_of_plan = |one: &PlannedWallet| {
-            let mut served =
-                head(one).into_iter().flat_map(|head| head.served().copied().collect::<Vec<_>>());
-            served.any(|served| served.standing.generation.inputs.chunk.plan == chunk.plan)
+        let is_ecdsa = |chunk: &Chunk| {
+            let wallets = self.history.plans.get(&chunk.plan).and_then(|plan| plan.wallets_of(chunk).ok());
+            let mut heads =
+                wallets.into_iter().flatten().filter_map(|one| self.coordinator.heads.get(one.id()));
+            heads.any(|head| head.wallet().chain.scheme() == Scheme::Ecdsa)
         };
-        let is_given_up = |one: &&PlannedWallet| {
-            let is_open = beside().any(|(other, _)| named(other).contains(one));
-            is_ecdsa(one) && !named(chunk).contains(one) && !is_open && !is_of_plan(one)
+        let beside = |(other, at): &(Chunk, Phase)| {
+            other.plan == chunk.plan && other != chunk && is_ecdsa(other) && self.may_stay(other, *at)
         };
         phase == Phase::Keeping
-            && named(chunk).iter().any(is_ecdsa)
-            && (beside().any(stays) || plan.wallets.iter().any(|one| is_given_up(&one)))
+            && is_ecdsa(chunk)
+            && (attempts.iter().any(beside) || self.is_beside_one_given_up(chunk))
+    }
+
+    /// Whether a refresh has all votes of an attempt, and may not retire it since the number of other wallets on its
+    /// pair bases was left and no other goes on.
+    fn is_beside_one_given_up(&self, chunk: &Chunk) -> bool {
+        let ceremony = self.coordinator.driver().and_then(|driver| driver.ceremony(&chunk.plan));
+        let Some(ceremony) = ceremony.filter(|one| one.plan().action == Action::Refresh) else {
+            return false;
+        };
+        let has_its_votes = |attempt: &Attempt| matches!(attempt.next(), Step::Retire);
+        if !ceremony.attempts.get(chunk).is_some_and(has_its_votes) || ceremony.may_retire(chunk) {
+            return false;
+        }
+        let waiting = ceremony.waiting_wallets();
+        let is_given_up = |one: &PlannedWallet| {
+            let attempts = ceremony.attempts.values().filter(|attempt| {
+                let wallets = ceremony.plan().wallets_of(&attempt.terms.chunk).unwrap_or_default();
+                attempt.terms.scheme == Scheme::Ecdsa && wallets.contains(one)
+            });
+            let phases: Vec<Phase> = attempts.map(Attempt::phase).collect();
+            !waiting.contains(one.id()) && !phases.is_empty() && phases.iter().all(|at| *at == Phase::Left)
+        };
+        ceremony.plan().wallets.iter().any(is_given_up)
     }
 
     /// Whether an attempt at making wallets stays where it is: nobody was ever shown them.

@@ -114,7 +114,8 @@ impl Keeper {
             return deal::<G>(&terms, &Constants::Fresh, rng);
         }
         let mut shares = Vec::with_capacity(wallets.len());
-        for (parent, weight) in parents.iter().flatten().zip(dealer_weights::<G>(inputs, parents, me)?) {
+        for weighted in dealer_weights::<G>(inputs, parents, me) {
+            let (parent, weight) = weighted?;
             let held = self.wallets.get(&parent.wallet.id).into_iter().flat_map(|record| &record.held);
             let held = held
                 .into_iter()
@@ -202,31 +203,29 @@ fn is_open(record: &ChunkRecord) -> bool {
     }
 }
 
-/// The Lagrange coefficient of a dealer among the dealers, at their seats in each parent.
-pub(super) fn dealer_weights<G: Group>(
-    inputs: &Inputs,
-    parents: &[Option<Arc<ShareSet>>],
-    dealer: &SignerId,
-) -> Result<Vec<G::Scalar>, Error> {
-    let mut weights: Vec<G::Scalar> = Vec::with_capacity(parents.len());
-    let mut before: Option<&Committee> = None;
-    for parent in parents.iter().flatten() {
+/// The parents, each with the Lagrange coefficient of a dealer among the dealers, at their seats in it.
+pub(super) fn dealer_weights<'a, G: Group>(
+    inputs: &'a Inputs,
+    parents: &'a [Option<Arc<ShareSet>>],
+    dealer: &'a SignerId,
+) -> impl Iterator<Item = Result<(&'a Arc<ShareSet>, G::Scalar), Error>> {
+    // Those of one committee have the same, and it takes an inversion.
+    let mut last: Option<(&Committee, G::Scalar)> = None;
+    parents.iter().flatten().map(move |parent| {
         let committee = &parent.committee;
-        let weight = match weights.last() {
-            Some(weight) if before == Some(committee) => *weight,
+        let weight = match last {
+            Some((before, weight)) if before == committee => weight,
             _ => {
                 let seat = |signer| committee.seat_of(signer).map(Seat::get);
                 let seats: Option<Vec<u8>> = inputs.dealers.iter().map(seat).collect();
                 let weight = seat(dealer).zip(seats).and_then(|(own, seats)| lagrange_at_zero(own, &seats));
-                weight.ok_or_else(|| {
-                    Error::denied(format!("the dealers do not all hold {}", parent.wallet.id))
-                })?
+                let fault = || format!("the dealers do not all hold {}", parent.wallet.id);
+                weight.ok_or_else(|| Error::denied(fault()))?
             }
         };
-        before = Some(committee);
-        weights.push(weight);
-    }
-    Ok(weights)
+        last = Some((committee, weight));
+        Ok((parent, weight))
+    })
 }
 
 /// The scheme of a chunk's wallets.

@@ -305,13 +305,16 @@ fn check_public<G: Group>(
     if plan.action == Action::Create {
         return check_dealing::<G>(dealing, inputs, plan, &Expected::Fresh, rng);
     }
-    let weights = dealer_weights::<G>(inputs, parents, &dealing.signer)?;
-    let share = |parent: &Arc<ShareSet>| {
+    let mut weights = Vec::with_capacity(parents.len());
+    let mut shares = Vec::with_capacity(parents.len());
+    for weighted in dealer_weights::<G>(inputs, parents, &dealing.signer) {
+        let (parent, weight) = weighted?;
         let seat = parent.committee.seat_of(&dealing.signer);
         let share = seat.and_then(|seat| parent.verification_share(seat)).and_then(G::decode_own);
-        share.ok_or_else(|| Error::Bug(format!("the parent of {} is damaged", parent.wallet.id)))
-    };
-    let shares = parents.iter().flatten().map(share).collect::<Result<Vec<_>, _>>()?;
+        shares
+            .push(share.ok_or_else(|| Error::Bug(format!("the parent of {} is damaged", parent.wallet.id)))?);
+        weights.push(weight);
+    }
     check_dealing::<G>(dealing, inputs, plan, &Expected::Redealt { weights: &weights, shares: &shares }, rng)
 }
 

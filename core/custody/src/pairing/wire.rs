@@ -152,3 +152,31 @@ pub(super) fn write_points<'a>(points: impl IntoIterator<Item = &'a AffinePoint>
     points.into_iter().for_each(|point| bytes.extend_from_slice(point.to_sec1_point(false).as_bytes()));
     Bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_points_has_one_spelling_of_points_of_the_curve() {
+        let written = write_points([&AffinePoint::GENERATOR]).0;
+        assert_eq!(points("points", &written, 1), Ok(vec![AffinePoint::GENERATOR]));
+        let refused = |bytes: &[u8]| assert!(points("points", bytes, 1).is_err(), "{}", hex::encode(bytes));
+        for tag in (0..=u8::MAX).filter(|tag| *tag != 4) {
+            refused(&[&[tag], &written[1..]].concat());
+        }
+        for at in 1..POINT_BYTES {
+            let mut altered = written.clone();
+            altered[at] ^= 1;
+            refused(&altered);
+        }
+        // The prime (SEC 2, section 2.4.1) as a coordinate, which stands for zero.
+        let prime =
+            hex::decode("fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f").expect("digits");
+        refused(&[&[4], &prime[..], &written[33..]].concat());
+        refused(&[&written[..33], &prime[..]].concat());
+        refused(&write_points([&AffinePoint::IDENTITY]).0);
+        refused(&written[..64]);
+        refused(&[written.clone(), written].concat());
+    }
+}

@@ -101,7 +101,7 @@ impl Group for Secp256k1 {
         let elements: Vec<ProjectivePoint> = scalars.iter().map(Self::generate).collect();
         ProjectivePoint::batch_normalize(elements.as_slice())
             .iter()
-            .map(|affine| Point::from_bytes(affine.to_sec1_point(false).as_bytes()).expect("65 bytes"))
+            .map(|affine| Point::published(affine.to_sec1_point(false).as_bytes()).expect("65 bytes"))
             .collect()
     }
 

@@ -25,13 +25,13 @@ fn challenged() -> [(Setup, Vec<u8>); 2] {
     ]
 }
 
-type Change = fn(&mut Init, &mut Opening);
+type Change<'a> = &'a dyn Fn(&mut Init, &mut Opening);
 
 #[test]
 fn an_altered_opening_leads_to_no_base() {
     let rng = &mut rng();
     let (_, message) = Setup::begin(terms(Side::Second, 1), rng);
-    let altered = |change: Change| {
+    let altered = |change: Change<'_>| {
         let mut envelope: Envelope = encoding::decode(&message).expect("an envelope");
         let mut opening: Opening = encoding::decode(&envelope.body.0).expect("an opening");
         let mut init: Init = encoding::decode(&opening.init.0).expect("an init message");
@@ -40,14 +40,20 @@ fn an_altered_opening_leads_to_no_base() {
         envelope.body = Bytes(encoding::encode(&opening));
         encoding::encode(&envelope)
     };
-    let changes: [Change; 7] = [
-        |init, _| init.key_commitments.0[1] ^= 1,
-        |init, _| init.key_challenges.0[0] ^= 1,
-        |init, _| init.key_responses.0[31] ^= 1,
-        |init, _| init.transfer_seed[0] ^= 1,
-        |init, _| init.transfer_points.0[0] ^= 1,
-        |init, _| init.transfer_scalars.0[31] ^= 1,
-        |init, _| init.transfer_scalars.0.truncate(64),
+    // Points of the curve all the same: the generator in place of the first.
+    let generator = |points: &mut Bytes| {
+        let generator = write_points([&k256::AffinePoint::GENERATOR]);
+        points.0[..generator.0.len()].copy_from_slice(&generator.0);
+    };
+    let changes: [Change<'_>; 8] = [
+        &|init, _| generator(&mut init.key_commitments),
+        &|init, _| generator(&mut init.transfer_points),
+        &|init, _| init.key_challenges.0[0] ^= 1,
+        &|init, _| init.key_responses.0[31] ^= 1,
+        &|init, _| init.transfer_seed[0] ^= 1,
+        &|init, _| init.transfer_points.0[0] ^= 1,
+        &|init, _| init.transfer_scalars.0[31] ^= 1,
+        &|init, _| init.transfer_scalars.0.truncate(64),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let (setup, _) = Setup::begin(terms(Side::First, 1), rng);
