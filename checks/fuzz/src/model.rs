@@ -7,7 +7,7 @@ use crate::Verdict;
 use perennial_model::approval::ApprovedPlan;
 use perennial_model::certificate::Certificate;
 use perennial_model::committee::Seat;
-use perennial_model::dealing::{Commitment, Dealing, Expected, Inputs, Opening, check_dealing};
+use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening, check_dealing};
 use perennial_model::encoding::{self, Bytes, Digest, Document, decode, encode};
 use perennial_model::epoch::Epoch;
 use perennial_model::governance::Governance;
@@ -181,7 +181,7 @@ fn check_any_dealing(dealing: &Dealing) {
     let said = Said { signer: signer.clone(), body: dealing.clone(), digest: encoding::digest(dealing) };
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
     let plan = SCENE.approved.plan();
-    let answer = check_dealing::<Curve>(&said, &SCENE.inputs, plan, &Expected::Fresh, &mut rng);
+    let answer = check_dealing::<Curve>(&said, &SCENE.inputs, plan, &mut rng);
     if let Ok(checked) = answer {
         assert_eq!(checked.dealer, signer, "a dealing was put down to another");
         let threshold = usize::from(plan.committee.threshold());
@@ -252,7 +252,7 @@ mod tests {
         let digest = encoding::digest(&body);
         let said = Said { signer: SCENE.inputs.dealers[0].clone(), body, digest };
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        check_dealing::<Curve>(&said, &SCENE.inputs, plan, &Expected::Fresh, &mut rng)?;
+        check_dealing::<Curve>(&said, &SCENE.inputs, plan, &mut rng)?;
         for kind in [VoteKind::Prepared, VoteKind::Keep] {
             SCENE.certificate(kind).check(&SCENE.approved, &SCENE.governance)?;
         }

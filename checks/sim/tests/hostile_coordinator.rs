@@ -28,7 +28,7 @@ fn a_seed_decides_a_siege() {
 #[test]
 fn a_mandate_that_retires_twice_at_once_is_noticed() {
     plant(Some(Mutant::RetireWithoutGap));
-    let broken = (22..=25).find_map(|seed| besiege(seed, 4_000).0.err());
+    let broken = (26..=29).find_map(|seed| besiege(seed, 4_000).0.err());
     plant(None);
     assert_eq!(broken.map(|violation| violation.invariant), Some(Invariant::I11ApprovalsBind));
 }

@@ -45,7 +45,7 @@ fn of_wallet<'a>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::keyslots::SlotIndex;
     use crate::record::HeldEpoch;
@@ -77,7 +77,7 @@ mod tests {
         Some((oldest.wallet.to_string(), oldest.epoch.rank, oldest.since_ms))
     }
 
-    fn share_set(id: &str, epoch: Epoch) -> ShareSet {
+    pub(crate) fn share_set(id: &str, epoch: Epoch) -> ShareSet {
         let names = ["a", "b"].map(|name| name.parse().expect("a name"));
         let committee = Committee::first(2, &names).expect("two of two");
         let point = Point::from_bytes(&[2; 33]).expect("33 bytes");

@@ -1,7 +1,7 @@
 //! The secret half of redistribution: one primitive for key generation and for every way that shares move.
 //!
 //! A dealer's polynomial exists inside [`deal`] alone; its result is commitments and ciphertext. A holder's
-//! sub-shares exist inside [`receive`] alone; its result is the new shares. All wallets of a chunk go through
+//! sub-shares exist in [`Received`] until their sums have been found right. All wallets of a chunk go through
 //! together, and a chunk of one takes the same path.
 
 use crate::seal::{OneTimeSeed, seal};
@@ -9,7 +9,7 @@ use crate::share::Share;
 use perennial_model::committee::{Seat, SignerId};
 use perennial_model::dealing::{
     CheckedDealing, Contribution, Dealing, Inputs, Opening, SchnorrProof, SealedSubShares, WalletDealing,
-    Weighed, contribution_challenge, small_random,
+    contribution_challenge, small_random,
 };
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
@@ -17,6 +17,7 @@ use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar};
 use perennial_model::identity::Said;
 use perennial_model::plan::PlannedWallet;
 use perennial_model::refusal::Fault;
+use perennial_model::share_set::evaluate_in_exponent;
 use perennial_model::vote::possession_challenge;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
@@ -61,7 +62,10 @@ pub fn deal<G: Group>(
     rng: &mut dyn CryptoRng,
 ) -> Result<Dealing, Error> {
     let threshold = usize::from(terms.threshold);
-    let mut coefficients = Zeroizing::new(Vec::with_capacity(terms.wallets.len() * threshold));
+    // What a re-dealt share commits to is known to all.
+    let known = usize::from(matches!(constants, Constants::Redealt(_)));
+    let of_each = threshold - known;
+    let mut committed_to = Zeroizing::new(Vec::with_capacity(terms.wallets.len() * of_each));
     let mut plaintexts: Vec<Zeroizing<Vec<u8>>> = terms
         .holders
         .iter()
@@ -69,7 +73,7 @@ pub fn deal<G: Group>(
         .collect();
     for at in 0..terms.wallets.len() {
         let polynomial = polynomial::<G>(at, threshold, constants, rng)?;
-        coefficients.extend_from_slice(&polynomial);
+        committed_to.extend_from_slice(&polynomial[known..]);
         for ((seat, _), plaintext) in terms.holders.iter().zip(&mut plaintexts) {
             let mut value = evaluate(&polynomial, *seat);
             if perennial_model::lying!()
@@ -84,12 +88,12 @@ pub fn deal<G: Group>(
             value.zeroize();
         }
     }
-    let points = G::commit_all(&coefficients);
+    let points = G::commit_all(&committed_to);
     let mut wallets = Vec::with_capacity(terms.wallets.len());
-    for (at, points) in points.chunks(threshold).enumerate() {
+    for (at, points) in points.chunks(of_each).enumerate() {
         let contribution = match constants {
             Constants::Fresh => {
-                Some(contribute::<G>(terms, at, &coefficients[at * threshold], &points[0], rng))
+                Some(contribute::<G>(terms, at, &committed_to[at * of_each], &points[0], rng))
             }
             Constants::Redealt(_) => None,
         };
@@ -177,19 +181,26 @@ pub struct Refused {
     pub fault: Fault,
 }
 
-/// Opens, checks and adds up the sub-shares of all dealers: the new shares, in the order of the chunk.
+/// The sub-shares that one holder was dealt.
+pub struct Received<G: Group> {
+    /// Those of each dealer in turn, in the order of the chunk.
+    of_each: Vec<(SignerId, Zeroizing<Vec<G::Scalar>>)>,
+    /// Their sums: the new shares, if they fit.
+    pub shares: Zeroizing<Vec<G::Scalar>>,
+}
+
+/// Opens the sub-shares of all dealers and adds them up. Whether they are what was dealt is not asked here.
 ///
 /// # Errors
-/// [`Refused`] names the first dealer whose sub-shares do not open or do not lie on its polynomial.
+/// [`Refused`] names the first dealer whose sub-shares do not open.
 pub fn receive<G: Group>(
     inputs: &Inputs,
     me: &SignerId,
-    seat: Seat,
     seed: &OneTimeSeed,
     dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
-    rng: &mut dyn CryptoRng,
-) -> Result<Zeroizing<Vec<G::Scalar>>, Refused> {
-    let mut sums: Zeroizing<Vec<G::Scalar>> = Zeroizing::new(Vec::new());
+) -> Result<Received<G>, Refused> {
+    let mut of_each = Vec::with_capacity(dealings.len());
+    let mut shares: Zeroizing<Vec<G::Scalar>> = Zeroizing::new(Vec::new());
     for (said, checked) in dealings {
         let refused = |fault| Refused { dealer: checked.dealer.clone(), fault };
         let context = sub_share_context(inputs, &checked.dealer, me);
@@ -202,19 +213,43 @@ pub fn receive<G: Group>(
             .ok_or_else(|| refused(Fault::DoesNotOpen))?;
         let values =
             scalars::<G>(&plaintext, checked.coefficients.len()).ok_or_else(|| refused(Fault::NotScalars))?;
-        // A refusal is signed and names a signer, so it follows from equations that were asked one by one.
-        let mut on_all =
-            || on_polynomials::<G>(&values, checked, seat, rng) || on_each::<G>(&values, checked, seat);
-        if !perennial_model::planted!(SkipVerification) && !on_all() {
-            return Err(refused(Fault::OffPolynomial));
-        }
-        if sums.is_empty() {
-            sums.extend_from_slice(&values);
+        if shares.is_empty() {
+            shares.extend_from_slice(&values);
         } else {
-            sums.iter_mut().zip(values.iter()).for_each(|(sum, value)| *sum = *sum + *value);
+            shares.iter_mut().zip(values.iter()).for_each(|(sum, value)| *sum = *sum + *value);
         }
+        of_each.push((checked.dealer.clone(), values));
     }
-    Ok(sums)
+    Ok(Received { of_each, shares })
+}
+
+impl<G: Group> Received<G> {
+    /// Finds the first dealer of whom a sub-share does not lie on its polynomial at `seat`, asked one by one: a refusal
+    /// is signed and names a signer. `constants` gives the commitment `λ_i · X_i` of a dealer for each wallet; nothing,
+    /// where it is published.
+    ///
+    /// # Errors
+    /// Those of `constants`.
+    pub fn blame(
+        &self,
+        seat: Seat,
+        dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
+        constants: impl Fn(&SignerId) -> Result<Vec<G::Element>, Error>,
+    ) -> Result<Option<Refused>, Error> {
+        for ((dealer, values), (_, checked)) in self.of_each.iter().zip(dealings) {
+            let constants = constants(dealer)?;
+            let lies_on = |(at, value): (usize, &G::Scalar)| {
+                let constant = constants.get(at).copied();
+                let polynomial: Vec<_> =
+                    constant.into_iter().chain(checked.coefficients[at].clone()).collect();
+                G::generate(value) == evaluate_in_exponent::<G>(&polynomial, seat)
+            };
+            if !values.iter().enumerate().all(lies_on) {
+                return Ok(Some(Refused { dealer: dealer.clone(), fault: Fault::OffPolynomial }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn scalars<G: Group>(plaintext: &[u8], count: usize) -> Option<Zeroizing<Vec<G::Scalar>>> {
@@ -228,41 +263,9 @@ fn scalars<G: Group>(plaintext: &[u8], count: usize) -> Option<Zeroizing<Vec<G::
     Some(values)
 }
 
-/// Whether `values_w · G = Σ A_wk · seat^k` for every wallet, as one equation with random coefficients: those that the
-/// dealing was checked with, where it was, since their sum of the constants is half of the work.
-fn on_polynomials<G: Group>(
-    values: &[G::Scalar],
-    checked: &CheckedDealing<G>,
-    seat: Seat,
-    rng: &mut dyn CryptoRng,
-) -> bool {
-    let coefficients = &checked.coefficients;
-    let degree = coefficients.first().map_or(0, Vec::len);
-    let column = |k: usize| coefficients.iter().map(|wallet| wallet[k]).collect::<Vec<G::Element>>();
-    let weighed = checked.weighed.clone().unwrap_or_else(|| {
-        let weights = small_random::<G::Scalar>(coefficients.len(), rng);
-        let constants = G::sum_public(&weights, &column(0));
-        Weighed { weights, constants }
-    });
-    let weights = &weighed.weights;
-    let mut left = weights.iter().zip(values).fold(G::Scalar::ZERO, |sum, (r, value)| sum + *r * *value);
-    let mut combined = vec![weighed.constants];
-    combined.extend((1..degree).map(|k| G::sum_public(weights, &column(k))));
-    let right = perennial_model::share_set::evaluate_in_exponent::<G>(&combined, seat);
-    let same = weights.len() == values.len() && G::generate(&left) == right;
-    left.zeroize();
-    same
-}
-
-/// The same, one by one and without anything that was computed before.
-fn on_each<G: Group>(values: &[G::Scalar], checked: &CheckedDealing<G>, seat: Seat) -> bool {
-    let on = |(value, coefficients): (&G::Scalar, &Vec<G::Element>)| {
-        G::generate(value) == perennial_model::share_set::evaluate_in_exponent::<G>(coefficients, seat)
-    };
-    values.len() == checked.coefficients.len() && values.iter().zip(&checked.coefficients).all(on)
-}
-
-/// Whether `shares_w · G = X_w` for every wallet, as one equation with random coefficients.
+/// Whether `shares_w · G = X_w` for every wallet, as one equation with random factors. For new shares this is the check
+/// of all dealings: `X_w` is the sum of all polynomials at the holder's seat. Sub-shares that are wrong by amounts that
+/// cancel out make the share that honest ones would have made.
 pub fn shares_fit<G: Group>(
     shares: &[G::Scalar],
     verification: &[G::Element],

@@ -2,8 +2,8 @@
 //! dealings, and the dealings; with the checks that anyone can make.
 //!
 //! Verifiable redistribution with Feldman commitments (Feldman 1987; Herzberg et al. 1995; Desmedt, Jajodia
-//! 1997; Wong, Wang, Wing 2002). A dealer re-deals `λ_i · x_i`, whose commitment `λ_i · X_i` is public, so it
-//! can deal nothing but what it holds.
+//! 1997; Wong, Wang, Wing 2002). A dealer re-deals `λ_i · x_i`, whose commitment `λ_i · X_i` everybody knows, so it is
+//! not sent. The constants of all dealers add up to the key, so a new share that fits the dealings is one of that key.
 
 use crate::committee::{Committee, SignerId};
 use crate::encoding::{self, Bytes, Digest, Document};
@@ -14,7 +14,6 @@ use crate::plan::{Action, Chunk, Plan, PlannedWallet};
 use crate::planted;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
-use std::fmt;
 
 /// A one-time X25519 key for what one counterparty sends in one attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -188,9 +187,9 @@ pub struct Contribution {
 /// The public part of a dealing for one wallet.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct WalletDealing {
-    /// `A_i0 … A_i(t'-1)`, the commitments to the coefficients, as [`Group::commit_all`] writes them and
-    /// [`Group::read_commitment`] reads them.
-    #[cbor(n(0), with = "crate::group::commitments")]
+    /// The commitments to the coefficients, as [`Group::commit_all`] writes them and [`Group::read_commitment`] reads
+    /// them: `A_i0 … A_i(t'-1)` where a key is made, `A_i1 … A_i(t'-1)` where shares move.
+    #[cbor(n(0), decode_with = "crate::group::decode_commitments")]
     pub coefficients: Vec<Point>,
     /// Present when a key is made.
     #[n(1)]
@@ -240,51 +239,17 @@ impl Document for Dealing {
     const KIND: &'static str = "dealing";
 }
 
-/// A dealing whose public part was checked: coefficients in the exponent, per wallet.
+/// A dealing whose public part was checked.
 #[derive(Debug, Clone)]
 pub struct CheckedDealing<G: Group> {
     /// The dealer.
     pub dealer: SignerId,
-    /// The coefficients of each wallet.
+    /// The published coefficients of each wallet, in the exponent.
     pub coefficients: Vec<Vec<G::Element>>,
-    /// What the check of a re-dealt share leaves for that of the sub-shares; none where it was not done.
-    pub weighed: Option<Weighed<G>>,
 }
 
-/// The constants of a dealing as one element: `Σ weights_w · A_w0`.
-///
-/// The weights are random, 128 bits long and drawn when the whole dealing, its ciphertexts included, is fixed and
-/// signed. So they may weigh a second equation about the same dealing, as long as each equation is held on its own:
-/// a wrong one slips through with 2^-128, either with 2^-127. They must not serve a second dealing.
-#[derive(Clone)]
-pub struct Weighed<G: Group> {
-    /// One weight for each wallet.
-    pub weights: Vec<G::Scalar>,
-    /// The weighted sum of the constants.
-    pub constants: G::Element,
-}
-
-impl<G: Group> fmt::Debug for Weighed<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Weighed({} constants)", self.weights.len())
-    }
-}
-
-/// What the constant coefficients of a dealing have to be.
-#[derive(Debug, Clone)]
-pub enum Expected<'a, G: Group> {
-    /// `λ_i · X_i`, for each wallet.
-    Redealt {
-        /// The dealer's Lagrange coefficient `λ_i` among the dealers, for each wallet.
-        weights: &'a [G::Scalar],
-        /// The dealer's verification share `X_i`, for each wallet.
-        shares: &'a [G::Element],
-    },
-    /// Anything whose logarithm the dealer proves to know.
-    Fresh,
-}
-
-/// Checks what everybody can check of a dealing: shape, degree, canonical points, constant coefficients.
+/// Checks what everybody can check of a dealing: shape, degree, canonical points, and proofs of knowledge where a key
+/// is made.
 ///
 /// # Errors
 /// `Misbehaved` names the dealer: it signed the dealing.
@@ -292,7 +257,6 @@ pub fn check_dealing<G: Group>(
     dealing: &Said<Dealing>,
     inputs: &Inputs,
     plan: &Plan,
-    expected: &Expected<'_, G>,
     rng: &mut dyn CryptoRng,
 ) -> Result<CheckedDealing<G>, Error> {
     let dealer = &dealing.signer;
@@ -308,57 +272,36 @@ pub fn check_dealing<G: Group>(
     if !body.sub_shares.iter().map(|sealed| &sealed.receiver).eq(&inputs.holders) {
         return Err(fault("sealed sub-shares for others than the holders"));
     }
-    let threshold = usize::from(plan.committee.threshold());
+    let published = published_coefficients(plan);
     let mut coefficients = Vec::with_capacity(wallets.len());
     for wallet in &body.wallets {
-        if wallet.coefficients.len() != threshold {
+        if wallet.coefficients.len() != published {
             return Err(fault("a polynomial of another degree than t-1"));
         }
         let decoded = wallet.coefficients.iter().map(G::read_commitment).collect::<Option<Vec<_>>>();
         coefficients.push(decoded.ok_or_else(|| fault("a commitment that is no element of the group"))?);
     }
-    let constants: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();
-    let weighed = match expected {
-        Expected::Redealt { weights, shares } => {
-            if body.wallets.iter().any(|wallet| wallet.contribution.is_some()) {
-                return Err(fault("added to a key that exists"));
-            }
-            let weighed = check_redealt::<G>(&constants, weights, shares, rng).map_err(|at| {
-                fault(&format!("re-dealt something else than its share of {}", wallets[at].id()))
-            })?;
-            Some(weighed)
-        }
-        Expected::Fresh => {
+    match plan.action {
+        Action::Create => {
+            let constants: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();
             check_contributions::<G>(dealing, wallets, &constants, rng)
                 .map_err(|at| fault(&format!("no proof that it knows its part of {}", wallets[at].id())))?;
-            None
         }
-    };
-    Ok(CheckedDealing { dealer: dealer.clone(), coefficients, weighed })
+        Action::Refresh if body.wallets.iter().any(|wallet| wallet.contribution.is_some()) => {
+            return Err(fault("added to a key that exists"));
+        }
+        Action::Refresh => {}
+    }
+    Ok(CheckedDealing { dealer: dealer.clone(), coefficients })
 }
 
-/// Whether `constants_w = weights_w · shares_w` for every wallet; the error is the first that is not.
-fn check_redealt<G: Group>(
-    constants: &[G::Element],
-    weights: &[G::Scalar],
-    shares: &[G::Element],
-    rng: &mut dyn CryptoRng,
-) -> Result<Weighed<G>, usize> {
-    let random = small_random::<G::Scalar>(constants.len(), rng);
-    let same_weight = weights.windows(2).all(|pair| pair[0] == pair[1]);
-    let combined = G::sum_public(&random, constants);
-    let right = match (same_weight, weights.first()) {
-        (true, Some(weight)) => G::multiply_public(weight, &G::sum_public(&random, shares)),
-        _ => {
-            let weighted: Vec<_> = random.iter().zip(weights).map(|(r, w)| *r * *w).collect();
-            G::sum_public(&weighted, shares)
-        }
-    };
-    if combined == right {
-        return Ok(Weighed { weights: random, constants: combined });
+/// How many commitments a dealing under this plan has for each wallet.
+pub fn published_coefficients(plan: &Plan) -> usize {
+    let threshold = usize::from(plan.committee.threshold());
+    match plan.action {
+        Action::Create => threshold,
+        Action::Refresh => threshold - 1,
     }
-    let wrong = |at: &usize| G::multiply_public(&weights[*at], &shares[*at]) != constants[*at];
-    Err((0..constants.len()).find(wrong).unwrap_or(0))
 }
 
 /// Checks the proofs of knowledge together, one by one only if that fails; the error is the first bad one.

@@ -11,7 +11,7 @@ mod secp256k1;
 mod transparent;
 
 pub use edwards::Edwards25519;
-pub use secp256k1::Secp256k1;
+pub use secp256k1::{Secp256k1, UNCOMPRESSED_BYTES, read_uncompressed};
 #[cfg(feature = "simulation")]
 pub use transparent::Transparent;
 
@@ -122,37 +122,21 @@ impl<'b, C> Decode<'b, C> for Point {
     }
 }
 
-/// How published commitments are written: points that may be longer than others.
-pub(crate) mod commitments {
-    use super::Point;
-    use minicbor::{Decode, Decoder, Encode, Encoder};
-
+/// Reads published commitments: points that may be longer than others.
+pub(crate) fn decode_commitments<'b, C>(
+    decoder: &mut minicbor::Decoder<'b>,
+    context: &mut C,
+) -> Result<Vec<Point>, minicbor::decode::Error> {
     struct Published(Point);
-
     impl<'b, C> Decode<'b, C> for Published {
-        fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
             let point = Point::published(decoder.bytes()?);
-            point
-                .map(Self)
-                .ok_or_else(|| minicbor::decode::Error::message("a commitment has at most 65 bytes"))
+            let too_long = || minicbor::decode::Error::message("a commitment has at most 65 bytes");
+            point.map(Self).ok_or_else(too_long)
         }
     }
-
-    pub fn encode<C, W: minicbor::encode::Write>(
-        points: &[Point],
-        encoder: &mut Encoder<W>,
-        context: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        points.encode(encoder, context)
-    }
-
-    pub fn decode<'b, C>(
-        decoder: &mut Decoder<'b>,
-        context: &mut C,
-    ) -> Result<Vec<Point>, minicbor::decode::Error> {
-        let points = Vec::<Published>::decode(decoder, context)?;
-        Ok(points.into_iter().map(|point| point.0).collect())
-    }
+    let points = Vec::<Published>::decode(decoder, context)?;
+    Ok(points.into_iter().map(|point| point.0).collect())
 }
 
 /// A scalar of a group of prime order.

@@ -63,7 +63,7 @@ impl ShareSet {
         with_group!(self.scheme(), G => {
             let chosen = seats.get(..count)?;
             let shares = self.verification_shares.get(..count)?;
-            let elements = shares.iter().map(G::decode_own).collect::<Option<Vec<_>>>()?;
+            let elements = shares.iter().map(G::decode).collect::<Option<Vec<_>>>()?;
             let weights = chosen
                 .iter()
                 .map(|&seat| lagrange_at_zero::<<G as Group>::Scalar>(seat, chosen))

@@ -178,9 +178,8 @@ impl Transcript {
     /// the root over them. `before` is in the order of the chunk.
     ///
     /// # Errors
-    /// `Bug` when the sum of the constants is not the wallet's key although each constant was checked (the stored
-    /// parent share set does not open to the key); `Stale` when fresh contributions cancel out to the identity, or a
-    /// parent is unknown; `Misbehaved` names a dealer without a contribution to a new key.
+    /// `Bug` when a parent's key is no element of the group; `Stale` when fresh contributions cancel out to the
+    /// identity, a verification share comes out as the identity, or a parent is unknown; `Misbehaved` names a dealer without a contribution to a new key.
     pub fn of_dealings<G: Group>(
         inputs: Inputs,
         committee: &Committee,
@@ -205,9 +204,6 @@ impl Transcript {
                     (wallet, new_chain_code(&entropies(dealings, at)?, &made_of, wallet, &points[0]))
                 }
             };
-            if parent.is_some_and(|parent| parent.key.public_key != points[0]) {
-                return Err(Error::Bug(format!("the parent of {} does not open to its key", wallet.id)));
-            }
             leaves.push(Leaf {
                 wallet: wallet.clone(),
                 parent: planned.parent(),
@@ -222,6 +218,9 @@ impl Transcript {
 }
 
 /// Of each wallet in turn the public key, and the verification shares in the order of the committee.
+///
+/// Where shares move, the constants are those of the parent's shares and add up to its key, so they are not asked. If
+/// a parent did not open to its key, no share of honest dealers would fit its verification share.
 fn new_points<G: Group>(
     committee: &Committee,
     before: &[Before<'_>],
@@ -231,8 +230,14 @@ fn new_points<G: Group>(
     let mut elements = Vec::with_capacity(before.len() * (seats.len() + 1));
     for (at, wallet) in before.iter().enumerate() {
         let mut sums = vec![G::identity(); usize::from(committee.threshold())];
+        let mut published = &mut sums[..];
+        if let Some(parent) = wallet.parent {
+            let key = G::decode_own(&parent.key.public_key);
+            published[0] = key.ok_or_else(|| Error::Bug(format!("{} has no key", parent.wallet.id)))?;
+            published = &mut published[1..];
+        }
         for (_, dealing) in dealings {
-            for (sum, coefficient) in sums.iter_mut().zip(&dealing.coefficients[at]) {
+            for (sum, coefficient) in published.iter_mut().zip(&dealing.coefficients[at]) {
                 *sum = *sum + *coefficient;
             }
         }

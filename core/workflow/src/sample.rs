@@ -362,7 +362,8 @@ impl Cast {
         let planned = plan.plan().wallets_of(&chunk).expect("a chunk of the plan");
         let wallets = planned.iter().enumerate().map(|(at, wallet)| {
             let polynomial = self.polynomial::<G>(me, inputs, at);
-            let coefficients = G::commit_all(&polynomial);
+            let known = usize::from(wallet.parent().is_some());
+            let coefficients = G::commit_all(&polynomial[known..]);
             let contribution = wallet.parent().is_none().then(|| {
                 let nonce = hash_to_scalar::<G>("nonce", &[&at.to_be_bytes()]);
                 let commitment = G::encode(&G::generate(&nonce));
@@ -403,7 +404,7 @@ impl Cast {
             .map(|digest| &self.share_sets[&digest])
             .collect();
         let heard: Vec<_> = heard.iter().collect();
-        let generation = transcribe(&terms, inputs, &heard, &parents, &mut rng()).expect("sound dealings");
+        let generation = transcribe(&terms, inputs, &heard, &parents).expect("sound dealings");
         let mut shares = Vec::new();
         with_group!(terms.scheme, G => {
             for (at, digest) in generation.digests.iter().enumerate() {

@@ -219,8 +219,9 @@ pub(super) fn dealer_weights<'a, G: Group>(
                 let seat = |signer| committee.seat_of(signer).map(Seat::get);
                 let seats: Option<Vec<u8>> = inputs.dealers.iter().map(seat).collect();
                 let weight = seat(dealer).zip(seats).and_then(|(own, seats)| lagrange_at_zero(own, &seats));
-                let fault = || format!("the dealers do not all hold {}", parent.wallet.id);
-                weight.ok_or_else(|| Error::denied(fault()))?
+                weight.ok_or_else(|| {
+                    Error::denied(format!("the dealers do not all hold {}", parent.wallet.id))
+                })?
             }
         };
         last = Some((committee, weight));

@@ -3,21 +3,22 @@
 use super::deal::{dealer_weights, scheme_of};
 use crate::inbox::ToVerify;
 use crate::keeper::Keeper;
-use crate::keyslots::{SlotBytes, SlotIndex};
+use crate::keyslots::{Cabinet, SlotBytes, SlotIndex};
 use crate::record::{ChunkRecord, ChunkState, HeldEpoch, WalletRecord, chunk_key, put};
-use crate::redistribution::{Refused, prove_possession, receive, shares_fit};
+use crate::redistribution::{Received, Refused, prove_possession, receive, shares_fit};
 use crate::seal::OneTimeSeed;
 use crate::serving::{Attempt, LockedShare, lock_share, unlock_share};
 use crate::share::Share;
 use crate::store::Table;
 use crate::turn::{Draft, Effect};
-use perennial_model::dealing::{CheckedDealing, Dealing, Expected, Inputs, SchnorrProof, check_dealing};
+use perennial_model::committee::{Seat, SignerId};
+use perennial_model::dealing::{CheckedDealing, Dealing, Inputs, SchnorrProof, check_dealing};
 use perennial_model::encoding::Digest;
 use perennial_model::error::Error;
 use perennial_model::group::{Group, SCALAR_BYTES, Scalar};
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::Reply;
-use perennial_model::plan::{Action, Chunk, Plan, PlannedWallet};
+use perennial_model::plan::{Chunk, Plan, PlannedWallet};
 use perennial_model::planted;
 use perennial_model::refusal::Refusal;
 use perennial_model::share_set::ShareSet;
@@ -36,6 +37,33 @@ struct Verified {
     share_sets: Vec<Arc<ShareSet>>,
     shares: Vec<Share>,
     possession: SchnorrProof,
+}
+
+impl Verified {
+    /// The shares in the form in which they are stored, if they fit the transcript, with the proof that they are there.
+    fn of<G: Group>(
+        transcript: Transcript,
+        received: &Received<G>,
+        (me, seat): (&SignerId, Seat),
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let Transcript { root, inputs, leaves, .. } = &transcript;
+        let share_sets: Vec<_> = (0..leaves.len()).map(|at| Arc::new(transcript.share_set(at))).collect();
+        let shares = into_shares::<G>(&received.shares, share_sets.first().map(|set| set.scheme()))?;
+        let due = |set: &Arc<ShareSet>| set.verification_share(seat).and_then(G::decode_own);
+        let due: Option<Vec<_>> = share_sets.iter().map(due).collect();
+        let unreadable = || Error::Bug("what was computed of the dealings cannot be read".into());
+        let due = due.ok_or_else(unreadable)?;
+        let mut scalars = Zeroizing::new(Vec::with_capacity(shares.len()));
+        for share in &shares {
+            scalars.push(G::Scalar::decode(share.danger_secret_bytes()).ok_or_else(unreadable)?);
+        }
+        if !planted!(SkipVerification) && !shares_fit::<G>(&scalars, &due, rng) {
+            return Err(Error::Bug(format!("{}: the parents do not open to their keys", inputs.chunk)));
+        }
+        let possession = prove_possession::<G>(&inputs.digest(), root, me, &scalars, rng);
+        Ok(Self { transcript, share_sets, shares, possession })
+    }
 }
 
 /// Why there are no new shares.
@@ -136,25 +164,28 @@ impl Keeper {
         let seat = seat.ok_or_else(|| Error::denied("this signer is not in the new committee"))?;
         let mut checked: Vec<(&Said<Dealing>, CheckedDealing<G>)> = Vec::with_capacity(dealings.len());
         for dealing in dealings {
-            let public = check_public::<G>(rng, dealing, inputs, plan, parents)?;
-            checked.push((dealing, public));
+            checked.push((dealing, check_dealing::<G>(dealing, inputs, plan, rng)?));
         }
-        let scalars = receive::<G>(inputs, me, seat, seed, &checked, rng).map_err(Failed::Refused)?;
+        let received = receive::<G>(inputs, me, seed, &checked).map_err(Failed::Refused)?;
         let before: Vec<Before<'_>> = wallets
             .iter()
             .zip(parents)
             .map(|(planned, parent)| Before { planned, parent: parent.as_deref() })
             .collect();
-        let transcript = Transcript::of_dealings(inputs.clone(), &plan.committee, &before, &checked)?;
-        let share_sets: Vec<Arc<ShareSet>> =
-            (0..wallets.len()).map(|at| Arc::new(transcript.share_set(at))).collect();
-        let root = transcript.root;
-        let possession = prove_possession::<G>(&inputs.digest(), &root, me, &scalars, rng);
-        let shares = into_shares::<G>(&scalars, share_sets.first().map(|set| set.scheme()))?;
-        Ok(Verified { transcript, share_sets, shares, possession })
+        let computed = Transcript::of_dealings(inputs.clone(), &plan.committee, &before, &checked)
+            .and_then(|transcript| Verified::of::<G>(transcript, &received, (me, seat), rng));
+        // Whatever does not come out right: if a dealer is to blame, it is named.
+        computed.map_err(|error| {
+            let constants = |dealer: &SignerId| constants::<G>(inputs, parents, dealer);
+            match received.blame(seat, &checked, constants) {
+                Ok(Some(refused)) => Failed::Refused(refused),
+                Ok(None) => Failed::Error(error),
+                Err(other) => Failed::Error(other),
+            }
+        })
     }
 
-    /// Locks the new shares away, checks that what will be stored opens to `X'_j`, and votes.
+    /// Locks the new shares away, checks that what will be stored opens to them, and votes.
     fn prepare(
         &mut self,
         rng: &mut dyn CryptoRng,
@@ -165,7 +196,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         let chunk = inputs.chunk;
         let (held, slots) = self.lock_all(rng, &chunk, &verified);
-        if let Err(error) = self.check_locked(rng, &held) {
+        if let Err(error) = self.check_locked(&held, &verified.shares) {
             held.iter().for_each(|held| self.cabinet.forget(held.locked.slot));
             return Err(error);
         }
@@ -233,30 +264,12 @@ impl Keeper {
         (held, slots)
     }
 
-    /// Opens everything again from slot and ciphertext and checks `x'_j · G = X'_j`.
-    fn check_locked(&self, rng: &mut dyn CryptoRng, held: &[HeldEpoch]) -> Result<(), Error> {
-        let Some(first) = held.first() else { return Ok(()) };
-        let me = self.own.pinned.me();
-        with_group!(first.share_set.scheme(), G => {
-            let mut shares: Zeroizing<Vec<<G as Group>::Scalar>> = Zeroizing::new(Vec::with_capacity(held.len()));
-            let mut points = Vec::with_capacity(held.len());
-            for held in held {
-                let key = self.cabinet.get(held.locked.slot)?;
-                let share = unlock_share(&key, &held.locked.ciphertext, &held.share_set, me)?;
-                let seat = held.share_set.committee.seat_of(me);
-                let point = seat.and_then(|seat| held.share_set.verification_share(seat)).and_then(G::decode_own);
-                let scalar = <<G as Group>::Scalar as Scalar>::decode(share.danger_secret_bytes());
-                if let (Some(point), Some(scalar)) = (point, scalar) {
-                    points.push(point);
-                    shares.push(scalar);
-                }
-            }
-            if points.len() == held.len() && (shares_fit::<G>(&shares, &points, rng) || planted!(SkipVerification)) {
-                Ok(())
-            } else {
-                Err(Error::Bug("new shares do not fit their verification shares".into()))
-            }
-        })
+    /// Opens everything again from slot and ciphertext: it has to be the shares that fit.
+    fn check_locked(&self, held: &[HeldEpoch], shares: &[Share]) -> Result<(), Error> {
+        for (held, share) in held.iter().zip(shares) {
+            check_locked(&self.cabinet, held, share, self.own.pinned.me())?;
+        }
+        Ok(())
     }
 
     fn refuse(&mut self, inputs: &Inputs, seed_slot: SlotIndex, refused: Refused, draft: &mut Draft) {
@@ -294,28 +307,33 @@ impl Keeper {
     }
 }
 
-/// Checks the public part of one dealing against the parents.
-fn check_public<G: Group>(
-    rng: &mut dyn CryptoRng,
-    dealing: &Said<Dealing>,
+/// What a dealer's constants commit to, `λ_i · X_i` for each wallet; nothing where a key is made.
+fn constants<G: Group>(
     inputs: &Inputs,
-    plan: &Plan,
     parents: &[Option<Arc<ShareSet>>],
-) -> Result<CheckedDealing<G>, Error> {
-    if plan.action == Action::Create {
-        return check_dealing::<G>(dealing, inputs, plan, &Expected::Fresh, rng);
-    }
-    let mut weights = Vec::with_capacity(parents.len());
-    let mut shares = Vec::with_capacity(parents.len());
-    for weighted in dealer_weights::<G>(inputs, parents, &dealing.signer) {
+    dealer: &SignerId,
+) -> Result<Vec<G::Element>, Error> {
+    let constant = |weighted: Result<(&Arc<ShareSet>, G::Scalar), Error>| {
         let (parent, weight) = weighted?;
-        let seat = parent.committee.seat_of(&dealing.signer);
+        let seat = parent.committee.seat_of(dealer);
         let share = seat.and_then(|seat| parent.verification_share(seat)).and_then(G::decode_own);
-        shares
-            .push(share.ok_or_else(|| Error::Bug(format!("the parent of {} is damaged", parent.wallet.id)))?);
-        weights.push(weight);
+        let damaged = || Error::Bug(format!("the parent of {} is damaged", parent.wallet.id));
+        Ok(G::multiply_public(&weight, &share.ok_or_else(damaged)?))
+    };
+    dealer_weights::<G>(inputs, parents, dealer).map(constant).collect()
+}
+
+fn check_locked(cabinet: &Cabinet, held: &HeldEpoch, share: &Share, me: &SignerId) -> Result<(), Error> {
+    let key = cabinet.get(held.locked.slot)?;
+    let opened = unlock_share(&key, &held.locked.ciphertext, &held.share_set, me)?;
+    if opened.is_same_secret(share) {
+        return Ok(());
     }
-    check_dealing::<G>(dealing, inputs, plan, &Expected::Redealt { weights: &weights, shares: &shares }, rng)
+    let epoch = held.share_set.epoch;
+    Err(Error::Bug(format!(
+        "what was locked away for {} is not its share of {epoch}",
+        held.share_set.wallet.id
+    )))
 }
 
 fn into_shares<G: Group>(scalars: &[G::Scalar], scheme: Option<Scheme>) -> Result<Vec<Share>, Error> {
@@ -325,4 +343,33 @@ fn into_shares<G: Group>(scalars: &[G::Scalar], scheme: Option<Scheme>) -> Resul
         Share::from_secret_bytes(scheme, bytes).ok_or_else(|| Error::stale("a new share came out as zero"))
     };
     scalars.iter().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposure::tests::share_set;
+    use crate::keyslots::WrappingKey;
+    use perennial_model::epoch::Epoch;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    #[test]
+    fn what_is_locked_away_has_to_open_to_the_share_that_fits() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut cabinet =
+            Cabinet::new(Arc::new(WrappingKey::from_secret_bytes(Zeroizing::new([2; 32]))), Vec::new());
+        let share =
+            |byte| Share::from_secret_bytes(Scheme::Ecdsa, Zeroizing::new([byte; 32])).expect("small");
+        let chunk = Chunk { plan: Digest([1; 32]), epoch: Epoch::new(2, 1), first: 0, count: 1 };
+        let share_set = Arc::new(share_set("w", chunk.epoch));
+        let me = share_set.committee.signers().next().expect("a member").clone();
+        let key = [3; 32];
+        let (slot, _) = cabinet.put(&key, &mut rng);
+        let ciphertext = lock_share(&key, &share(4), &share_set, &me);
+        let held = HeldEpoch { share_set, chunk, locked: LockedShare { ciphertext, slot } };
+        assert_eq!(check_locked(&cabinet, &held, &share(4), &me), Ok(()));
+        let other = check_locked(&cabinet, &held, &share(5), &me);
+        assert!(matches!(&other, Err(Error::Bug(what)) if what.contains("its share of 2.1")), "{other:?}");
+    }
 }

@@ -3,18 +3,19 @@
 use super::*;
 use crate::share::Share;
 use perennial_model::committee::{Committee, Member};
-use perennial_model::dealing::{Expected, OneTimeKey, check_dealing};
+use perennial_model::dealing::{OneTimeKey, check_dealing};
 use perennial_model::encoding;
 use perennial_model::epoch::Epoch;
 use perennial_model::group::{Edwards25519, Secp256k1, lagrange_at_zero};
 use perennial_model::identity::{FindIdentity, IdentityKey, IdentitySignature, Sign, Signed};
 use perennial_model::plan::{Action, BackupRule, Chunk, LiarTolerance, Plan, ProbeRate, Profile};
-use perennial_model::share_set::evaluate_in_exponent;
 use perennial_model::wallet::{Chain, Scheme, Tier, Wallet};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
+
+mod blame;
 
 /// Signs as a named signer with a key made of its name.
 struct Name(SignerId);
@@ -117,6 +118,17 @@ struct Parent<G: Group> {
     committee: Committee,
     secrets: Vec<G::Scalar>,
     shares: BTreeMap<SignerId, Vec<G::Scalar>>,
+    /// What is known to all of the shares.
+    verification: BTreeMap<SignerId, Vec<G::Element>>,
+}
+
+impl<G: Group> Parent<G> {
+    /// What a dealer's constants commit to, among dealers at these seats.
+    fn constants(&self, dealer: &SignerId, seats: &[u8]) -> Vec<G::Element> {
+        let own = self.committee.seat_of(dealer).expect("a member").get();
+        let weight = lagrange_at_zero::<G::Scalar>(own, seats).expect("distinct seats");
+        self.verification[dealer].iter().map(|share| G::multiply_public(&weight, share)).collect()
+    }
 }
 
 fn parent<G: Group>(threshold: u8, seats: &[u8], wallets: usize, rng: &mut ChaCha20Rng) -> Parent<G> {
@@ -130,7 +142,9 @@ fn parent<G: Group>(threshold: u8, seats: &[u8], wallets: usize, rng: &mut ChaCh
             shares.entry(member.signer.clone()).or_default().push(evaluate(&coefficients, member.seat));
         }
     }
-    Parent { committee, secrets, shares }
+    let of_all = |shares: &Vec<G::Scalar>| shares.iter().map(G::generate).collect();
+    let verification = shares.iter().map(|(signer, shares)| (signer.clone(), of_all(shares))).collect();
+    Parent { committee, secrets, shares, verification }
 }
 
 /// Runs one whole redistribution; gives each new holder's shares, or the refusal.
@@ -173,10 +187,7 @@ fn redistribute<G: Group>(
         let mut dealing = deal::<G>(&terms, &Constants::Redealt(&own), rng).map_err(|e| e.to_string())?;
         tamper(dealer, &mut dealing);
         let said = say(dealer, &dealing);
-        let elements: Vec<_> = old.shares[dealer].iter().map(G::generate).collect();
-        let weights = vec![weight; elements.len()];
-        let expected = Expected::Redealt { weights: &weights, shares: &elements };
-        let checked = check_dealing::<G>(&said, &inputs, &plan, &expected, rng).map_err(|e| e.to_string())?;
+        let checked = check_dealing::<G>(&said, &inputs, &plan, rng).map_err(|e| e.to_string())?;
         published.push((said, checked));
     }
     let (said, checked): (Vec<_>, Vec<_>) = published.into_iter().unzip();
@@ -184,20 +195,24 @@ fn redistribute<G: Group>(
     let mut shares = BTreeMap::new();
     for member in new.members() {
         let seed = &holders.seeds[&member.signer];
-        let received = receive::<G>(&inputs, &member.signer, member.seat, seed, &published, rng)
-            .map_err(|refused| format!("refused {}: {:?}", refused.dealer, refused.fault))?;
-        for (at, share) in received.iter().enumerate() {
-            let sums: Vec<G::Element> = (0..usize::from(new.threshold()))
-                .map(|k| {
-                    published
-                        .iter()
-                        .fold(G::identity(), |sum, (_, dealing)| sum + dealing.coefficients[at][k])
-                })
-                .collect();
-            assert_eq!(sums[0], G::generate(&old.secrets[at]), "the key never changes");
-            assert_eq!(evaluate_in_exponent::<G>(&sums, member.seat), G::generate(share));
+        let refused = |refused: Refused| format!("refused {}: {:?}", refused.dealer, refused.fault);
+        let received = receive::<G>(&inputs, &member.signer, seed, &published).map_err(refused)?;
+        let due = |at: usize| {
+            let slopes = (0..usize::from(new.threshold()) - 1).map(|k| {
+                published.iter().fold(G::identity(), |sum, (_, dealing)| sum + dealing.coefficients[at][k])
+            });
+            let key = G::generate(&old.secrets[at]);
+            evaluate_in_exponent::<G>(&std::iter::once(key).chain(slopes).collect::<Vec<_>>(), member.seat)
+        };
+        let due: Vec<G::Element> = (0..old.secrets.len()).map(due).collect();
+        let blamed = received
+            .blame(member.seat, &published, |dealer| Ok(old.constants(dealer, &seats)))
+            .map_err(|e| e.to_string())?;
+        if !shares_fit::<G>(&received.shares, &due, rng) {
+            return Err(blamed.map_or("nobody is to blame".into(), refused));
         }
-        shares.insert(member.signer.clone(), received.to_vec());
+        assert_eq!(blamed, None, "whoever dealt what fits is not to blame");
+        shares.insert(member.signer.clone(), received.shares.to_vec());
     }
     Ok(shares)
 }
@@ -295,16 +310,24 @@ fn a_dealer_that_deals_something_else_is_named() {
         redistribute::<Secp256k1>(Scheme::Ecdsa, &old, &dealers, &old.committee, at_liar, &mut rng)
             .expect_err("it must not pass")
     };
-    let constant = run(&|dealing| dealing.wallets[1].coefficients[0] = other);
-    assert!(constant.contains("old3 misbehaved") && constant.contains("its share of w-1"), "{constant}");
-    let slope = run(&|dealing| dealing.wallets[2].coefficients[1] = other);
+    let slope = run(&|dealing| dealing.wallets[2].coefficients[0] = other);
     assert!(slope.contains("refused old3: OffPolynomial"), "{slope}");
-    let degree = run(&|dealing| dealing.wallets[0].coefficients.push(other));
-    assert!(degree.contains("another degree"), "{degree}");
+    let constant = run(&|dealing| dealing.wallets[1].coefficients.insert(0, other));
+    assert!(constant.contains("old3 misbehaved") && constant.contains("another degree"), "{constant}");
+    let without = run(&|dealing| dealing.wallets[0].coefficients.clear());
+    assert!(without.contains("another degree"), "{without}");
     let sealed = run(&|dealing| dealing.sub_shares[0].sealed.ciphertext.0[5] ^= 1);
     assert!(sealed.contains("refused old3: DoesNotOpen"), "{sealed}");
     let swapped = run(&|dealing| dealing.sub_shares.swap(0, 1));
     assert!(swapped.contains("for others than the holders"), "{swapped}");
+    let added = run(&|dealing| {
+        dealing.wallets[0].contribution = Some(Contribution { proof: no_proof(), entropy: [1; 32] })
+    });
+    assert!(added.contains("added to a key that exists"), "{added}");
+}
+
+fn no_proof() -> SchnorrProof {
+    SchnorrProof { commitment: Secp256k1::encode(&Secp256k1::generate(&Number::ONE)), response: [0; 32] }
 }
 
 #[test]
@@ -325,7 +348,7 @@ fn when_a_key_is_made_every_dealer_proves_its_part() {
     };
     let dealing = deal::<Edwards25519>(&terms, &Constants::Fresh, &mut rng).expect("a dealing");
     let check = |dealing: &Dealing, rng: &mut ChaCha20Rng| {
-        check_dealing::<Edwards25519>(&say(&dealers[0], dealing), &inputs, &plan, &Expected::Fresh, rng)
+        check_dealing::<Edwards25519>(&say(&dealers[0], dealing), &inputs, &plan, rng)
     };
     assert!(check(&dealing, &mut rng).is_ok());
     let mut without = dealing.clone();
@@ -418,24 +441,13 @@ fn all_proofs_of_possession_together_hold_only_if_each_does() {
 }
 
 #[test]
-fn sub_shares_of_two_wallets_that_are_wrong_by_opposite_amounts_are_refused() {
+fn shares_of_two_wallets_that_are_wrong_by_opposite_amounts_do_not_fit() {
     let mut rng = ChaCha20Rng::seed_from_u64(11);
-    let seat = Seat::new(3).expect("not zero");
-    let polynomials: Vec<[Number; 2]> =
-        (0..2).map(|_| [0, 1].map(|_| random_scalar::<Secp256k1>(&mut rng))).collect();
-    let coefficients: Vec<Vec<_>> =
-        polynomials.iter().map(|polynomial| polynomial.iter().map(Secp256k1::generate).collect()).collect();
-    let values: Vec<Number> = polynomials.iter().map(|polynomial| evaluate(polynomial, seat)).collect();
-    let weights = small_random::<Number>(2, &mut rng);
-    let column: Vec<_> = coefficients.iter().map(|wallet| wallet[0]).collect();
-    let constants = Secp256k1::sum_public(&weights, &column);
-    for weighed in [None, Some(Weighed { weights, constants })] {
-        let checked =
-            CheckedDealing { dealer: signer("old", 1), coefficients: coefficients.clone(), weighed };
-        let mut fits = |values: &[Number]| on_polynomials::<Secp256k1>(values, &checked, seat, &mut rng);
-        assert!(fits(&values));
-        assert!(!fits(&[values[0] + Number::ONE, values[1] - Number::ONE]));
-        assert!(!fits(&[values[1], values[0]]));
-        assert!(!fits(&values[..1]));
-    }
+    let values: Vec<Number> = (0..2).map(|_| random_scalar::<Secp256k1>(&mut rng)).collect();
+    let due: Vec<_> = values.iter().map(Secp256k1::generate).collect();
+    let mut fit = |values: &[Number]| shares_fit::<Secp256k1>(values, &due, &mut rng);
+    assert!(fit(&values));
+    assert!(!fit(&[values[0] + Number::ONE, values[1] - Number::ONE]));
+    assert!(!fit(&[values[1], values[0]]));
+    assert!(!fit(&values[..1]));
 }

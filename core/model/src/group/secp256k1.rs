@@ -9,6 +9,9 @@ use k256::elliptic_curve::point::AffineCoordinates;
 use k256::elliptic_curve::sec1::ToSec1Point;
 use k256::{AffinePoint, ProjectivePoint};
 
+/// The length of a point that is not compressed.
+pub const UNCOMPRESSED_BYTES: usize = 65;
+
 /// Up to so many products the library's sum, which halves scalars by the curve's endomorphism, is the faster.
 const FEW: usize = 16;
 
@@ -87,7 +90,7 @@ impl Group for Secp256k1 {
         let bytes: &[u8; 33] = point.as_bytes().try_into().ok()?;
         let [2 | 3, x @ ..] = bytes else { return None };
         match point.beside().try_into() {
-            Ok(y) => at(x, y),
+            Ok(y) => at(x, y).map(ProjectivePoint::from),
             Err(_) => {
                 let affine: Option<AffinePoint> = AffinePoint::from_bytes(&(*bytes).into()).into();
                 affine.map(ProjectivePoint::from)
@@ -105,20 +108,28 @@ impl Group for Secp256k1 {
             .collect()
     }
 
-    /// Reads the compressed form as well, in which commitments were written before.
+    /// Reads the compressed form as well: the coordinator reads dealings of before again, which are evidence.
     fn read_commitment(point: &Point) -> Option<ProjectivePoint> {
-        match point.as_bytes() {
-            [4, coordinates @ ..] => match coordinates.as_chunks() {
-                ([x, y], []) => at(x, y),
-                _ => None,
-            },
-            _ => Self::decode(point),
+        match point.as_bytes().try_into() {
+            Ok(bytes) => read_uncompressed(bytes).map(ProjectivePoint::from),
+            Err(_) => Self::decode(point),
         }
     }
 }
 
-/// The element with these coordinates; none if they are not those of a point of the curve, or not canonical.
-fn at(x: &[u8; 32], y: &[u8; 32]) -> Option<ProjectivePoint> {
-    let affine: Option<AffinePoint> = AffinePoint::from_coordinates(&(*x).into(), &(*y).into()).into();
-    affine.map(ProjectivePoint::from)
+/// The point with these uncompressed bytes (SEC 1, section 2.3.3); none if they are not those of a point of the curve, or
+/// not canonical.
+pub fn read_uncompressed(bytes: &[u8; UNCOMPRESSED_BYTES]) -> Option<AffinePoint> {
+    match bytes.split_first()? {
+        (4, coordinates) => match coordinates.as_chunks() {
+            ([x, y], []) => at(x, y),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The point with these coordinates; none if they are not those of a point of the curve, or not canonical.
+fn at(x: &[u8; 32], y: &[u8; 32]) -> Option<AffinePoint> {
+    AffinePoint::from_coordinates(&(*x).into(), &(*y).into()).into()
 }

@@ -1,21 +1,19 @@
 //! What an attempt comes to: one share set per wallet, and the root over all of them.
 //!
-//! The coordinator computes what every holder computes for itself. It believes no dealer: a dealing that does
-//! not add up names its author.
+//! The coordinator computes what every holder computes for itself.
 
 use crate::ceremony::heard::Heard;
 use crate::ceremony::states::Terms;
 use minicbor::{Decode, Encode};
 use perennial_model::Error;
-use perennial_model::dealing::{CheckedDealing, Dealing, Expected, Inputs, check_dealing};
+use perennial_model::dealing::{CheckedDealing, Dealing, Inputs, published_coefficients};
 use perennial_model::encoding::{self, Digest};
-use perennial_model::group::{Group, lagrange_at_zero};
+use perennial_model::group::Group;
 use perennial_model::plan::{Action, PlannedWallet};
 use perennial_model::share_set::ShareSet;
 use perennial_model::transcript::{Before, Transcript};
 use perennial_model::wallet::Wallet;
 use perennial_model::with_group;
-use rand_core::CryptoRng;
 
 /// The share sets that one attempt at one chunk makes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,13 +69,12 @@ impl<'b, C> Decode<'b, C> for Generation {
 ///
 /// # Errors
 /// `Misbehaved` names the dealer whose dealing is wrong for all to see; `Stale` when the dealings cancel out or a
-/// parent is unknown: the next attempt deals anew.
+/// parent is unknown: the next attempt deals anew; `Bug` when a parent has no key.
 pub fn transcribe(
     terms: &Terms,
     inputs: &Inputs,
     dealings: &[&Heard<Dealing>],
     parents: &[&ShareSet],
-    rng: &mut dyn CryptoRng,
 ) -> Result<Generation, Error> {
     let planned = terms.plan().wallets_of(&terms.chunk)?;
     if terms.plan().action == Action::Refresh && parents.len() != planned.len() {
@@ -86,14 +83,7 @@ pub fn transcribe(
     for dealing in dealings {
         check_shape(terms, inputs, dealing)?;
     }
-    let transcript = with_group!(terms.scheme, G => compute::<G>(terms, inputs, dealings, planned, parents));
-    let transcript = match transcript {
-        Err(Error::Bug(_)) => {
-            with_group!(terms.scheme, G => blame::<G>(terms, inputs, dealings, parents, rng))?;
-            return Err(Error::stale(format!("{}: a parent does not open to its key", terms.chunk)));
-        }
-        other => other?,
-    };
+    let transcript = with_group!(terms.scheme, G => compute::<G>(terms, inputs, dealings, planned, parents))?;
     let share_sets = (0..planned.len()).map(|at| transcript.share_set(at)).collect();
     Ok(Generation::new(transcript.inputs, transcript.root, share_sets))
 }
@@ -135,12 +125,12 @@ fn decode<G: Group>(terms: &Terms, dealing: &Heard<Dealing>) -> Result<CheckedDe
             let what = format!("{}: a commitment that is no element of the group", terms.chunk);
             Error::misbehaved(dealing.signer(), what)
         })?;
-    Ok(CheckedDealing { dealer: dealing.signer().clone(), coefficients, weighed: None })
+    Ok(CheckedDealing { dealer: dealing.signer().clone(), coefficients })
 }
 
 fn check_shape(terms: &Terms, inputs: &Inputs, dealing: &Heard<Dealing>) -> Result<(), Error> {
     let body = dealing.body();
-    let threshold = usize::from(terms.plan().committee.threshold());
+    let published = published_coefficients(terms.plan());
     let create = terms.plan().action == Action::Create;
     let shaped = body.chunk == terms.chunk
         && body.inputs == inputs.digest()
@@ -149,40 +139,10 @@ fn check_shape(terms: &Terms, inputs: &Inputs, dealing: &Heard<Dealing>) -> Resu
         && body
             .wallets
             .iter()
-            .all(|wallet| wallet.coefficients.len() == threshold && wallet.contribution.is_some() == create);
+            .all(|wallet| wallet.coefficients.len() == published && wallet.contribution.is_some() == create);
     if shaped {
         return Ok(());
     }
     let what = format!("{}: a dealing of another number of wallets, holders or coefficients", terms.chunk);
     Err(Error::misbehaved(dealing.signer(), what))
-}
-
-/// Finds the dealer whose constants are not what it holds.
-fn blame<G: Group>(
-    terms: &Terms,
-    inputs: &Inputs,
-    dealings: &[&Heard<Dealing>],
-    parents: &[&ShareSet],
-    rng: &mut dyn CryptoRng,
-) -> Result<(), Error> {
-    let Some(committee) = &terms.parent else { return Ok(()) };
-    let seats: Vec<u8> = inputs
-        .dealers
-        .iter()
-        .filter_map(|dealer| committee.seat_of(dealer))
-        .map(perennial_model::committee::Seat::get)
-        .collect();
-    for dealing in dealings {
-        let Some(seat) = committee.seat_of(dealing.signer()) else { continue };
-        let shares = parents
-            .iter()
-            .map(|parent| parent.verification_share(seat).and_then(G::decode_own))
-            .collect::<Option<Vec<_>>>();
-        let weight = lagrange_at_zero::<G::Scalar>(seat.get(), &seats);
-        let (Some(shares), Some(weight)) = (shares, weight) else { continue };
-        let weights = vec![weight; shares.len()];
-        let expected = Expected::Redealt { weights: &weights, shares: &shares };
-        check_dealing::<G>(dealing.said(), inputs, terms.plan(), &expected, rng)?;
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::sample::{Cast, name, rng, sign};
 use perennial_model::Error;
 use perennial_model::encoding::{self, Digest};
+use perennial_model::group::Point;
 use perennial_model::mail::Reply;
 use perennial_model::plan::Chunk;
 use perennial_model::share_set::ShareSet;
@@ -38,8 +39,7 @@ fn run(cast: &mut Cast, terms: Terms) -> (Vec<Fact>, Vec<Attempt>) {
             Step::Transcribe => {
                 let State::Dealing(state) = &attempt.state else { panic!("only dealings are computed") };
                 let dealings = state.in_order();
-                let generation =
-                    generation::transcribe(&attempt.terms, &state.inputs, &dealings, &[], &mut rng());
+                let generation = generation::transcribe(&attempt.terms, &state.inputs, &dealings, &[]);
                 Fact::Transcribed(Box::new(generation.expect("sound dealings")))
             }
             Step::Probe(missing) => {
@@ -315,7 +315,7 @@ fn a_refused_pair_is_separated_where_the_committee_allows() {
 }
 
 #[test]
-fn a_dealer_that_deals_something_else_than_its_share_is_named_by_the_sum() {
+fn whatever_is_dealt_a_refresh_keeps_the_key_and_a_dealing_of_another_degree_names_its_dealer() {
     let (mut cast, terms) = create(2);
     run(&mut cast, terms.clone());
     let made = cast.generation(&terms.chunk).clone();
@@ -326,21 +326,31 @@ fn a_dealer_that_deals_something_else_than_its_share_is_named_by_the_sum() {
     let openings: Vec<_> = cast.signers.iter().map(|s| cast.opening(s, &terms.chunk)).collect();
     let said: Vec<_> = openings.iter().map(|o| o.check(&*cast.governance).expect("signed")).collect();
     let inputs = Inputs::new(terms.chunk, vec![name("a"), name("c")], &said);
-    let dealt = |signer: &str, spoiled: bool| {
+    let dealt = |signer: &str, spoil: &dyn Fn(&mut Vec<Point>)| {
         let signer: SignerId = name(signer);
         let mut dealing = cast.dealing(&signer, &inputs);
-        if spoiled {
-            dealing.wallets[1].coefficients.swap(0, 1);
-        }
+        spoil(&mut dealing.wallets[1].coefficients);
         Heard::check(sign(&signer, &dealing), &signer, &*cast.governance).expect("signed")
     };
     let sets: Vec<_> = made.share_sets.iter().collect();
-    let (good, bad) = (dealt("a", false), dealt("c", true));
-    let spoiled = generation::transcribe(&terms, &inputs, &[&good, &bad], &sets, &mut rng());
-    assert!(matches!(spoiled, Err(Error::Misbehaved { culprit, .. }) if culprit.as_str() == "c"));
-    let sound = dealt("c", false);
-    let generation =
-        generation::transcribe(&terms, &inputs, &[&good, &sound], &sets, &mut rng()).expect("sound");
+    let good = dealt("a", &|_| {});
+    let transcribe = |second: &Heard<perennial_model::dealing::Dealing>| {
+        generation::transcribe(&terms, &inputs, &[&good, second], &sets)
+    };
+    let with_constant = dealt("c", &|coefficients| coefficients.push(coefficients[0]));
+    for spoiled in [with_constant, dealt("c", &|coefficients| coefficients.clear())] {
+        let refused = transcribe(&spoiled);
+        assert!(matches!(refused, Err(Error::Misbehaved { culprit, .. }) if culprit.as_str() == "c"));
+    }
+    let key = made.share_sets[0].key.public_key;
+    let other = transcribe(&dealt("c", &|coefficients| coefficients[0] = key)).expect("some polynomial");
+    let generation = transcribe(&dealt("c", &|_| {})).expect("sound");
+    assert_eq!(
+        other.share_sets[0],
+        ShareSet { transcript: other.share_sets[0].transcript, ..generation.share_sets[0].clone() }
+    );
+    assert_eq!(other.share_sets[1].key, generation.share_sets[1].key);
+    assert_ne!(other.share_sets[1].verification_shares, generation.share_sets[1].verification_shares);
     for (new, old) in generation.share_sets.iter().zip(&made.share_sets) {
         assert_eq!(new.key, old.key, "a refresh keeps key and chain code");
         assert_eq!(new.parent, Some(encoding::digest(old)));

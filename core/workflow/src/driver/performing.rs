@@ -226,13 +226,13 @@ impl<J, W: World> Driver<J, W> {
 
     /// Computes what the dealings come to; who dealt wrongly for all to see is named.
     fn decide_dealings(&mut self, chunk: &Chunk) -> Option<Fact> {
-        let Self { open, heads, world, settled, .. } = self;
+        let Self { open, heads, settled, .. } = self;
         let attempt = open.get(&chunk.plan)?.attempts.get(chunk)?;
         let State::Dealing(state) = &attempt.state else { return None };
         let planned = attempt.terms.plan().wallets_of(chunk).unwrap_or_default();
         let parent = |wallet: &PlannedWallet| heads.share_set(wallet.id(), &wallet.parent()?);
         let parents: Vec<&ShareSet> = planned.iter().filter_map(parent).collect();
-        let computed = transcribe(&attempt.terms, &state.inputs, &state.in_order(), &parents, world.rng());
+        let computed = transcribe(&attempt.terms, &state.inputs, &state.in_order(), &parents);
         Some(match computed {
             Ok(generation) => Fact::Transcribed(Box::new(generation)),
             Err(Error::Misbehaved { culprit, what }) => {

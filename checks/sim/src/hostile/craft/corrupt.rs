@@ -9,7 +9,7 @@ use perennial_custody::share::Share;
 use perennial_custody::simulation::danger_open_share;
 use perennial_model::dealing::{Commitment, Dealing, Inputs, Opening};
 use perennial_model::encoding::{Bytes, Digest};
-use perennial_model::group::{Group, Transparent, lagrange_at_zero};
+use perennial_model::group::{Group, Scalar, Transparent, lagrange_at_zero};
 use perennial_model::identity::{Said, Signed};
 use perennial_model::mail::{PairingMessage, Request};
 use perennial_model::plan::{Action, Chunk};
@@ -199,8 +199,18 @@ fn spoil(stage: &mut Stage, body: &mut Dealing) {
             }
         }
         1 => body.sub_shares.reverse(),
-        2 => body.wallets.iter_mut().for_each(|wallet| wallet.coefficients.reverse()),
-        3 => body.wallets.iter_mut().for_each(|wallet| wallet.coefficients.truncate(1)),
+        2 => {
+            let other = Transparent::encode(&Transparent::generate(&Number::from_u64(7)));
+            body.wallets
+                .iter_mut()
+                .filter_map(|of| of.coefficients.last_mut())
+                .for_each(|last| *last = other);
+        }
+        3 => {
+            for wallet in &mut body.wallets {
+                wallet.coefficients.pop();
+            }
+        }
         4 => drop(body.sub_shares.pop()),
         5 => body.inputs.0[0] ^= 1,
         _ => {}
