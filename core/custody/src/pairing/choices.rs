@@ -7,7 +7,7 @@
 
 use super::TRANSFERS;
 use super::multiples::Multiples;
-use super::transfers::{Encrypted, transfer_base, transfer_sessions};
+use super::transfers::{self, Encrypted, transfer_base, transfer_sessions};
 use dkls23_core::utilities::hashes::{point_to_bytes, tagged_hash};
 use dkls23_core::utilities::oracle_tags::TAG_OT_BASE_MSG;
 use k256::elliptic_curve::BatchNormalize;
@@ -133,18 +133,17 @@ impl Witness {
             first(simulated_g, proved_g),
             first(simulated_h, proved_h),
         ];
-        let mut encrypted = Encrypted { points, scalars: [Number::ZERO; 4] };
-        let challenge = encrypted.challenge(session, base) - self.challenge;
+        let challenge = transfers::challenge(session, base, &points) - self.challenge;
         let proved = [challenge, self.nonce - challenge * self.randomizer];
         let simulated = [self.challenge, self.sum - self.challenge * self.randomizer];
         let select = |a: &Number, b: &Number| Number::conditional_select(a, b, self.choice());
-        encrypted.scalars = [
+        let scalars = [
             select(&proved[0], &simulated[0]),
             select(&simulated[0], &proved[0]),
             select(&proved[1], &simulated[1]),
             select(&simulated[1], &proved[1]),
         ];
-        encrypted
+        Encrypted { points, scalars }
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn receive(
     let mut shared = Zeroizing::new(Vec::with_capacity(2 * TRANSFERS));
     for (session, encrypted) in sessions.iter().zip(encrypted) {
         let h = transfer_base(session, transfer_seed);
-        if encrypted.challenge(session, &h) != encrypted.scalars[0] + encrypted.scalars[1] {
+        if challenge(session, &h, &encrypted.points) != encrypted.scalars[0] + encrypted.scalars[1] {
             return None;
         }
         sum.add(&h, encrypted, rng);
@@ -77,14 +77,12 @@ pub(super) fn transfer_base(session: &[u8], transfer_seed: &[u8; 32]) -> AffineP
     tagged_hash_as_point::<Secp256k1>(TAG_OT_BASE_H, &[session, transfer_seed])
 }
 
-impl Encrypted {
-    /// The challenge that follows from the session and all points: those of both halves add up to it.
-    pub(super) fn challenge(&self, session: &[u8], h: &AffinePoint) -> Number {
-        let [v, u, rest @ ..] = &self.points;
-        let said = [&AffinePoint::GENERATOR, h, u, v].into_iter().chain(rest);
-        let said: Vec<u8> = said.flat_map(point_to_bytes::<Secp256k1>).collect();
-        tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[session, &said])
-    }
+/// The challenge that follows from the session and all points of a proof: those of both halves add up to it.
+pub(super) fn challenge(session: &[u8], h: &AffinePoint, points: &[AffinePoint; 6]) -> Number {
+    let [v, u, rest @ ..] = points;
+    let said = [&AffinePoint::GENERATOR, h, u, v].into_iter().chain(rest);
+    let said: Vec<u8> = said.flat_map(point_to_bytes::<Secp256k1>).collect();
+    tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[session, &said])
 }
 
 /// The weighted sum of equations, still to be computed.

@@ -5,14 +5,11 @@ use super::{GADGET, TRANSFERS};
 use dkls23_core::utilities::multiplication::{L, MulDataToReceiver, OT_WIDTH};
 use dkls23_core::utilities::ot::extension::{FieldElement, OTEDataToSender, PRGOutput};
 use k256::elliptic_curve::group::GroupEncoding;
-use k256::elliptic_curve::sec1::{FromSec1Point, ToSec1Point};
+use k256::elliptic_curve::sec1::ToSec1Point;
 use k256::{AffinePoint, Scalar as Number, Secp256k1};
 use minicbor::{Decode, Encode};
 use perennial_model::encoding::Bytes;
-use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar};
-
-/// The length of a point in a list. It is not compressed: reading one takes no square root.
-pub(crate) const POINT_BYTES: usize = 65;
+use perennial_model::group::{Group, Point, SCALAR_BYTES, Scalar, UNCOMPRESSED_BYTES, read_uncompressed};
 
 /// What is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,10 +134,10 @@ pub(crate) fn write_point(point: &AffinePoint) -> Point {
     Point::from_bytes(&point.to_bytes()).expect("a compressed point has 33 bytes, as many as fit")
 }
 
-/// Reads exactly `count` elements.
+/// Reads exactly `count` elements. They are not compressed: reading one takes no square root.
 pub(super) fn points(name: &str, bytes: &[u8], count: usize) -> Result<Vec<AffinePoint>, Malformed> {
-    let read = |block: &[u8; POINT_BYTES]| {
-        let affine: Option<AffinePoint> = AffinePoint::from_sec1_bytes(block).ok();
+    let read = |block: &[u8; UNCOMPRESSED_BYTES]| {
+        let affine = read_uncompressed(block);
         affine.ok_or_else(|| Malformed(format!("{name}: {} is no element of secp256k1", hex::encode(block))))
     };
     blocks(name, bytes, count)?.iter().map(read).collect()
@@ -165,7 +162,7 @@ mod tests {
         for tag in (0..=u8::MAX).filter(|tag| *tag != 4) {
             refused(&[&[tag], &written[1..]].concat());
         }
-        for at in 1..POINT_BYTES {
+        for at in 1..UNCOMPRESSED_BYTES {
             let mut altered = written.clone();
             altered[at] ^= 1;
             refused(&altered);

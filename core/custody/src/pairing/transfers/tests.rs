@@ -105,8 +105,8 @@ fn a_wrong_proof_with_a_fitting_challenge_is_found_by_the_equation() {
     let said = [&AffinePoint::GENERATOR, &h, &proof.points[1], &proof.points[0]];
     let said: Vec<u8> =
         said.into_iter().chain(&proof.points[2..]).flat_map(point_to_bytes::<Secp256k1>).collect();
-    let challenge = tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[&session, &said]);
-    proof.scalars[1] = challenge - proof.scalars[0];
-    assert_eq!(proof.challenge(&session, &h), proof.scalars[0] + proof.scalars[1]);
+    let expected = tagged_hash_as_scalar::<Secp256k1>(TAG_ENCPROOF_FS, &[&session, &said]);
+    proof.scalars[1] = expected - proof.scalars[0];
+    assert_eq!(challenge(&session, &h, &proof.points), proof.scalars[0] + proof.scalars[1]);
     assert!(receive(&sender.s, &SESSION, &receiver.seed, &altered, &mut rng()).is_none());
 }
