@@ -233,11 +233,10 @@ impl World {
 
     /// Whether an attempt waits for another one that stands on the same pair bases, and may stay where it is.
     fn waits_for_its_pair_bases(&self, chunk: &Chunk, phase: Phase, attempts: &[(Chunk, Phase)]) -> bool {
+        let ceremony = self.coordinator.driver().and_then(|driver| driver.ceremony(&chunk.plan));
         let is_ecdsa = |chunk: &Chunk| {
-            let wallets = self.history.plans.get(&chunk.plan).and_then(|plan| plan.wallets_of(chunk).ok());
-            let mut heads =
-                wallets.into_iter().flatten().filter_map(|one| self.coordinator.heads.get(one.id()));
-            heads.any(|head| head.wallet().chain.scheme() == Scheme::Ecdsa)
+            let attempt = ceremony.and_then(|ceremony| ceremony.attempts.get(chunk));
+            attempt.is_some_and(|attempt| attempt.terms.scheme == Scheme::Ecdsa)
         };
         let beside = |(other, at): &(Chunk, Phase)| {
             other.plan == chunk.plan && other != chunk && is_ecdsa(other) && self.may_stay(other, *at)
