@@ -1,17 +1,15 @@
 //! `fleet`: many wallets refreshed in one ceremony, by real processes over real sockets and a real disk: wallets a
 //! second, a signer's memory, and what its disk holds after ten refreshes.
 
-use crate::fleet_core::floor;
+mod needs;
+
 use crate::live::api::Probe;
 use crate::live::load::percentile;
 use crate::live::machine;
 use crate::live::{Cluster, Priority, SIGNERS};
 use crate::report::{Figure, Kind, Report, Target};
-use crate::signing::floor::library_signs;
+use needs::Needs;
 use perennial_model::wallet::{Chain, Scheme};
-use perennial_model::with_group;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use std::time::Duration;
 
 /// How many wallets go through one ceremony.
@@ -24,8 +22,6 @@ const CHAINS: [Chain; 3] = [Chain::Solana, Chain::Bitcoin, Chain::Ethereum];
 const TIMES: usize = 10;
 /// How many refreshes with every wallet probed.
 const PROBED_TIMES: usize = 2;
-/// How many groups of two probe a wallet of three holders.
-const GROUPS: f64 = 2.0;
 /// Wallets a second with one wallet of each chunk probed.
 const WALLETS_PER_SECOND: f64 = 2_000.0;
 /// Wallets a second with every wallet probed, FROST and ECDSA.
@@ -63,8 +59,7 @@ fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> a
     let per_second = |took: Duration| f64::from(count) / took.as_secs_f64();
     figures.push(Figure::new(format!("{name}: made, every one probed"), per_second(made.took), "wallets/s"));
     let scheme = chain.scheme();
-    let rng = &mut ChaCha20Rng::from_seed([3; 32]);
-    let curve = with_group!(scheme, G => floor::per_wallet::<G>(rng)).as_secs_f64();
+    let needs = Needs::measure(scheme)?;
     let processors = std::thread::available_parallelism()?.get() as f64;
     let busy = || cluster.processes().map(machine::processor_time).sum::<anyhow::Result<Duration>>();
     for (probe, times, target) in [
@@ -81,15 +76,10 @@ fn measure(name: &str, chain: Chain, count: u32, figures: &mut Vec<Figure>) -> a
         let figure =
             Figure::new(format!("{name}: {probed}, p50 of {times}"), percentile(&rates, 50), "wallets/s");
         let figure = figure.target(Target::AtLeast(target));
-        figures.push(if probe == Probe::Every && scheme == Scheme::Ecdsa {
-            // The library's phases alone, for the signatures that each wallet takes.
-            let signing = GROUPS * library_signs()?.as_secs_f64();
-            figure.beside(Kind::Ceiling, "all processors, the library signing", processors / signing)
-        } else {
-            figure.beside(Kind::Ceiling, "all processors, curve operations", processors / curve)
-        });
+        let least = needs.per_wallet(count, probe);
+        figures.push(figure.beside(Kind::Ceiling, needs.what(), processors / least));
         let figure = Figure::new(format!("{name}: {probed}, processor time"), spent * 1e6, "µs/wallet");
-        figures.push(figure.beside(Kind::Floor, "its curve operations", curve * 1e6));
+        figures.push(figure.beside(Kind::Floor, "the same", least * 1e6));
     }
     resources(name, &cluster, count, figures)
 }

@@ -31,18 +31,19 @@ enum Benchmark {
 
 fn main() -> anyhow::Result<()> {
     let Arguments { benchmark, options } = Arguments::parse();
+    run(benchmark, &options)
+}
+
+fn run(benchmark: Benchmark, options: &Options) -> anyhow::Result<()> {
     match benchmark {
-        Benchmark::FleetCore => measure(fleet_core::run, &options),
-        Benchmark::Signing => measure(signing::run, &options),
-        Benchmark::Fleet => measure(fleet::run, &options),
-        Benchmark::Ledger => measure_by(LEDGER_PROGRAM, &options),
-        Benchmark::Evidence => measure(evidence::run, &options),
+        Benchmark::FleetCore => measure(fleet_core::run, options),
+        Benchmark::Signing => measure(signing::run, options),
+        Benchmark::Fleet => measure(fleet::run, options),
+        Benchmark::Ledger => measure_by(LEDGER_PROGRAM, options),
+        Benchmark::Evidence => measure(evidence::run, options),
         Benchmark::All => {
-            measure(fleet_core::run, &options)?;
-            measure(signing::run, &options)?;
-            measure(fleet::run, &options)?;
-            measure_by(LEDGER_PROGRAM, &options)?;
-            measure(evidence::run, &options)
+            use Benchmark::{Evidence, Fleet, FleetCore, Ledger, Signing};
+            [FleetCore, Signing, Fleet, Ledger, Evidence].into_iter().try_for_each(|one| run(one, options))
         }
     }
 }
