@@ -1,5 +1,5 @@
 //! How long one hop takes: signer `a` posts, the coordinator forwards, signer `b` receives. Nothing is asserted
-//! about time; the figures are printed (`cargo test --release -p perennial-e2e --test mailbox hop -- --nocapture`).
+//! about time; the figures are printed (`cargo test --release -p perennial-e2e --test parts hop -- --nocapture`).
 
 use crate::cluster::{Coordinator, PATIENCE, Places, Signer, any_port};
 use perennial_coordinator::mailbox::{self as server, Limits, Mailbox};
