@@ -184,7 +184,7 @@ pub struct Refused {
 /// The sub-shares that one holder was dealt.
 pub struct Received<G: Group> {
     /// Those of each dealer in turn, in the order of the chunk.
-    of_each: Vec<(SignerId, Zeroizing<Vec<G::Scalar>>)>,
+    of_each: Vec<Zeroizing<Vec<G::Scalar>>>,
     /// Their sums: the new shares, if they fit.
     pub shares: Zeroizing<Vec<G::Scalar>>,
 }
@@ -218,7 +218,7 @@ pub fn receive<G: Group>(
         } else {
             shares.iter_mut().zip(values.iter()).for_each(|(sum, value)| *sum = *sum + *value);
         }
-        of_each.push((checked.dealer.clone(), values));
+        of_each.push(values);
     }
     Ok(Received { of_each, shares })
 }
@@ -236,7 +236,8 @@ impl<G: Group> Received<G> {
         dealings: &[(&Said<Dealing>, CheckedDealing<G>)],
         constants: impl Fn(&SignerId) -> Result<Vec<G::Element>, Error>,
     ) -> Result<Option<Refused>, Error> {
-        for ((dealer, values), (_, checked)) in self.of_each.iter().zip(dealings) {
+        for (values, (_, checked)) in self.of_each.iter().zip(dealings) {
+            let dealer = &checked.dealer;
             let constants = constants(dealer)?;
             let lies_on = |(at, value): (usize, &G::Scalar)| {
                 let constant = constants.get(at).copied();

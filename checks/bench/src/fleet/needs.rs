@@ -74,7 +74,7 @@ impl Needs {
 /// Processor time of both sides of a pair base, as signers make it.
 fn pair_base(rng: &mut ChaCha20Rng) -> anyhow::Result<Duration> {
     let terms = |side| SetupTerms { context: Digest::default(), generation: 1, side };
-    let make = || {
+    let mut make = || {
         let (mut one, mut to_two) = Setup::begin(terms(Side::First), rng);
         let (mut two, mut to_one) = Setup::begin(terms(Side::Second), rng);
         loop {
@@ -88,12 +88,6 @@ fn pair_base(rng: &mut ChaCha20Rng) -> anyhow::Result<Duration> {
             }
         }
     };
-    least_of(make)
-}
-
-/// The least of three runs, of which none fails.
-fn least_of(mut make: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
-    let mut failed = None;
-    let least = cpu::least(3, || make().unwrap_or_else(|error| failed = Some(error)));
-    failed.map_or(Ok(least), Err)
+    make()?;
+    Ok(cpu::least(3, make))
 }

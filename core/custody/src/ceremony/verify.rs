@@ -196,7 +196,9 @@ impl Keeper {
     ) -> Result<(), Error> {
         let chunk = inputs.chunk;
         let (held, slots) = self.lock_all(rng, &chunk, &verified);
-        if let Err(error) = self.check_locked(&held, &verified.shares) {
+        let me = self.own.pinned.me();
+        let opens = |(held, share): (&HeldEpoch, &Share)| check_locked(&self.cabinet, held, share, me);
+        if let Err(error) = held.iter().zip(&verified.shares).try_for_each(opens) {
             held.iter().for_each(|held| self.cabinet.forget(held.locked.slot));
             return Err(error);
         }
@@ -264,14 +266,6 @@ impl Keeper {
         (held, slots)
     }
 
-    /// Opens everything again from slot and ciphertext: it has to be the shares that fit.
-    fn check_locked(&self, held: &[HeldEpoch], shares: &[Share]) -> Result<(), Error> {
-        for (held, share) in held.iter().zip(shares) {
-            check_locked(&self.cabinet, held, share, self.own.pinned.me())?;
-        }
-        Ok(())
-    }
-
     fn refuse(&mut self, inputs: &Inputs, seed_slot: SlotIndex, refused: Refused, draft: &mut Draft) {
         let chunk = inputs.chunk;
         let refusal =
@@ -323,6 +317,7 @@ fn constants<G: Group>(
     dealer_weights::<G>(inputs, parents, dealer).map(constant).collect()
 }
 
+/// Opens a share again from slot and ciphertext: it has to be the one that fits.
 fn check_locked(cabinet: &Cabinet, held: &HeldEpoch, share: &Share, me: &SignerId) -> Result<(), Error> {
     let key = cabinet.get(held.locked.slot)?;
     let opened = unlock_share(&key, &held.locked.ciphertext, &held.share_set, me)?;

@@ -300,7 +300,7 @@ fn a_dealer_that_deals_something_else_is_named() {
     let old = parent::<Secp256k1>(2, &[1, 2, 3], 3, &mut rng);
     let dealers = vec![signer("old", 1), signer("old", 3)];
     let liar = dealers[1].clone();
-    let other = Secp256k1::encode(&Secp256k1::generate(&random_scalar::<Secp256k1>(&mut rng)));
+    let other = Secp256k1::commit_all(&[random_scalar::<Secp256k1>(&mut rng)])[0];
     let mut run = |tamper: &dyn Fn(&mut Dealing)| {
         let at_liar = |dealer: &SignerId, dealing: &mut Dealing| {
             if *dealer == liar {

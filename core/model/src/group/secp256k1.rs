@@ -108,12 +108,8 @@ impl Group for Secp256k1 {
             .collect()
     }
 
-    /// Reads the compressed form as well: the coordinator reads dealings of before again, which are evidence.
     fn read_commitment(point: &Point) -> Option<ProjectivePoint> {
-        match point.as_bytes().try_into() {
-            Ok(bytes) => read_uncompressed(bytes).map(ProjectivePoint::from),
-            Err(_) => Self::decode(point),
-        }
+        read_uncompressed(point.as_bytes().try_into().ok()?).map(ProjectivePoint::from)
     }
 }
 

@@ -342,8 +342,8 @@ fn whatever_is_dealt_a_refresh_keeps_the_key_and_a_dealing_of_another_degree_nam
         let refused = transcribe(&spoiled);
         assert!(matches!(refused, Err(Error::Misbehaved { culprit, .. }) if culprit.as_str() == "c"));
     }
-    let key = made.share_sets[0].key.public_key;
-    let other = transcribe(&dealt("c", &|coefficients| coefficients[0] = key)).expect("some polynomial");
+    let point = good.body().wallets[0].coefficients[0];
+    let other = transcribe(&dealt("c", &|coefficients| coefficients[0] = point)).expect("some polynomial");
     let generation = transcribe(&dealt("c", &|_| {})).expect("sound");
     assert_eq!(
         other.share_sets[0],

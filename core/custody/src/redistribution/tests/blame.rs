@@ -46,7 +46,7 @@ fn whoever_of_two_dealers_is_wrong_is_blamed_and_nobody_where_both_are_right() {
             Ok(polynomials[at][..known].iter().map(Secp256k1::generate).collect())
         };
         let blamed = |wrong: [Number; 2]| {
-            let of = |at: usize| (names[at].clone(), Zeroizing::new(vec![values[at] + wrong[at]]));
+            let of = |at: usize| Zeroizing::new(vec![values[at] + wrong[at]]);
             let received = Received { of_each: vec![of(0), of(1)], shares: Zeroizing::new(Vec::new()) };
             let blamed = received.blame(seat, &dealings, constants).expect("constants are known");
             blamed.map(|refused| refused.dealer)
