@@ -6,9 +6,10 @@
 //!
 //! Reading order: [`repository`] finds the files, [`graph`] asks cargo who imports whom, [`walls`] holds the rules
 //! on imports, [`rust_source`] reads Rust, [`size`], [`core_text`] and [`wording`] hold the rules on text,
-//! [`licences`] the rules on other people's work.
+//! [`licences`] the rules on other people's work, [`features`] the one on how it is built.
 
 pub mod core_text;
+pub mod features;
 pub mod graph;
 pub mod licences;
 pub mod repository;

@@ -1,12 +1,12 @@
 //! The table of walls, held against this repository: who may import whom, and what each crate may never reach.
 //!
 //! A new crate, or a new edge between two of ours, needs a row here and a decision record. The rules themselves,
-//! and the planted violations that prove them awake, are in `src/walls.rs` and `src/core_text.rs`.
+//! and the planted violations that prove them awake, are in `src/walls.rs`, `src/features.rs` and `src/core_text.rs`.
 
 use perennial_tidy::graph::Graph;
 use perennial_tidy::repository::{root, text_files};
 use perennial_tidy::walls::{self, May, Wall};
-use perennial_tidy::{Error, assert_none, core_text};
+use perennial_tidy::{Error, assert_none, core_text, features};
 
 const MODEL: &str = "perennial-model";
 const LEDGER: &str = "perennial-ledger";
@@ -139,6 +139,14 @@ fn the_tests_of_core_use_core_and_property_testing_only() -> Result<(), Error> {
 #[test]
 fn no_daemon_can_be_built_with_planted_mutants() -> Result<(), Error> {
     assert_none("simulation", walls::only_checks_simulate(&Graph::read(&root())?, &CORE));
+    Ok(())
+}
+
+#[test]
+fn what_others_made_is_not_compiled_again_for_the_simulator() -> Result<(), Error> {
+    let (shipped, simulating) = (features::shipped(&root())?, features::simulating(&root())?);
+    assert!(simulating.lines().count() > 100, "cargo named few crates:\n{simulating}");
+    assert_none("features", features::compiled_twice(&shipped, &simulating));
     Ok(())
 }
 

@@ -1,0 +1,76 @@
+//! The rule on features: the simulator is built of other people's crates as they are built for what ships.
+//!
+//! The core's feature `simulation` keeps the two from being built in one call of cargo, and cargo unifies the features
+//! of one call alone. A crate that has other features in the other call is compiled a second time.
+
+use crate::graph::cargo;
+use crate::{Error, Finding};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The packages that turn on the core's feature `simulation`.
+const SIMULATING: [&str; 2] = ["perennial-sim", "perennial-fuzz"];
+
+/// Crates with their features, each on a line, as cargo builds them for the packages that ship.
+///
+/// # Errors
+///
+/// [`Error::Command`] when cargo fails.
+pub fn shipped(root: &Path) -> Result<String, Error> {
+    let [one, two] = SIMULATING;
+    tree(root, &["--workspace", "--exclude", one, "--exclude", two])
+}
+
+/// The same for the packages that turn on the core's feature `simulation`.
+///
+/// # Errors
+///
+/// [`Error::Command`] when cargo fails.
+pub fn simulating(root: &Path) -> Result<String, Error> {
+    let [one, two] = SIMULATING;
+    tree(root, &["-p", one, "-p", two])
+}
+
+fn tree(root: &Path, packages: &[&str]) -> Result<String, Error> {
+    let shape = ["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} [{f}]"];
+    cargo(root, &[&shape[..], packages].concat())
+}
+
+/// Other people's crates that are compiled for the simulator once more.
+pub fn compiled_twice(shipped: &str, simulating: &str) -> Vec<Finding> {
+    let shipped: BTreeSet<&str> = shipped.lines().map(once).collect();
+    let simulating: BTreeSet<&str> = simulating.lines().map(once).collect();
+    let others = simulating.difference(&shipped).filter(|line| !line.starts_with("perennial"));
+    let finding = |line: &&str| {
+        let name = line.split(" [").next().unwrap_or(line);
+        let as_shipped: Vec<&str> =
+            shipped.iter().copied().filter(|other| other.split(" [").next() == Some(name)).collect();
+        Finding::new(
+            (*line).to_owned(),
+            format!("It ships as {as_shipped:?}: give it those features in checks/sim/Cargo.toml."),
+        )
+    };
+    others.map(finding).collect()
+}
+
+/// A line without the mark that cargo puts behind what it has shown before.
+fn once(line: &str) -> &str {
+    line.strip_suffix(" (*)").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_with_other_features_is_found_and_ours_may_differ() {
+        let shipped = "perennial-model v0.1.0 []\nlibc v0.2.1 [default,std]\nsyn v2.0.0 [full] (*)\n";
+        let same = "perennial-model v0.1.0 [simulation]\nsyn v2.0.0 [full]\nlibc v0.2.1 [default,std] (*)\n";
+        assert_eq!(compiled_twice(shipped, same), []);
+        let findings = compiled_twice(shipped, "libc v0.2.1 []\nsyn v2.0.0 [full]\n");
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.place, "libc v0.2.1 []");
+        assert!(finding.complaint.contains("libc v0.2.1 [default,std]"), "{}", finding.complaint);
+        assert_eq!(compiled_twice(shipped, "ripemd v0.1.0 []\n").len(), 1, "one that does not ship at all");
+    }
+}
