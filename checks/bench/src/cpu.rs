@@ -20,6 +20,18 @@ pub fn least<T>(times: usize, mut work: impl FnMut() -> T) -> Duration {
     (0..times).map(|_| spent(&mut work).1).min().unwrap_or_default()
 }
 
+/// The same of work that may fail.
+///
+/// # Errors
+/// That of the first run that fails, for its time says nothing.
+pub fn try_least<T>(times: usize, mut work: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
+    let run = |_| {
+        let (done, took) = spent(&mut work);
+        done.map(|_| took)
+    };
+    Ok((0..times).map(run).collect::<anyhow::Result<Vec<_>>>()?.into_iter().min().unwrap_or_default())
+}
+
 fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for a timespec, and the clock is one that every Linux since 2.6.12 has.
