@@ -1,6 +1,7 @@
 //! Processor time, as the kernel accounts it: other work on the machine counts only as far as it slows this down.
 #![allow(unsafe_code)]
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// The processor time of this thread so far.
@@ -17,19 +18,21 @@ pub fn spent<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 
 /// The processor time of one run of `work`: the least of `times` runs, for noise only ever adds.
 pub fn least<T>(times: usize, mut work: impl FnMut() -> T) -> Duration {
-    (0..times).map(|_| spent(&mut work).1).min().unwrap_or_default()
+    match try_least(times, || Ok::<_, Infallible>(work())) {
+        Ok(took) => took,
+    }
 }
 
 /// The same of work that may fail.
 ///
 /// # Errors
 /// That of the first run that fails, for its time says nothing.
-pub fn try_least<T>(times: usize, mut work: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
+pub fn try_least<T, E>(times: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<Duration, E> {
     let run = |_| {
         let (done, took) = spent(&mut work);
         done.map(|_| took)
     };
-    Ok((0..times).map(run).collect::<anyhow::Result<Vec<_>>>()?.into_iter().min().unwrap_or_default())
+    Ok((0..times).map(run).collect::<Result<Vec<_>, E>>()?.into_iter().min().unwrap_or_default())
 }
 
 fn read(clock: libc::clockid_t) -> Duration {

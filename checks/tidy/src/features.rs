@@ -1,4 +1,4 @@
-//! The rule on features: the simulator is built of other people's crates as they are built for what ships.
+//! The rule on features: the simulator is built of other people's crates as all packages that may not simulate are.
 //!
 //! The core's feature `simulation` keeps the two from being built in one call of cargo, and cargo unifies the features
 //! of one call alone. A crate that has other features in the other call is compiled a second time. What cargo builds for

@@ -188,6 +188,26 @@ impl Graph {
     }
 }
 
+/// What cargo answers in `root`.
+///
+/// # Errors
+///
+/// [`Error::Command`] when it fails.
+pub fn cargo(root: &Path, arguments: &[&str]) -> Result<String, Error> {
+    let command = format!("cargo {}", arguments.join(" "));
+    let output = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .map_err(|cause| Error::Command { command: command.clone(), cause: cause.to_string() })?;
+    if !output.status.success() {
+        let answer = String::from_utf8_lossy(&output.stderr);
+        let cause = format!("{answer}(packages that were never downloaded come with `cargo fetch --locked`)");
+        return Err(Error::Command { command, cause });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn parse_package(package: &Value) -> Result<Package, Error> {
     let mut declared = Vec::new();
     for dependency in list(package, "dependencies")? {
@@ -211,26 +231,6 @@ fn parse_package(package: &Value) -> Result<Package, Error> {
         features: features.iter().map(|(name, parts)| (name.clone(), strings(parts))).collect(),
         declared,
     })
-}
-
-/// What cargo answers in `root`.
-///
-/// # Errors
-///
-/// [`Error::Command`] when it fails.
-pub fn cargo(root: &Path, arguments: &[&str]) -> Result<String, Error> {
-    let command = format!("cargo {}", arguments.join(" "));
-    let output = Command::new("cargo")
-        .args(arguments)
-        .current_dir(root)
-        .output()
-        .map_err(|cause| Error::Command { command: command.clone(), cause: cause.to_string() })?;
-    if !output.status.success() {
-        let answer = String::from_utf8_lossy(&output.stderr);
-        let cause = format!("{answer}(packages that were never downloaded come with `cargo fetch --locked`)");
-        return Err(Error::Command { command, cause });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn parse_kind(kind: &Value) -> Result<Kind, Error> {

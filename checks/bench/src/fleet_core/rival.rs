@@ -20,8 +20,6 @@ pub fn measure() -> anyhow::Result<Rival> {
     let parameters = Parameters::new(2, 3).map_err(|e| anyhow!("{e:?}"))?;
     let secret = Scalar::from(7_u64);
     let (parties, _) = re_key::<Secp256k1>(&parameters, b"bench", &secret, None, |_| String::new());
-    complete(&parties)?;
-    fast(&parties)?;
     let (complete, fast) = (|| complete(&parties), || fast(&parties));
     Ok(Rival { complete: cpu::try_least(3, complete)?, fast: cpu::try_least(20, fast)? })
 }
