@@ -128,6 +128,10 @@ impl History {
             authority::i3_authority(self, signer, number, changed.wallets.iter().map(|change| &change.id))?;
         }
         recovery::i6_recoverable(self, signers, number, changed.wallets.iter().map(|change| &change.id))?;
+        if changed.base_went {
+            let wallets: Vec<WalletId> = self.mirrors[number].wallets.keys().cloned().collect();
+            recovery::i6_recoverable(self, signers, number, wallets.iter())?;
+        }
         self.looks += 1;
         if self.looks.is_multiple_of(EVERYTHING_EVERY) {
             self.look_at_everything(signers)?;

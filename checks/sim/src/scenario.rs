@@ -82,7 +82,8 @@ impl Scenario {
             1 => (signers as u64).div_ceil(2).max(2),
             _ => pick(2, signers as u64),
         } as u8;
-        let chunk_wallets = pick(1, 8) as u32;
+        // The few wallets on pair bases are in several chunks as often as in one: those wait for each other.
+        let chunk_wallets = pick(1, if kind == Kind::Ecdsa { 2 } else { 8 }) as u32;
         let chunks = pick(1, 3);
         let count = match kind {
             Kind::Transparent => (u64::from(chunk_wallets) * chunks).min(16),

@@ -4,7 +4,6 @@ use crate::disk::Disk;
 use crate::violation::{Invariant, Violation};
 use perennial_custody::keyslots::SlotIndex;
 use perennial_custody::record::{BaseRecord, ChunkRecord, ChunkState, DealingRecord, WalletRecord};
-use perennial_custody::serving::Attempt;
 use perennial_custody::store::Table;
 use perennial_custody::witness::{HALT, HaltRecord};
 use perennial_model::approval::ApprovedPlan;
@@ -35,8 +34,8 @@ pub struct Mirror {
     pub halt: Option<Digest>,
     /// Sessions begun lately.
     pub sessions: BTreeSet<Digest>,
-    /// The slots of its pair bases, and the attempts that they were made for, by the records' keys.
-    pub bases: BTreeMap<Vec<u8>, (SlotIndex, Attempt)>,
+    /// Its pair bases, by the records' keys.
+    pub bases: BTreeMap<Vec<u8>, BaseRecord>,
     /// How many changes there were of records that refer to slots.
     pub referring: u64,
 }
@@ -76,6 +75,8 @@ pub struct Changed {
     pub readmitted: Option<Digest>,
     /// Versions of governance that are new, and what stood there before.
     pub governance: Vec<(u64, Option<Digest>)>,
+    /// Whether a pair base went, on which any wallet may stand.
+    pub base_went: bool,
 }
 
 impl Changed {
@@ -135,7 +136,7 @@ impl Mirror {
             ChunkState::Opened(slot) => Some(slot),
             _ => None,
         });
-        held.chain(seeds).chain(self.bases.values().map(|(slot, _)| *slot)).collect()
+        held.chain(seeds).chain(self.bases.values().map(|base| base.slot)).collect()
     }
 
     fn put(
@@ -196,7 +197,8 @@ impl Mirror {
             }
             Table::Base => {
                 let record: Option<BaseRecord> = read(value)?;
-                replace(&mut self.bases, &key.to_vec(), record.map(|record| (record.slot, record.attempt)));
+                changed.base_went |= record.is_none();
+                replace(&mut self.bases, &key.to_vec(), record);
             }
             Table::Ledger if key == HALT => {
                 let halt = read::<HaltRecord>(value)?.map(|halt| halt.alarm.body_digest());

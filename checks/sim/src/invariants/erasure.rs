@@ -119,7 +119,7 @@ pub fn i9_erasure_is_complete(
 /// An attempt whose pair bases are kept although no ECDSA share set of it is held and no chunk of it is under way. One
 /// that was refused keeps its record, and with it its base, until its date or the next Retirement.
 fn base_without_use(mirror: &Mirror) -> Option<Attempt> {
-    let made: BTreeSet<Attempt> = mirror.bases.values().map(|(_, attempt)| *attempt).collect();
+    let made: BTreeSet<Attempt> = mirror.bases.values().map(|base| base.attempt).collect();
     let held = |attempt: &Attempt| {
         let mut held = mirror.wallets.values().flat_map(|record| &record.held);
         held.any(|held| Attempt::from(&held.chunk) == *attempt && held.share_set.scheme() == Scheme::Ecdsa)

@@ -1,13 +1,14 @@
 //! I6, recoverable: with every unsynced write lost everywhere at once, every member of the activation set of the
-//! highest retired epoch still has its share. That is more than the `t` that are needed, by just as many as may lie
-//! or lose their disks; nobody does either here.
+//! highest retired epoch still has its share, and the pair bases without which a share of an ECDSA key signs nothing.
+//! That is more than the `t` that are needed, by just as many as may lie or lose their disks; nobody does either here.
 
 use crate::history::History;
 use crate::signer::Signer;
 use crate::violation::{Invariant, Violation};
+use perennial_custody::serving::Attempt;
 use perennial_model::committee::SignerId;
 use perennial_model::plan::Chunk;
-use perennial_model::wallet::WalletId;
+use perennial_model::wallet::{Scheme, WalletId};
 
 /// A signer has, on its platter, its share of the highest retired epoch of each of these wallets.
 pub fn i6_recoverable<'a>(
@@ -65,10 +66,23 @@ fn has_its_share(
             held.share_set.epoch == retired.epoch && held.share_set.transcript == retired.transcript
         })
     });
-    let opens = held.is_some_and(|held| history.keys.opens(&signers[number], number, held));
-    if opens {
+    let broken = |what: String| {
+        let what = format!("{who} has lost {what} of {wallet} {}, which is retired", retired.epoch);
+        Err(Violation::new(Invariant::I6Recoverable, what))
+    };
+    let Some(held) = held.filter(|held| history.keys.opens(&signers[number], number, held)) else {
+        return broken("its share".to_owned());
+    };
+    if held.share_set.scheme() != Scheme::Ecdsa {
         return Ok(());
     }
-    let what = format!("{who} has lost its share of {wallet} {}, which is retired", retired.epoch);
-    Err(Violation::new(Invariant::I6Recoverable, what))
+    let attempt = Attempt::from(&held.chunk);
+    let has_base_with = |other: &SignerId| {
+        let mut bases = history.mirrors[number].bases.values();
+        bases.any(|base| base.attempt == attempt && base.counterparty == *other)
+    };
+    match retired.holders.iter().find(|other| *other != who && !has_base_with(other)) {
+        Some(other) => broken(format!("its pair base with {other}")),
+        None => Ok(()),
+    }
 }
