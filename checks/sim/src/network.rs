@@ -85,6 +85,8 @@ pub enum Event {
     Deliver(Box<Envelope>),
     /// A signer looks at the clock.
     SignerTick(usize),
+    /// A signer takes up what waits for a turn of its own.
+    SignerGoesOn(usize),
     /// A signer's process starts again.
     SignerStarts(usize),
     /// The coordinator looks at what is open. The number tells the latest alarm from older ones.

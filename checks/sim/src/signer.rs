@@ -139,6 +139,25 @@ impl Signer {
         self.alive_after(result, mail)
     }
 
+    /// Whether a chunk waits for a turn of its own.
+    pub fn can_go_on(&self) -> bool {
+        self.keeper().is_some_and(Keeper::can_go_on)
+    }
+
+    /// Takes up one chunk that waits for a turn of its own, if any does.
+    ///
+    /// # Errors
+    /// [`StoreFailed`]: the process is dead.
+    pub fn go_on(&mut self, now_ms: u64) -> Result<Mail, StoreFailed> {
+        let now_ms = self.clock_ms(now_ms);
+        let Some(process) = self.process.as_mut() else { return Ok(Mail::default()) };
+        let Some(keeper) = process.keeper.take() else { return Ok(Mail::default()) };
+        let mut mail = Mail::default();
+        let turn = keeper.go_on(now_ms, &mut process.rng);
+        let result = process.save(&mut self.disk, turn, &mut mail);
+        self.alive_after(result, mail)
+    }
+
     /// The process dies.
     pub fn die(&mut self, death: Death) -> Damage {
         self.process = None;

@@ -206,6 +206,7 @@ impl World {
                 self.network.at(self.now_ms + TICK_MS * self.pace(), Event::SignerTick(number));
                 self.tick_signer(number)?;
             }
+            Event::SignerGoesOn(number) => self.go_on_at_signer(number)?,
             Event::SignerStarts(number) => self.start_signer(number)?,
             Event::CoordinatorWakes(alarm) => {
                 if alarm == self.alarm {

@@ -5,6 +5,7 @@ use perennial_sim::disk::Landed;
 use perennial_sim::faults::Weather;
 use perennial_sim::scenario::{Kind, Scenario};
 use perennial_sim::world::World;
+use perennial_workflow::driver::Tuning;
 
 fn scenario(seed: u64) -> Scenario {
     let scenario = Scenario::new(Kind::Transparent, seed);
@@ -27,14 +28,15 @@ fn a_signer_may_lose_power_at_every_operation() {
     }
 }
 
-/// Two signers and one wallet that stands on a pair base, since each base takes a second: the cuts are those of the
-/// refreshes, which are the later half, after they landed.
+/// Two signers, since each base takes a second, and two wallets on one, each in a chunk of its own that waits for it.
+/// The cuts are those of the refreshes, which are the later half, after they landed.
 #[test]
 fn a_signer_with_pair_bases_may_lose_power_at_every_operation_of_a_refresh() {
     let scenario = || {
         let scenario = Scenario::new(Kind::Ecdsa, 1);
-        let wallets = scenario.wallets[..1].to_vec();
-        Scenario { signers: 2, threshold: 2, wallets, plans: 1, weather: Weather::CALM, ..scenario }
+        let wallets = vec![scenario.wallets[0]; 2];
+        let tuning = Tuning { chunk_wallets: 1, ..scenario.tuning.clone() };
+        Scenario { signers: 2, threshold: 2, wallets, tuning, plans: 1, weather: Weather::CALM, ..scenario }
     };
     let (result, tally, _) = World::new(scenario()).run();
     assert!(result.is_ok(), "{result:?}");

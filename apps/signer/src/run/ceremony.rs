@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// After so long without mail the records may be made smaller.
+/// After so long without work the records may be made smaller.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// What reaches the keeper.
@@ -65,24 +65,33 @@ impl CeremonyLane {
     pub fn run(mut self, mut keeper: Keeper, events: &Receiver<CeremonyEvent>) {
         lower_this_thread();
         let mut next_tick = Instant::now() + self.tick;
-        let mut last_mail = Instant::now();
+        let mut last_work = Instant::now();
         while !self.stop.load(Relaxed) {
-            match events.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+            let wait = match keeper.can_go_on() {
+                true => Duration::ZERO,
+                false => next_tick.saturating_duration_since(Instant::now()),
+            };
+            match events.recv_timeout(wait) {
                 Ok(CeremonyEvent::Mail(received)) => {
                     keeper = self.take_urgent(keeper);
                     keeper = self.take(keeper, &received.body);
-                    last_mail = Instant::now();
+                    last_work = Instant::now();
                 }
                 Ok(CeremonyEvent::Wake) | Err(RecvTimeoutError::Timeout) => {
                     keeper = self.take_urgent(keeper);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if keeper.can_go_on() {
+                let turn = keeper.go_on(self.clock.now_ms(), &mut self.random);
+                keeper = self.save(turn);
+                last_work = Instant::now();
+            }
             if Instant::now() >= next_tick {
                 let turn = keeper.tick(self.clock.now_ms());
                 keeper = self.save(turn);
                 self.ages.look(&keeper, self.clock.now_ms());
-                if last_mail.elapsed() >= IDLE {
+                if last_work.elapsed() >= IDLE {
                     self.compact();
                 }
                 next_tick = Instant::now() + self.tick;

@@ -124,9 +124,15 @@ impl Signer {
         let mail = match inbox::open(bytes, &self.own.pinned, &keeper) {
             Ok(checked) => {
                 let turn = keeper.handle(now_ms, &mut self.rng, checked);
-                let saved = turn.save(&mut self.disk, &mut self.desk)?;
+                let mut saved = turn.save(&mut self.disk, &mut self.desk)?;
+                let mut mail = saved.mail;
+                while saved.keeper.can_go_on() {
+                    let turn = saved.keeper.go_on(now_ms, &mut self.rng);
+                    saved = turn.save(&mut self.disk, &mut self.desk)?;
+                    mail.append(&mut saved.mail);
+                }
                 self.keeper = Some(saved.keeper);
-                saved.mail
+                mail
             }
             Err(rejected) => {
                 self.keeper = Some(keeper);

@@ -16,6 +16,8 @@ use rand_core::Rng;
 
 /// The longest that a signer stays down, in milliseconds.
 const DOWN_MS_MAX: u64 = 12_000;
+/// The longest that other mail goes before what waits for a turn of its own, in milliseconds.
+const GO_ON_MS_MAX: u64 = 400;
 /// How many effects a turn has at most before the cut comes.
 const CUT_AFTER_MAX: u32 = 9;
 
@@ -78,6 +80,17 @@ impl World {
         let now_ms = self.now_ms;
         let ticked = self.signers[number].tick(now_ms);
         self.after_turn(number, About::default(), ticked.ok(), Stop::Never)
+    }
+
+    /// A signer takes up a chunk that waited for pair bases. Faults here are not counted: no message is the reason.
+    pub(super) fn go_on_at_signer(&mut self, number: usize) -> Result<(), Violation> {
+        if !self.signers[number].can_go_on() {
+            return Ok(());
+        }
+        self.light_fuse(number, None);
+        let now_ms = self.now_ms;
+        let gone_on = self.signers[number].go_on(now_ms);
+        self.after_turn(number, About::default(), gone_on.ok(), Stop::Never)
     }
 
     /// A signer's process starts from its disk.
@@ -166,6 +179,10 @@ impl World {
     /// What a signer says is looked at before it leaves.
     fn let_out(&mut self, number: usize, mail: Mail) -> Result<(), Violation> {
         self.history.look(number, &mut self.signers, self.now_ms, Turn::Whole)?;
+        if self.signers[number].can_go_on() {
+            let at_ms = self.later_ms(GO_ON_MS_MAX);
+            self.network.at(at_ms, Event::SignerGoesOn(number));
+        }
         for reply in &mail.ceremony {
             self.history.hear(number, Lane::Ceremony, reply, &self.signers)?;
         }

@@ -18,7 +18,7 @@ use crate::record::{BaseRecord, put};
 use crate::seal::{OneTimeSeed, seal};
 use crate::serving::{Attempt, Change, base_context};
 use crate::store::{Store, Table};
-use crate::turn::{Draft, Effect};
+use crate::turn::{Draft, Effect, Turn};
 use minicbor::{Decode, Encode};
 use perennial_model::committee::SignerId;
 use perennial_model::dealing::{Inputs, Sealed};
@@ -77,7 +77,10 @@ pub(crate) struct Pairs {
     banned: BTreeSet<SignerId>,
     runs: BTreeMap<(SignerId, Attempt), Run>,
     run_counts: BTreeMap<(SignerId, Attempt), u32>,
+    /// What waits for bases that are not there yet.
     waiting: BTreeMap<Chunk, ToVerify>,
+    /// What waited when the last base came: looked at once more, a chunk in a turn.
+    again: BTreeMap<Chunk, ToVerify>,
     /// Records of bases that do not open, to be deleted; an erasure that was cut short leaves some.
     unreadable: Vec<Vec<u8>>,
     damaged: Vec<(SignerId, Epoch)>,
@@ -152,7 +155,8 @@ impl Pairs {
 
     /// Whether there is no base and nothing under way.
     fn is_empty(&self) -> bool {
-        self.bases.is_empty() && self.runs.is_empty() && self.run_counts.is_empty() && self.waiting.is_empty()
+        let waits = !self.waiting.is_empty() || !self.again.is_empty();
+        self.bases.is_empty() && self.runs.is_empty() && self.run_counts.is_empty() && !waits
     }
 
     /// Forgets everything under way for attempts that are over.
@@ -160,11 +164,17 @@ impl Pairs {
         self.runs.retain(|(_, attempt), _| !attempts.contains(attempt));
         self.run_counts.retain(|(_, attempt), _| !attempts.contains(attempt));
         self.waiting.retain(|chunk, _| !attempts.contains(&Attempt::from(chunk)));
+        self.again.retain(|chunk, _| !attempts.contains(&Attempt::from(chunk)));
     }
 
     /// Keeps what has to wait for a base.
     pub(crate) fn wait(&mut self, dealings: ToVerify) {
         self.waiting.insert(dealings.inputs.chunk, dealings);
+    }
+
+    /// A base of this attempt is made: what waited is looked at again.
+    fn look_again(&mut self, attempt: &Attempt) {
+        self.again.extend(self.waiting.extract_if(.., |chunk, _| Attempt::from(chunk) == *attempt));
     }
 
     /// The base of a pair for an attempt.
@@ -200,6 +210,25 @@ fn message_context(run: &Digest, from: &SignerId, step: u8) -> Digest {
 }
 
 impl Keeper {
+    /// Whether a chunk that waited for pair bases is to be looked at once more: call [`Self::go_on`].
+    pub fn can_go_on(&self) -> bool {
+        !self.pairs.again.is_empty()
+    }
+
+    /// Takes up one chunk that waited for pair bases, in a turn of its own: its vote is on its way while the next is
+    /// verified. Does nothing where none waits.
+    pub fn go_on(mut self, now_ms: u64, rng: &mut dyn CryptoRng) -> Turn {
+        let mut draft = Draft::default();
+        if let Some((chunk, dealings)) = self.pairs.again.pop_first() {
+            let outcome = self.witness.check().and_then(|()| self.verify(now_ms, rng, dealings, &mut draft));
+            if let Err(error) = outcome {
+                let mail = vec![crate::keeper::decline(crate::inbox::About::of(&chunk), &error)];
+                draft = Draft { mail, ..Draft::default() };
+            }
+        }
+        Turn::new(self, draft)
+    }
+
     /// Whether this signer has a base with every other holder of an attempt. If not, invitations go out.
     pub(crate) fn pairs_ready(
         &mut self,
@@ -210,11 +239,12 @@ impl Keeper {
     ) -> Result<bool, Error> {
         let attempt = Attempt::from(&inputs.chunk);
         let me = self.own.pinned.me().clone();
+        let others = || inputs.holders.iter().filter(|holder| **holder != me);
+        if let Some(banned) = others().find(|other| self.pairs.banned.contains(*other)) {
+            return Err(Error::denied(format!("the pair with {banned} is banned; people have to decide")));
+        }
         let mut ready = true;
-        for other in inputs.holders.iter().filter(|holder| **holder != me) {
-            if self.pairs.banned.contains(other) {
-                return Err(Error::denied(format!("the pair with {other} is banned; people have to decide")));
-            }
+        for other in others() {
             if self.pairs.base(other, &attempt).is_some() {
                 continue;
             }
@@ -329,7 +359,7 @@ impl Keeper {
                 run.early.insert(message.step, message.sealed);
             }
         }
-        let outcome = self.advance_run(now_ms, rng, &name, draft);
+        let outcome = self.advance_run(rng, &name, draft);
         if outcome.is_err() {
             self.pairs.runs.remove(&name);
         }
@@ -356,7 +386,6 @@ impl Keeper {
 
     fn advance_run(
         &mut self,
-        now_ms: u64,
         rng: &mut dyn CryptoRng,
         name: &(SignerId, Attempt),
         draft: &mut Draft,
@@ -386,7 +415,7 @@ impl Keeper {
                 let Some(base) = run.made.take() else { continue };
                 self.store_base(rng, name, base, draft);
                 self.pairs.runs.remove(name);
-                return self.go_on(now_ms, rng, attempt, draft);
+                return Ok(());
             };
             let Some(setup) = run.setup.take() else { return Ok(()) };
             // Not the peer's fault: an invitation that comes once more makes a new one-time key here.
@@ -403,7 +432,7 @@ impl Keeper {
                     self.store_base(rng, name, base, draft);
                     self.say(name, None, rng, draft)?;
                     self.pairs.runs.remove(name);
-                    return self.go_on(now_ms, rng, attempt, draft);
+                    return Ok(());
                 }
                 Err(PairingError::Stale(reason)) => return Err(Error::stale(reason)),
                 Err(PairingError::Misbehaved(what)) => return Err(Error::misbehaved(peer, what)),
@@ -436,40 +465,13 @@ impl Keeper {
         draft.effects.push(Effect::ReadBack { records, slots: vec![(slot, wrapped)] });
         let base = Arc::new(base);
         draft.changes.push(Change::Base(counterparty.clone(), *attempt, base.clone()));
+        self.pairs.look_again(attempt);
         if let Some(replaced) = self.pairs.bases.insert(name.clone(), Stored { base, slot }) {
             self.cabinet.forget(replaced.slot);
             draft.effects.push(Effect::Erase(vec![replaced.slot]));
         }
     }
-
-    /// Takes up the chunks that waited for the last base of an attempt.
-    fn go_on(
-        &mut self,
-        now_ms: u64,
-        rng: &mut dyn CryptoRng,
-        attempt: &Attempt,
-        draft: &mut Draft,
-    ) -> Result<(), Error> {
-        let chunks: Vec<Chunk> =
-            self.pairs.waiting.keys().filter(|chunk| Attempt::from(*chunk) == *attempt).copied().collect();
-        for chunk in chunks {
-            let Some(waiting) = self.pairs.waiting.remove(&chunk) else { continue };
-            if let Err(error) = self.verify(now_ms, rng, waiting, draft) {
-                draft.mail.push(crate::keeper::decline(crate::inbox::About::of(&chunk), &error));
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{RUNS_MAX, idle_ms_max};
-
-    #[test]
-    fn each_run_is_given_more_time_and_none_has_hours() {
-        let times: Vec<u64> = (1..=6).map(idle_ms_max).collect();
-        assert_eq!(times, [15_000, 30_000, 60_000, 120_000, 240_000, 240_000]);
-        assert_eq!(idle_ms_max(RUNS_MAX), 240_000);
-    }
-}
+mod tests;
